@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0
+# `make help` lists the targets. V=1 shows commands, SANITIZE=1 builds with ASan and UBSan.
+
+VERSION := 0.1.0
+BUILD   ?= build
+PREFIX  ?= /usr
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+ARCH    := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+CPPFLAGS += -D_GNU_SOURCE -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -MMD -MP
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+	    -fno-omit-frame-pointer -fstack-protector-strong
+LDFLAGS  += -Wl,-z,relro,-z,now
+ifdef SANITIZE
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS  += $(SANITIZERS)
+LDFLAGS += $(SANITIZERS)
+BUILD   := $(BUILD)/sanitize
+endif
+
+DAEMON_LIBS := -lbpf -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp -lm
+CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lm
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_bundle.c trace_task.c)
+LIB_READ   := $(wildcard lib/trace_read*.c)
+LIB_COMMON := lib/units.c lib/protocol.c
+DAEMON_SRC := $(wildcard daemon/*.c)
+CLI_SRC    := $(wildcard cli/*.c)
+PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
+
+FRECD   := $(BUILD)/frecd
+FRECCTL := $(BUILD)/frecctl
+
+.PHONY: all deps demo check check-unit check-system check-vm fuzz bench analyze install uninstall \
+	deb clean help programs workloads unit-tests
+.DELETE_ON_ERROR:
+
+all: $(FRECD) $(FRECCTL) ## builds build/frecd and build/frecctl
+
+# ---- BPF: one object file a domain, linked into one object a variant (bpf/compat.bpf.h) ----
+
+BPF_SRC    := $(wildcard bpf/*.bpf.c)
+# maps first: the linker wants to see a definition before what refers to it
+BPF_COMMON := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.o,bpf/maps.bpf.c \
+	      $(filter-out bpf/maps.bpf.c bpf/sched.bpf.c,$(BPF_SRC)))
+BPF_FLAGS  := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Wextra \
+	      -Wno-unused-parameter -MMD -MP
+VARIANTS   := counted preempt_count pcpu_hot
+BPF_OBJ    := $(VARIANTS:%=$(BUILD)/bpf/frec-%.bpf.o)
+
+$(BUILD)/bpf/%.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
+
+$(BUILD)/bpf/sched-counted.o: VARIANT_FLAG :=
+$(BUILD)/bpf/sched-preempt_count.o: VARIANT_FLAG := -DIRQ_FROM_PREEMPT_COUNT
+$(BUILD)/bpf/sched-pcpu_hot.o: VARIANT_FLAG := -DIRQ_FROM_PCPU_HOT
+$(BUILD)/bpf/sched-%.o: bpf/sched.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$< ($*))
+	$(Q)$(CLANG) $(BPF_FLAGS) $(VARIANT_FLAG) -c $< -o $@
+
+$(BUILD)/bpf/frec-%.bpf.o: $(BPF_COMMON) $(BUILD)/bpf/sched-%.o
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(BUILD)/daemon/objects.o: daemon/objects.S $(BPF_OBJ)
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CC) -Wa,-I$(BUILD)/bpf -c $< -o $@
+
+# ---- C ----
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/lib/perfetto.pb-c.c $(BUILD)/lib/perfetto.pb-c.h &: lib/perfetto.proto
+	@mkdir -p $(@D)
+	$(call say,PROTOC,$<)
+	$(Q)protoc-c --proto_path=lib --c_out=$(BUILD)/lib $<
+
+$(PROTO_OBJ): $(BUILD)/lib/perfetto.pb-c.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(call objects,$(LIB_READ) $(CLI_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
+
+$(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_COMMON)) $(BUILD)/daemon/objects.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+$(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_COMMON)) $(PROTO_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+# ---- test programs ----
+
+WORKLOADS := $(patsubst tests/workloads/%.c,$(BUILD)/tests/%,$(wildcard tests/workloads/*.c)) \
+	     $(BUILD)/tests/compat64
+
+workloads: $(WORKLOADS)
+programs: all workloads
+
+$(BUILD)/tests/compat: tests/workloads/compat.c
+	@mkdir -p $(@D)
+	$(call say,CC,$< (32 bit))
+	$(Q)$(CC) -std=gnu11 -Wall -m32 -static -O2 -MMD -o $@ $<
+
+$(BUILD)/tests/compat64: tests/workloads/compat.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 -Wall -O2 -MMD -o $@ $<
+
+$(BUILD)/tests/%: tests/workloads/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 -Wall -Wextra -O2 -g -fomit-frame-pointer -pthread -MMD -o $@ $<
+
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+UNIT_OBJ  := $(call objects,$(filter-out daemon/frecd.c,$(DAEMON_SRC)) $(LIB_WRITE) $(LIB_READ) \
+	     $(LIB_COMMON)) $(PROTO_OBJ) $(BUILD)/daemon/objects.o
+
+unit-tests: $(UNIT)
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lprotobuf-c -lcmocka
+
+$(UNIT_SRC:%.c=$(BUILD)/%.o): | $(BUILD)/lib/perfetto.pb-c.h
+
+# ---- what people call ----
+
+deps: ## installs what a Debian 12 needs to build and test (as root)
+	$(Q)tests/deps.sh
+
+demo: deps ## records this machine while a server with a bug runs, shows what frec found (as root)
+	$(Q)$(MAKE) programs
+	$(Q)BUILD=$(BUILD) tests/demo.sh
+
+check: deps ## all tests (as root)
+	$(Q)$(MAKE) programs unit-tests
+	$(Q)$(MAKE) SANITIZE=1 unit-tests
+	$(Q)BUILD=$(BUILD) tests/run.sh unit system fuzz
+
+check-unit: unit-tests ## tests that need neither root nor BPF
+	$(Q)BUILD=$(BUILD) tests/run.sh unit
+
+check-system: programs ## tests that drive the real daemon (as root)
+	$(Q)BUILD=$(BUILD) tests/run.sh system
+
+check-vm: programs ## tests below other kernels and systemd, in virtual machines
+	$(Q)BUILD=$(BUILD) tests/run.sh vm
+
+bench: programs ## figures of the README (as root, on a quiet machine)
+	$(Q)BUILD=$(BUILD) tests/bench.sh
+
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+FUZZ_LIB := lib/units.c lib/protocol.c $(LIB_READ) $(wildcard daemon/config*.c) $(BUILD)/lib/perfetto.pb-c.c
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) -D_GNU_SOURCE -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
+		-fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_LIB) -linih -lseccomp -ljansson \
+		-lprotobuf-c -lz -lm
+
+fuzzers: $(FUZZERS)
+fuzz: $(FUZZERS) ## runs each fuzzer for FUZZ_SECONDS (600)
+	$(Q)BUILD=$(BUILD) FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tests/run.sh fuzz
+
+analyze: $(BUILD)/lib/perfetto.pb-c.h ## clang's analyzer and cppcheck
+	$(Q)BUILD=$(BUILD) tests/analyze.sh
+
+install: all ## installs below DESTDIR and PREFIX
+	install -D -m 0755 $(FRECD) $(DESTDIR)$(PREFIX)/sbin/frecd
+	install -D -m 0755 $(FRECCTL) $(DESTDIR)$(PREFIX)/bin/frecctl
+	install -D -m 0644 systemd/frecd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/frecd.service
+	install -D -m 0644 systemd/run-frec-bpf.mount $(DESTDIR)$(PREFIX)/lib/systemd/system/run-frec-bpf.mount
+	install -D -m 0644 systemd/frec.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf
+	install -D -m 0644 systemd/frec.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf
+	install -D -m 0644 cli/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1
+	install -D -m 0644 daemon/frecd.8 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8
+	install -d -m 0755 $(DESTDIR)/etc/frec/conf.d
+	test -e $(DESTDIR)/etc/frec/frec.conf || \
+		install -m 0644 systemd/frec.conf $(DESTDIR)/etc/frec/frec.conf
+
+uninstall: ## removes what install put there; the configuration and the spool stay
+	rm -f $(DESTDIR)$(PREFIX)/sbin/frecd $(DESTDIR)$(PREFIX)/bin/frecctl \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/frecd.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/run-frec-bpf.mount \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf \
+		$(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8
+
+clean: ## removes build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PRECIOUS: $(BUILD)/%.o $(BUILD)/bpf/%.o $(BUILD)/bpf/sched-%.o
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

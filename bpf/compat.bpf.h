@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.bpf.h - where kernels and architectures differ. Each entry names the
+ * change; nothing else in bpf/ may.
+ */
+#ifndef FREC_COMPAT_BPF_H
+#define FREC_COMPAT_BPF_H
+
+#include "record.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+/* ---- architecture: registers of a thread inside a syscall ---- */
+
+#if defined(__TARGET_ARCH_x86)
+
+struct pt_regs {
+	unsigned long r10, r9, r8, bx, cx, dx, si, di, bp, orig_ax;
+} __attribute__((preserve_access_index));
+
+#define NR_FUTEX 202
+#define NR_FUTEX_32 240
+#define NR_FUTEX_TIME64_32 422
+
+static __always_inline int regs_syscall(const struct pt_regs *r)
+{
+	return (int)r->orig_ax;
+}
+
+static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 args[6])
+{
+	if (compat) {
+		args[0] = (u32)r->bx;
+		args[1] = (u32)r->cx;
+		args[2] = (u32)r->dx;
+		args[3] = (u32)r->si;
+		args[4] = (u32)r->di;
+		args[5] = (u32)r->bp;
+	} else {
+		args[0] = r->di;
+		args[1] = r->si;
+		args[2] = r->dx;
+		args[3] = r->r10;
+		args[4] = r->r8;
+		args[5] = r->r9;
+	}
+}
+
+#define TS_COMPAT 0x0002
+
+static __always_inline bool task_compat(struct task_struct *t)
+{
+	return t->thread_info.status & TS_COMPAT;
+}
+
+#elif defined(__TARGET_ARCH_arm64)
+
+/* syscallno lies behind the registers; regs[0] is overwritten by the return
+ * value, orig_x0 keeps the first argument */
+struct pt_regs {
+	u64 regs[31];
+	u64 orig_x0;
+	s32 syscallno;
+} __attribute__((preserve_access_index));
+
+#define NR_FUTEX 98
+#define NR_FUTEX_32 240
+#define NR_FUTEX_TIME64_32 422
+
+static __always_inline int regs_syscall(const struct pt_regs *r)
+{
+	return r->syscallno;
+}
+
+static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 args[6])
+{
+	args[0] = r->orig_x0;
+	args[1] = r->regs[1];
+	args[2] = r->regs[2];
+	args[3] = r->regs[3];
+	args[4] = r->regs[4];
+	args[5] = r->regs[5];
+}
+
+static __always_inline bool task_compat(struct task_struct *t)
+{
+	return false; /* TIF_32BIT: its bit number is not in BTF */
+}
+
+#else
+#error "no pt_regs for this architecture yet"
+#endif
+
+/* ---- interrupt context of the running CPU: IRQ_HARD, IRQ_SOFT or 0 ---- */
+
+#define PREEMPT_SOFTIRQ_SERVING 0x00000100u
+#define PREEMPT_HARDIRQ_NMI 0x00ff0000u
+
+static __always_inline u32 irq_of_preempt_count(u32 count)
+{
+	if (count & PREEMPT_HARDIRQ_NMI)
+		return IRQ_HARD;
+	return count & PREEMPT_SOFTIRQ_SERVING ? IRQ_SOFT : 0;
+}
+
+/*
+ * x86 keeps the count in a per-CPU variable: __preempt_count until 6.1 and
+ * again since 6.15, pcpu_hot.preempt_count in between. Kernels without
+ * KALLSYMS_ALL export neither, and a ksym that cannot be resolved makes
+ * loading fail: one object for each case, the daemon picks.
+ */
+#if defined(IRQ_FROM_PREEMPT_COUNT)
+
+extern const int __preempt_count __ksym;
+
+static __always_inline u32 irq_context(struct cpu_state *c)
+{
+	const int *p = bpf_this_cpu_ptr(&__preempt_count);
+
+	return irq_of_preempt_count(*p);
+}
+
+#elif defined(IRQ_FROM_PCPU_HOT)
+
+struct pcpu_hot {
+	int preempt_count;
+} __attribute__((preserve_access_index));
+
+extern const struct pcpu_hot pcpu_hot __ksym;
+
+static __always_inline u32 irq_context(struct cpu_state *c)
+{
+	const struct pcpu_hot *p = bpf_this_cpu_ptr(&pcpu_hot);
+
+	return irq_of_preempt_count(p->preempt_count);
+}
+
+#else /* counted by irq.bpf.c, or in thread_info (arm64) */
+
+static __always_inline u32 irq_context(struct cpu_state *c)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	if (bpf_core_field_exists(t->thread_info.preempt_count))
+		return irq_of_preempt_count(t->thread_info.preempt_count);
+	if (c->hardirq)
+		return IRQ_HARD;
+	return c->softirq ? IRQ_SOFT : 0;
+}
+
+#endif
+
+/* kernfs_node.parent became __parent (RCU) in 6.15 */
+struct kernfs_node___new {
+	struct kernfs_node *__parent;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
+{
+	struct kernfs_node___new *new = (void *)kn;
+
+	if (bpf_core_field_exists(new->__parent))
+		return BPF_CORE_READ(new, __parent);
+	return BPF_CORE_READ(kn, parent);
+}
+
+#endif

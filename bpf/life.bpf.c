@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/* life.bpf.c - fork, exec, rename, exit: so that every tid in the window has a name. */
+#include "life.bpf.h"
+
+/* Writes the scratch record of `len` bytes into the evidence. */
+static __always_inline void life_emit(struct control *ctl, struct cpu_state *c, struct scratch *s,
+				      u64 now, u32 len)
+{
+	if (len > sizeof(s->task) + EV_CGROUP_MAX + EV_CMDLINE_MAX + 8 ||
+	    !evidence_afford(ctl, c, now, len, true))
+		return;
+	evidence_count(c, bpf_ringbuf_output(&evidence, &s->task, len, BPF_RB_NO_WAKEUP), len);
+}
+
+static __always_inline void life_record(struct task_struct *t, u32 event, u32 old_tid,
+					const char *comm, u32 creator, bool strings, bool cmdline)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct control *ctl = control_live(now);
+	struct cpu_state *c;
+	struct scratch *s;
+	u32 cpu, len = sizeof(s->task);
+
+	c = cpu_self(&cpu);
+	s = scratch_get(SCRATCH_LIFE);
+	if (!ctl || !c || !s)
+		return;
+	life_fill(s, t, event, now, cpu);
+	s->task.old_tid = old_tid;
+	if (comm)
+		bpf_probe_read_kernel_str(s->task.comm, sizeof(s->task.comm), comm);
+	if (creator)
+		s->task.ppid = creator;
+	if (strings)
+		len += life_cgroup(s, SCRATCH_LIFE, t);
+	if (cmdline)
+		len += life_cmdline(s, t);
+	len = (len + 7) & ~7u;
+	s->task.h.len = len;
+	life_emit(ctl, c, s, now, len);
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_task_newtask, struct task_struct *t, u64 clone_flags)
+{
+	struct cpu_state *c;
+	struct task_state *s;
+	u32 cpu;
+
+	c = cpu_self(&cpu);
+	if (!c)
+		return 0;
+	s = task_state_make(t, c);
+	if (s && !s->slot)
+		task_slot_claim(s, c, t->pid, t->tgid);
+	life_ns_tid(t);
+	life_record(t, TASK_NEW, 0, NULL, bpf_get_current_pid_tgid() >> 32,
+		    !(clone_flags & CLONE_THREAD), false);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_sched_process_exec, struct task_struct *t, pid_t old_pid)
+{
+	struct task_state *s = task_state_get(t);
+	struct cpu_state *c;
+	u32 cpu;
+
+	c = cpu_self(&cpu);
+	if (!c)
+		return 0;
+	/* a thread that was no leader is one now, with the leader's tid */
+	if (old_pid != t->pid && s) {
+		task_slot_release(s);
+		task_slot_claim(s, c, t->pid, t->tgid);
+		life_ns_tid(t);
+	}
+	life_record(t, TASK_EXEC, old_pid != t->pid ? old_pid : 0, NULL, 0, true, true);
+	return 0;
+}
+
+SEC("tp_btf/task_rename")
+int BPF_PROG(on_task_rename, struct task_struct *t, const char *comm)
+{
+	life_record(t, TASK_RENAME, 0, comm, 0, false, false);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_sched_process_exit, struct task_struct *t)
+{
+	struct task_state *s = task_state_get(t);
+
+	if (s)
+		task_slot_release(s);
+	life_record(t, TASK_EXIT, 0, NULL, 0, t->pid == t->tgid, false);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

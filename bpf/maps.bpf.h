@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * maps.bpf.h - the maps, and the only ways to write into them.
+ *
+ * Sizes marked "set by the daemon" are placeholders that it replaces before
+ * loading. Everything here is pinned by name.
+ */
+#ifndef FREC_MAPS_BPF_H
+#define FREC_MAPS_BPF_H
+
+#include "compat.bpf.h"
+#include "record.h"
+
+#ifdef FREC_MAPS_DEFINE
+#define MAP
+#else
+#define MAP extern
+#endif
+
+struct hot_window {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4096); /* set by the daemon: a power of two */
+};
+
+/* What the recorder knows of a thread; lives and dies with it. */
+struct task_state {
+	u64 out;       /* asleep since; 0: not asleep */
+	u64 first_out; /* first sleep of the syscall it is in; 0: none owed to sys_exit */
+	u64 woken;     /* last wake-up of the last sleep; 0: not seen */
+	u64 runnable;  /* waits for a CPU since; 0: unknown */
+	u64 in;	       /* last switch-in after a sleep */
+	u64 enter;     /* entry of the syscall it is in, where that is recorded */
+	u32 waker_tid;
+	u32 waker_tgid;
+	u32 owner; /* of the lock it went to sleep for */
+	u32 slot;  /* place in the task table + 1; 0: none */
+	u32 sleeps;
+	s16 nr;
+	u16 state;
+	u16 flags; /* WAIT_* */
+	u8 waker_irq;
+	u8 iowait;
+	char waker_comm[COMM_LEN]; /* only for slow waits */
+};
+
+#define SCRATCH_SWITCH 0
+#define SCRATCH_EXIT 1
+#define SCRATCH_LIFE 2
+#define SCRATCH_ITER 3
+#define SCRATCHES 4
+
+/* Room that does not fit the stack; one for each program that can interrupt another. */
+struct scratch {
+	u64 task_address; /* input of path_*() */
+	struct {	  /* input of trigger_run() */
+		u64 now;
+		u64 runnable;	  /* start of the run-queue wait */
+		u64 durations[8]; /* by trigger_kind; 0: this is no such wait */
+		u32 bank;
+		u32 cpu;
+	} judge;
+	struct wait_facts facts;
+	struct ev_task task;
+	char text[1024]; /* strings of an ev_task; room for bounded copies behind them */
+	char name[256];	 /* one component of a path */
+	char path[1024];
+};
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1); /* set by the daemon: possible CPUs, as for cpus */
+	__type(key, u32);
+	__array(values, struct hot_window);
+} hot_windows SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_state);
+} cpus SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20); /* set by the daemon */
+} evidence SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 << 10);
+} trigger_ring SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * TRIGGERS_MAX);
+	__type(key, u32);
+	__type(value, struct trigger_filter);
+} trigger_filters SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2 * TRIGGERS_MAX);
+	__type(key, u32);
+	__type(value, struct trigger_count);
+} trigger_counts SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 16); /* a power of two; set by the daemon */
+	__type(key, u32);
+	__type(value, struct task_slot);
+} task_table SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} task_states SEC(".maps");
+
+/* (tgid << 32 | tid in its own pid namespace) -> tid, for threads in inner namespaces */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, u32);
+} ns_tids SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCHES);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+#ifdef FREC_MAPS_DEFINE
+const volatile u64 hot_mask = 4096 - HOT_SLOT_SIZE;
+const volatile u32 task_mask = (1 << 16) - 1;
+#else
+extern const volatile u64 hot_mask;
+extern const volatile u32 task_mask;
+#endif
+
+static __always_inline struct cpu_state *cpu_self(u32 *ret_cpu)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+
+	*ret_cpu = cpu;
+	return bpf_map_lookup_elem(&cpus, &cpu);
+}
+
+/* The control block, or NULL while nothing is to be recorded. */
+static __always_inline struct control *control_live(u64 now)
+{
+	u32 zero = 0;
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
+
+	if (!ctl || ctl->paused || now - ctl->heartbeat > HEARTBEAT_MAX_NS)
+		return NULL;
+	return ctl;
+}
+
+static __always_inline struct scratch *scratch_get(u32 which)
+{
+	return bpf_map_lookup_elem(&scratches, &which);
+}
+
+static __always_inline struct task_state *task_state_get(struct task_struct *t)
+{
+	return bpf_task_storage_get(&task_states, t, 0, 0);
+}
+
+static __always_inline struct task_state *task_state_make(struct task_struct *t,
+							  struct cpu_state *c)
+{
+	struct task_state *s =
+		bpf_task_storage_get(&task_states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!s)
+		__sync_fetch_and_add(&c->lost_task, 1);
+	return s;
+}
+
+/* ---- hot window ---- */
+
+/* Base of this CPU's window, or NULL (counted: `n` records are lost). */
+static __always_inline void *hot_base(struct cpu_state *c, u32 cpu, u32 n)
+{
+	u32 zero = 0;
+	void *window = bpf_map_lookup_elem(&hot_windows, &cpu);
+
+	window = window ? bpf_map_lookup_elem(window, &zero) : NULL;
+	if (!window)
+		__sync_fetch_and_add(&c->lost_hot, n);
+	return window;
+}
+
+/* Claims n slots; the record of an interrupt that comes now lands behind them. */
+static __always_inline u64 hot_claim(struct cpu_state *c, u32 n)
+{
+	return __sync_fetch_and_add(&c->pos, n * HOT_SLOT_SIZE);
+}
+
+static __always_inline struct hot_slot *hot_open(void *base, u64 pos)
+{
+	struct hot_slot *e = base + (pos & hot_mask);
+
+	e->seq = 0;
+	barrier();
+	return e;
+}
+
+static __always_inline void hot_close(struct hot_slot *e, u64 pos, u32 kind)
+{
+	barrier();
+	*(volatile u64 *)&e->seq = pos | kind;
+}
+
+/* ---- evidence ---- */
+
+/*
+ * Takes len bytes from the budget (a token bucket); false: refused, counted.
+ * The last half of what is saved up belongs to the life of tasks: without it
+ * nothing else has a name.
+ */
+static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,
+					    u32 len, bool life)
+{
+	u64 last = ctl->budget_last;
+	s64 floor = life ? 0 : ctl->budget_cap >> 1;
+	s64 had;
+
+	if (now - last > 10000000 && now > last &&
+	    __sync_val_compare_and_swap(&ctl->budget_last, last, now) == last) {
+		u64 gap = now - last < 1000000000 ? now - last : 1000000000;
+		s64 room = ctl->budget_cap - ctl->budget_tokens;
+		s64 more = ctl->budget_rate / 1000 * (gap / 1000) / 1000;
+
+		if (more > room)
+			more = room;
+		if (more > 0)
+			__sync_fetch_and_add(&ctl->budget_tokens, more);
+	}
+	had = __sync_fetch_and_add(&ctl->budget_tokens, -(s64)len);
+	if (had - (s64)len >= floor)
+		return true;
+	__sync_fetch_and_add(&ctl->budget_tokens, (s64)len);
+	__sync_fetch_and_add(&c->refused, 1);
+	return false;
+}
+
+static __always_inline void evidence_count(struct cpu_state *c, long error, u32 len)
+{
+	if (error) {
+		__sync_fetch_and_add(&c->lost_evidence, 1);
+		return;
+	}
+	__sync_fetch_and_add(&c->evidence, 1);
+	__sync_fetch_and_add(&c->evidence_bytes, len);
+}
+
+/* ---- task table ---- */
+
+static __always_inline u32 task_hash(u32 tid, u32 probe)
+{
+	return (tid * 0x9e3779b1u >> 7) + probe;
+}
+
+static __always_inline struct task_slot *task_slot_at(u32 index)
+{
+	index &= task_mask;
+	return bpf_map_lookup_elem(&task_table, &index);
+}
+
+static __always_inline struct task_slot *task_slot_find(u32 tid)
+{
+	for (u32 i = 0; i < TASK_PROBES; i++) {
+		struct task_slot *e = task_slot_at(task_hash(tid, i));
+
+		if (e && e->tid == tid)
+			return e;
+	}
+	return NULL;
+}
+
+/* Finds the thread a place; leaves s->slot 0 (counted) where the table is full. */
+static __always_inline void task_slot_claim(struct task_state *s, struct cpu_state *c, u32 tid,
+					    u32 tgid)
+{
+	for (u32 i = 0; i < TASK_PROBES; i++) {
+		u32 index = task_hash(tid, i) & task_mask;
+		struct task_slot *e = task_slot_at(index);
+
+		if (!e || e->tid || __sync_val_compare_and_swap(&e->tid, 0, tid))
+			continue;
+		e->since = 0;
+		e->tgid = tgid;
+		e->owner = 0;
+		e->flags = 0;
+		s->slot = index + 1;
+		return;
+	}
+	__sync_fetch_and_add(&c->lost_slot, 1);
+}
+
+static __always_inline struct task_slot *task_slot_of(struct task_state *s)
+{
+	return s->slot ? task_slot_at(s->slot - 1) : NULL;
+}
+
+static __always_inline void task_slot_release(struct task_state *s)
+{
+	struct task_slot *e = task_slot_of(s);
+
+	s->slot = 0;
+	if (!e)
+		return;
+	e->since = 0;
+	e->tgid = 0;
+	*(volatile u32 *)&e->tid = 0;
+}
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/* path.bpf.c - see path.bpf.h */
+#include "path.bpf.h"
+
+/*
+ * s->path[0 … PATH_MAX_) holds the path, its last byte the NUL. Puts "/name"
+ * before pos and returns the new start, or pos where it does not fit.
+ */
+static __always_inline u32 path_prepend(struct scratch *s, u32 pos, const void *name)
+{
+	long len = bpf_probe_read_kernel_str(s->name, NAME_MAX_, name);
+	u32 n;
+
+	if (len <= 1)
+		return pos;
+	n = len - 1;
+	if (n > NAME_MAX_ - 1 || n + 1 > pos)
+		return pos;
+	pos -= n + 1;
+	bpf_probe_read_kernel(&s->path[(pos + 1) & (PATH_MAX_ - 1)], n & (NAME_MAX_ - 1), s->name);
+	s->path[pos & (PATH_MAX_ - 1)] = '/';
+	return pos;
+}
+
+/* A walk from a leaf to the root; bpf_loop() keeps it cheap for the verifier. */
+struct path_walk {
+	struct scratch *s;
+	void *node;  /* kernfs_node or dentry */
+	void *mount; /* vfsmount of a dentry */
+	u32 pos;
+	u32 done;
+};
+
+static long cgroup_step(u32 i, struct path_walk *w)
+{
+	struct kernfs_node *parent, *kn = w->node;
+	u32 before = w->pos;
+
+	parent = kernfs_parent(kn);
+	if (!parent) { /* the root: its name is no part of the path */
+		w->done = 1;
+		return 1;
+	}
+	w->pos = path_prepend(w->s, w->pos, BPF_CORE_READ(kn, name));
+	w->node = parent;
+	return w->pos == before;
+}
+
+__noinline int path_cgroup(u32 which)
+{
+	struct scratch *s = scratch_get(which);
+	struct path_walk w = {.s = s, .pos = PATH_MAX_ - 2};
+	struct task_struct *t;
+
+	if (!s)
+		return 0;
+	t = (void *)s->task_address;
+	s->path[PATH_MAX_ - 1] = 0;
+	s->path[PATH_MAX_ - 2] = '/';
+	w.node = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn);
+	bpf_loop(16, cgroup_step, &w, 0);
+	return w.pos | (w.done ? 0 : PATH_CLIPPED);
+}
+
+static long exe_step(u32 i, struct path_walk *w)
+{
+	struct dentry *d = w->node, *parent = BPF_CORE_READ(d, d_parent);
+	struct vfsmount *vfs = w->mount;
+	struct mount *m, *up;
+
+	if (d != BPF_CORE_READ(vfs, mnt_root) && d != parent) {
+		w->pos = path_prepend(w->s, w->pos, BPF_CORE_READ(d, d_name.name));
+		w->node = parent;
+		return 0;
+	}
+	m = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
+	up = BPF_CORE_READ(m, mnt_parent);
+	if (!up || up == m)
+		return 1;
+	w->node = BPF_CORE_READ(m, mnt_mountpoint);
+	w->mount = (void *)up + bpf_core_field_offset(struct mount, mnt);
+	return 0;
+}
+
+__noinline int path_exe(u32 which)
+{
+	struct scratch *s = scratch_get(which);
+	struct path_walk w = {.s = s, .pos = PATH_MAX_ - 1};
+	struct task_struct *t;
+	struct file *exe;
+
+	if (!s)
+		return 0;
+	t = (void *)s->task_address;
+	exe = BPF_CORE_READ(t, mm, exe_file);
+	s->path[PATH_MAX_ - 1] = 0;
+	w.node = BPF_CORE_READ(exe, f_path.dentry);
+	w.mount = BPF_CORE_READ(exe, f_path.mnt);
+	if (w.node && w.mount)
+		bpf_loop(32, exe_step, &w, 0);
+	return w.pos;
+}
+
+/* ---- globs ---- */
+
+struct glob {
+	const char *pattern; /* mask + 1 bytes, a power of two */
+	const char *text;    /* PATH_MAX_ bytes */
+	u32 mask;
+	u32 p, t;
+	u32 star_p, star_t; /* where to go on after a mismatch; star_p 0: nowhere */
+	s32 result;
+};
+
+static long glob_step(u32 i, struct glob *g)
+{
+	char p = g->pattern[g->p & g->mask & (GLOB_PATH_MAX - 1)];
+	char t = g->text[g->t & (PATH_MAX_ - 1)];
+
+	if (p == '*') {
+		g->star_p = g->p + 1;
+		g->star_t = g->t;
+		g->p++;
+		return 0;
+	}
+	if (!t) {
+		g->result = p == 0;
+		return 1;
+	}
+	if (p == t || p == '?') {
+		g->p++;
+		g->t++;
+		return 0;
+	}
+	if (!g->star_p)
+		return 1;
+	g->p = g->star_p;
+	g->t = ++g->star_t;
+	return 0;
+}
+
+__noinline int path_match(u32 which, u32 start, u32 key, u32 filter)
+{
+	struct trigger_filter *f = bpf_map_lookup_elem(&trigger_filters, &key);
+	struct scratch *s = scratch_get(which);
+	struct glob g = {.t = start, .mask = GLOB_PATH_MAX - 1};
+
+	if (!f || !s)
+		return 0;
+	g.text = s->path;
+	g.pattern = filter == FILTER_EXE ? f->exe : f->unit;
+	if (filter == FILTER_COMM) {
+		g.pattern = f->comm;
+		g.mask = GLOB_COMM_MAX - 1;
+	}
+	/* bounded: a pattern that would take longer does not match */
+	bpf_loop(1024, glob_step, &g, 0);
+	return g.result;
+}
+
+char LICENSE[] SEC("license") = "GPL";

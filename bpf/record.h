@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * record.h - everything that BPF programs and user space share: layouts of the
+ * hot window, the evidence ring, the task table, triggers and counters.
+ *
+ * All times are CLOCK_MONOTONIC nanoseconds, all tids and pids those of the
+ * initial pid namespace unless a name says otherwise. Kind numbers are never
+ * reused. Both sides run on one host: native byte order.
+ */
+#ifndef FREC_RECORD_H
+#define FREC_RECORD_H
+
+#ifdef __bpf__
+#include "kernel.h"
+#else
+#include <linux/types.h>
+#endif
+
+#define COMM_LEN 16
+
+/* ---- hot window: one array of 32-byte slots for each CPU, overwritten ---- */
+
+enum hot_kind {
+	HOT_SWITCH = 1,
+	HOT_WAKING = 2,
+	HOT_SYS_ENTER = 3,
+	HOT_SYS_ARGS = 4, /* stands right behind its HOT_SYS_ENTER */
+	HOT_SYS_EXIT = 5,
+	HOT_WAKEUP_NEW = 6,
+};
+
+#define HOT_SLOT_SIZE 32u
+#define HOT_KIND_MASK 31u /* low bits of hot_slot.seq */
+
+/* flags of a HOT_SWITCH */
+#define SWITCH_IOWAIT 1u
+#define SWITCH_PREEMPT 2u
+#define SWITCH_COMPAT 4u  /* prev_nr is of the 32-bit table */
+#define SWITCH_KTHREAD 8u /* prev is a kernel thread: prev_nr says nothing */
+
+/* context of a waker, also the bits of ftrace's common_flags */
+#define IRQ_HARD 0x08u
+#define IRQ_SOFT 0x10u
+
+/*
+ * seq is the slot's position in the CPU's endless stream (a multiple of 32)
+ * plus its kind. It is zeroed before and written after the rest, so a slot
+ * whose seq does not belong to its place is not (or no longer) that record.
+ */
+struct hot_slot {
+	__u64 ts; /* HOT_SYS_ARGS: argument 1 */
+	union {
+		struct {
+			__u32 prev_tid;
+			__u32 next_tid;
+			__u16 prev_state; /* as sched_switch reports it: see TASK_REPORT_* */
+			__s16 prev_nr;	  /* syscall prev is in; -1: fault or interrupt */
+			__u16 next_prio;
+			__u8 flags;
+			__u8 pad;
+		} sw;
+		struct {
+			__u32 tid;
+			__u32 waker_tid; /* current, innocent where irq is set */
+			__u16 target_cpu;
+			__u16 prio;
+			__u8 irq; /* IRQ_* */
+			__u8 pad[3];
+		} waking; /* also HOT_WAKEUP_NEW */
+		struct {
+			__u32 tid;
+			__s16 nr;
+			__u8 compat;
+			__u8 pad;
+			__s64 value; /* enter: argument 0; exit: return value */
+		} sys;
+		__u64 args[2]; /* HOT_SYS_ARGS: arguments 2 and 3 */
+	};
+	__u64 seq;
+};
+_Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "hot slot");
+
+/* prev_state values, as ftrace and Perfetto report them */
+#define TASK_REPORT_RUNNING 0x000u
+#define TASK_REPORT_SLEEPING 0x001u
+#define TASK_REPORT_DISK 0x002u
+#define TASK_REPORT_STOPPED 0x004u
+#define TASK_REPORT_TRACED 0x008u
+#define TASK_REPORT_DEAD 0x010u
+#define TASK_REPORT_ZOMBIE 0x020u
+#define TASK_REPORT_PARKED 0x040u
+#define TASK_REPORT_IDLE 0x080u
+#define TASK_REPORT_PREEMPTED 0x100u
+
+/* ---- evidence: variable-size records in one BPF ring buffer ---- */
+
+enum evidence_kind {
+	EV_TASK = 1, /* struct ev_task */
+	EV_WAIT = 2, /* struct ev_wait */
+};
+
+struct ev_header {
+	__u64 ts;
+	__u16 kind;
+	__u16 cpu;
+	__u32 len; /* of the whole record, header included */
+};
+_Static_assert(sizeof(struct ev_header) == 16, "evidence header");
+
+enum task_event {
+	TASK_NEW = 2, /* fork, clone */
+	TASK_EXEC = 3,
+	TASK_RENAME = 4,
+	TASK_EXIT = 5,
+	TASK_ALIVE = 6, /* from the task iterator of a snapshot */
+};
+
+#define TASK_KTHREAD 1u
+#define TASK_LEADER 2u	/* tid == tgid */
+#define TASK_CLIPPED 4u /* a string below did not fit */
+
+#define EV_CGROUP_MAX 256u
+#define EV_CMDLINE_MAX 256u
+
+/*
+ * A thread at one moment of its life. Behind the struct stand cgroup_len bytes
+ * of cgroup path ("/system.slice/x.service/", its tail if clipped) and
+ * cmdline_len bytes of arguments, each ended by NUL. Threads that are no
+ * leaders carry neither. h.len is rounded up to 8.
+ */
+struct ev_task {
+	struct ev_header h;
+	__u64 start;	 /* of the thread, MONOTONIC: with tid it names the incarnation */
+	__u64 cgroup_id; /* cgroup v2 */
+	__u32 tid;
+	__u32 tgid;
+	__u32 ppid;   /* tgid of the real parent; TASK_NEW: of the creator */
+	__u32 ns_tid; /* tid in the task's own pid namespace */
+	__u32 uid;
+	__u32 old_tid; /* TASK_EXEC from a thread that was no leader: its tid until now, else 0 */
+	__s32 exit_code;
+	__u16 event; /* enum task_event */
+	__u16 flags; /* TASK_* */
+	__u16 cgroup_len;
+	__u16 cmdline_len;
+	__u16 state; /* TASK_ALIVE: TASK_REPORT_* */
+	__u16 cpu;   /* TASK_ALIVE: where it ran last */
+	char comm[COMM_LEN];
+};
+_Static_assert(sizeof(struct ev_task) == 88, "ev_task");
+
+/* flags of struct wait_facts */
+#define WAIT_KTHREAD 1u
+#define WAIT_COMPAT 2u	/* nr and args are of the 32-bit table */
+#define WAIT_HAS_RET 4u /* taken at the syscall's exit; end and ret are its */
+#define WAIT_FUTEX 8u	/* a futex wait: args are uaddr, op, val, … */
+#define WAIT_LOCK 16u	/* a mutex-like futex wait with a living owner */
+#define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
+
+/*
+ * One wait: a sleep, or all sleeps of one syscall. start is the (first)
+ * switch-out, woken the (last) wake-up, in the (last) switch-in, end the
+ * syscall's exit, or in where there is none. For a run-queue wait start is
+ * the moment the thread became runnable.
+ */
+struct wait_facts {
+	__u64 start;
+	__u64 woken; /* 0: not seen */
+	__u64 in;
+	__u64 end;
+	__u64 enter;	  /* syscall's entry where it is known (mode all), else 0 */
+	__u64 task_start; /* incarnation of tid */
+	__u64 args[6];	  /* syscall arguments */
+	__s64 ret;
+	__u32 tid;
+	__u32 tgid;
+	__u32 waker_tid; /* current at the last wake-up; innocent where waker_irq is set */
+	__u32 waker_tgid;
+	__u32 owner_tid; /* owner of the lock while the thread went to sleep; 0: none known */
+	__u32 sleeps;
+	__s16 nr; /* syscall; -1: fault, interrupt or kernel thread */
+	__u16 state; /* TASK_REPORT_*, of the (last) sleep */
+	__u16 flags; /* WAIT_* */
+	__u8 waker_irq; /* IRQ_* */
+	__u8 iowait;
+	char comm[COMM_LEN];
+	char waker_comm[COMM_LEN];
+};
+_Static_assert(sizeof(struct wait_facts) == 168, "wait_facts");
+
+struct ev_wait {
+	struct ev_header h;
+	struct wait_facts w;
+};
+
+/* ---- task table: what each thread waits for now ---- */
+
+/*
+ * Open hashing by tid, TASK_PROBES places. since is 0 while the thread runs or
+ * is runnable. Written by the CPU that switches the thread, read by anybody.
+ */
+struct task_slot {
+	__u64 since;
+	__u64 what;  /* futex address of a futex wait, else argument 0 */
+	__u32 tid;   /* 0: free */
+	__u32 tgid;
+	__u32 owner; /* of the lock it waits for, 0: none */
+	__s16 nr;
+	__u8 state; /* TASK_REPORT_* */
+	__u8 flags; /* WAIT_* */
+};
+_Static_assert(sizeof(struct task_slot) == 32, "task slot");
+#define TASK_PROBES 8u
+
+/* ---- triggers ---- */
+
+#define TRIGGERS_MAX 64u
+#define GLOB_COMM_MAX 32u
+#define GLOB_PATH_MAX 128u
+
+enum trigger_kind {
+	TRIGGER_LOCK = 1,
+	TRIGGER_FUTEX = 2,
+	TRIGGER_SYSCALL = 3,
+	TRIGGER_OFFCPU = 4,
+	TRIGGER_RUNQUEUE = 5,
+	TRIGGER_IOWAIT = 6,
+	TRIGGER_MANUAL = 7, /* never evaluated in the kernel */
+};
+
+#define FILTER_COMM 1u
+#define FILTER_EXE 2u
+#define FILTER_PID 4u
+#define FILTER_UNIT 8u
+#define FILTER_UID 16u
+#define FILTER_SYSCALLS 32u
+
+#define SYSCALL_WORDS 8u /* numbers below 512 */
+
+/* One trigger as the kernel evaluates it; kind 0 ends the list. */
+struct trigger_filter {
+	__u64 threshold;
+	__u32 kind;
+	__u32 filters; /* FILTER_* */
+	__u32 pid;     /* tgid */
+	__u32 uid;
+	__u64 syscalls[SYSCALL_WORDS]; /* bit set: native number is meant */
+	char comm[GLOB_COMM_MAX];      /* globs: '*' and '?' */
+	char exe[GLOB_PATH_MAX];       /* over the path of the executable */
+	char unit[GLOB_PATH_MAX];      /* over the cgroup path with a '/' at its end */
+};
+
+/* Counters of one trigger; index as in the table of filters. */
+struct trigger_count {
+	__u64 quiet_until; /* written by the daemon: no record before this time */
+	__u64 hits;	   /* waits that passed the threshold and the filters */
+	__u64 suppressed;  /* of those, withheld because of quiet_until */
+	__u64 pad;
+};
+
+/* In the ring `trigger_ring`, which alone wakes the daemon. */
+struct trigger_record {
+	struct ev_header h;
+	__u32 index; /* of the trigger */
+	__u32 bank;  /* generation of the table that it is an index into */
+	__u64 duration;
+	struct wait_facts w;
+};
+
+/* ---- control and counters ---- */
+
+enum syscall_mode { SYSCALLS_OFF = 0, SYSCALLS_SLOW = 1, SYSCALLS_ALL = 2 };
+
+#define HEARTBEAT_MAX_NS 30000000000ull
+
+/* One element, written by the daemon (budget_* and tokens: by BPF). */
+struct control {
+	__u64 heartbeat; /* last sign of life of the daemon */
+	__u64 slow_ns;	 /* waits from here on are evidence */
+	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
+	__u64 min_runqueue_ns; /* likewise on the run queue */
+	__u64 min_syscall_ns;  /* likewise on a syscall */
+	__u64 budget_rate;     /* evidence bytes a second */
+	__s64 budget_cap;      /* bytes that may be saved up */
+	__u64 budget_last;
+	__s64 budget_tokens;
+	__u32 paused;
+	__u32 syscalls; /* enum syscall_mode */
+	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
+	__u32 pad;
+};
+
+/* One element for each possible CPU, a cache line or two of its own. */
+struct cpu_state {
+	__u64 pos;	     /* bytes ever claimed in the hot window */
+	__u64 armed;	     /* task_struct that owes us a sys_exit, or 0 */
+	__u64 lost_hot;	     /* no window on this CPU */
+	__u64 lost_evidence; /* ring full */
+	__u64 lost_trigger;  /* trigger ring full */
+	__u64 lost_task;     /* no task storage to be had: waits of the thread unseen */
+	__u64 lost_slot;     /* no free place in the task table */
+	__u64 refused;	     /* evidence that the budget withheld */
+	__u64 evidence;	     /* records written */
+	__u64 evidence_bytes;
+	__u64 cost_ns; /* time of the sampled program runs … */
+	__u64 cost_runs;    /* … and how many were sampled */
+	__u32 hardirq; /* depth; only where the kernel does not say it */
+	__u32 softirq;
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct cpu_state) == 128, "cpu_state");
+
+#endif

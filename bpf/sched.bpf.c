@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/* sched.bpf.c - switches and wake-ups: the hot window, and where every wait is measured. */
+#include "wait.bpf.h"
+
+static __always_inline u16 state_report(bool preempt, unsigned int state, int exit_state)
+{
+	u32 bits = (state | exit_state) & 0x7f;
+
+	if (preempt)
+		return TASK_REPORT_PREEMPTED;
+	if ((state & (TASK_REPORT_DISK | TASK_NOLOAD_)) == (TASK_REPORT_DISK | TASK_NOLOAD_))
+		return TASK_REPORT_IDLE;
+	if (state & (TASK_RTLOCK_WAIT_ | TASK_FROZEN_))
+		return TASK_REPORT_DISK;
+	/* the highest bit alone, as the kernel's __task_state_index() */
+	bits |= bits >> 1;
+	bits |= bits >> 2;
+	bits |= bits >> 4;
+	return bits ^ bits >> 1;
+}
+
+/* ---- futex waits, looked at while the thread goes to sleep ---- */
+
+#define FUTEX_CMD(op) ((op) & 0x7f)
+#define FUTEX_PRIVATE 128u
+#define FUTEX_WAIT 0
+#define FUTEX_LOCK_PI 6
+#define FUTEX_WAIT_BITSET 9
+#define FUTEX_WAIT_REQUEUE_PI 11
+#define FUTEX_LOCK_PI2 13
+#define FUTEX_TID 0x3fffffffu
+#define FUTEX_WAITERS_ 0x80000000u
+
+#define MUTEX_ROBUST 16u
+#define MUTEX_KINDS (3u | MUTEX_ROBUST | 32u | 64u | 128u | 256u | 512u)
+
+/*
+ * struct __pthread_mutex_s of glibc: nptl/bits/struct_mutex.h. On 64 bit
+ * { lock, count, owner, nusers, kind }, on 32 bit { lock, count, owner, kind }.
+ */
+struct mutex_words {
+	u32 lock, count, owner, word3, word4;
+};
+
+static __always_inline bool is_futex(int nr, bool compat)
+{
+	return compat ? nr == NR_FUTEX_32 || nr == NR_FUTEX_TIME64_32 : nr == NR_FUTEX;
+}
+
+/*
+ * The thread of this process (or, for a shared futex, of any) that the tid in
+ * a lock word means: a tid of the waiter's pid namespace. 0: no such thread.
+ */
+static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool shared)
+{
+	struct task_slot *e;
+	u32 *outer;
+	u64 key;
+
+	if (BPF_CORE_READ(t, thread_pid, level)) {
+		key = (shared ? 0 : (u64)t->tgid << 32) | tid;
+		outer = bpf_map_lookup_elem(&ns_tids, &key);
+		if (!outer)
+			return 0;
+		tid = *outer;
+	}
+	e = task_slot_find(tid);
+	if (!e || (!shared && e->tgid != (u32)t->tgid) || tid == (u32)t->pid)
+		return 0;
+	return tid;
+}
+
+static __always_inline void futex_look(struct task_struct *t, struct task_state *s, bool compat,
+				       struct task_slot *e)
+{
+	u64 args[6];
+	struct mutex_words m = {};
+	u32 op, val, kind, owner = 0;
+	bool shared;
+
+	regs_args((void *)bpf_task_pt_regs(t), compat, args);
+	op = FUTEX_CMD((u32)args[1]);
+	shared = !((u32)args[1] & FUTEX_PRIVATE);
+	val = args[2];
+	if (e)
+		e->what = args[0];
+	if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) {
+		s->flags |= WAIT_FUTEX;
+		if (!bpf_probe_read_user(&m.lock, sizeof(m.lock), (void *)args[0]))
+			owner = lock_owner(t, m.lock & FUTEX_TID, shared);
+		if (owner)
+			s->flags |= WAIT_LOCK | WAIT_OWNER_WORD;
+		s->owner = owner;
+		return;
+	}
+	if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_WAIT_REQUEUE_PI)
+		return;
+	s->flags |= WAIT_FUTEX;
+	if (op == FUTEX_WAIT_REQUEUE_PI || (val != 2 && !(val & FUTEX_WAITERS_)))
+		return;
+	if (bpf_probe_read_user(&m, sizeof(m), (void *)args[0]))
+		return;
+	kind = compat ? m.word3 : m.word4;
+	if (kind & ~MUTEX_KINDS)
+		return;
+	if (val == 2)
+		owner = m.owner;
+	else if (kind & MUTEX_ROBUST) /* the word itself is the owner */
+		owner = val & FUTEX_TID;
+	if (owner)
+		owner = lock_owner(t, owner, shared);
+	if (!owner)
+		return;
+	s->owner = owner;
+	s->flags |= WAIT_LOCK;
+}
+
+/* ---- switch-out ---- */
+
+/* prev goes to sleep. */
+static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
+				       struct task_struct *prev, u64 now, u16 state, int nr,
+				       u8 hot_flags)
+{
+	struct task_state *s = task_state_make(prev, c);
+	struct task_slot *e;
+	bool pending;
+
+	if (!s)
+		return;
+	if (!s->slot)
+		task_slot_claim(s, c, prev->pid, prev->tgid);
+	/* stopped, traced or frozen on the way back to user space: not the syscall's time */
+	pending = nr >= 0 && !(state & (TASK_REPORT_STOPPED | TASK_REPORT_TRACED)) &&
+		  ctl->syscalls != SYSCALLS_OFF && !(prev->flags & (PF_IO_WORKER | PF_USER_WORKER));
+	if (!pending || !s->first_out || s->nr != nr) {
+		s->first_out = pending ? now : 0;
+		s->sleeps = 0;
+	}
+	s->sleeps++;
+	s->out = now;
+	s->woken = 0;
+	s->runnable = 0;
+	s->waker_tid = 0;
+	s->waker_tgid = 0;
+	s->waker_irq = 0;
+	s->owner = 0;
+	s->nr = nr;
+	s->state = state;
+	s->iowait = !!(hot_flags & SWITCH_IOWAIT);
+	s->flags = (hot_flags & SWITCH_COMPAT ? WAIT_COMPAT : 0) |
+		   (hot_flags & SWITCH_KTHREAD ? WAIT_KTHREAD : 0);
+	e = task_slot_of(s);
+	if (e)
+		e->what = 0;
+	if (is_futex(nr, hot_flags & SWITCH_COMPAT))
+		futex_look(prev, s, hot_flags & SWITCH_COMPAT, e);
+	if (!e)
+		return;
+	e->nr = nr;
+	e->state = state;
+	e->flags = s->flags;
+	e->owner = s->owner;
+	*(volatile u64 *)&e->since = now;
+}
+
+/* ---- switch-in ---- */
+
+static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c, u32 cpu,
+				       struct task_struct *next, struct task_state *s, u64 now,
+				       u64 slept, u64 queued)
+{
+	struct scratch *scratch = scratch_get(SCRATCH_SWITCH);
+	u64 *durations;
+
+	if (!scratch)
+		return;
+	scratch->task_address = (u64)next;
+	wait_fill(&scratch->facts, next, s, slept ? s->out : s->runnable, now);
+	if (!slept) { /* preempted: the rest of s is about an earlier wait */
+		scratch->facts.nr = -1;
+		scratch->facts.flags = 0;
+		scratch->facts.owner_tid = 0;
+		scratch->facts.waker_tid = 0;
+		scratch->facts.waker_comm[0] = 0;
+	}
+	/* where no sys_exit will tell, this is the end of the wait */
+	if (slept >= ctl->slow_ns && !s->first_out)
+		wait_emit(ctl, c, cpu, now, &scratch->facts);
+	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns)
+		return;
+	scratch->judge.now = now;
+	scratch->judge.bank = ctl->bank;
+	scratch->judge.cpu = cpu;
+	scratch->judge.runnable = s->runnable;
+	durations = scratch->judge.durations;
+	durations[TRIGGER_OFFCPU] = slept;
+	durations[TRIGGER_IOWAIT] = s->state == TASK_REPORT_DISK ? slept : 0;
+	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
+	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
+	durations[TRIGGER_RUNQUEUE] = queued;
+	durations[TRIGGER_SYSCALL] = 0;
+	trigger_run(SCRATCH_SWITCH);
+}
+
+static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u32 cpu,
+				     struct task_struct *next, u64 now)
+{
+	struct task_state *s = task_state_get(next);
+	struct task_slot *e;
+	u64 slept, queued;
+
+	if (!s)
+		return;
+	slept = s->out && now > s->out ? now - s->out : 0;
+	queued = s->runnable && now > s->runnable ? now - s->runnable : 0;
+	if (slept) {
+		s->in = now;
+		e = task_slot_of(s);
+		if (e)
+			*(volatile u64 *)&e->since = 0;
+	}
+	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || queued >= ctl->min_runqueue_ns)
+		wait_judge(ctl, c, cpu, next, s, now, slept, queued);
+	s->out = 0;
+	s->runnable = 0;
+	if (s->first_out)
+		c->armed = (u64)next;
+}
+
+#define COST_SAMPLE_MASK (1023ull * HOT_SLOT_SIZE) /* every 1024th position */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     unsigned int prev_state)
+{
+	u64 now = bpf_ktime_get_ns(), pos;
+	struct control *ctl = control_live(now);
+	bool compat = false, kthread = prev->flags & PF_KTHREAD;
+	struct cpu_state *c;
+	struct hot_slot *h;
+	u8 flags = 0;
+	int nr = -1;
+	u16 state;
+	u32 cpu;
+	void *base;
+
+	if (!ctl)
+		return 0;
+	c = cpu_self(&cpu);
+	if (!c)
+		return 0;
+	c->armed = 0;
+	state = state_report(preempt, prev_state, prev->exit_state);
+	if (!kthread) {
+		nr = regs_syscall((void *)bpf_task_pt_regs(prev));
+		compat = task_compat(prev);
+	}
+	if (BPF_CORE_READ_BITFIELD(prev, in_iowait))
+		flags |= SWITCH_IOWAIT;
+	flags |= (preempt ? SWITCH_PREEMPT : 0) | (compat ? SWITCH_COMPAT : 0) |
+		 (kthread ? SWITCH_KTHREAD : 0);
+
+	pos = 0;
+	base = hot_base(c, cpu, 1);
+	if (base) {
+		pos = hot_claim(c, 1);
+		h = hot_open(base, pos);
+		h->ts = now;
+		h->sw.prev_tid = prev->pid;
+		h->sw.next_tid = next->pid;
+		h->sw.prev_state = state;
+		h->sw.prev_nr = nr;
+		h->sw.next_prio = next->prio;
+		h->sw.flags = flags;
+		hot_close(h, pos, HOT_SWITCH);
+	}
+
+	if (state & TASK_REPORT_PREEMPTED || !prev_state) {
+		struct task_state *s = prev->pid ? task_state_get(prev) : NULL;
+
+		if (s) {
+			s->out = 0;
+			s->runnable = now;
+		}
+	} else if (prev->pid && !(prev_state & TASK_DEAD_)) {
+		wait_begin(ctl, c, prev, now, state, nr, flags);
+	}
+	if (next->pid)
+		wait_end(ctl, c, cpu, next, now);
+	if (!(pos & COST_SAMPLE_MASK)) {
+		c->cost_ns += bpf_ktime_get_ns() - now;
+		c->cost_runs++;
+	}
+	return 0;
+}
+
+/* ---- wake-ups ---- */
+
+static __always_inline void wakeup(struct task_struct *t, u32 kind)
+{
+	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
+	struct control *ctl = control_live(now);
+	struct task_state *s;
+	struct cpu_state *c;
+	struct hot_slot *h;
+	void *base;
+	u32 cpu;
+	u8 irq;
+
+	if (!ctl)
+		return;
+	c = cpu_self(&cpu);
+	if (!c)
+		return;
+	irq = irq_context(c);
+	base = hot_base(c, cpu, 1);
+	if (base) {
+		pos = hot_claim(c, 1);
+		h = hot_open(base, pos);
+		h->ts = now;
+		h->waking.tid = t->pid;
+		h->waking.waker_tid = me;
+		h->waking.target_cpu = t->thread_info.cpu;
+		h->waking.prio = t->prio;
+		h->waking.irq = irq;
+		hot_close(h, pos, kind);
+	}
+	s = task_state_get(t);
+	if (!s)
+		return;
+	s->runnable = now;
+	if (!s->out)
+		return;
+	s->woken = now;
+	s->waker_tid = me;
+	s->waker_tgid = me >> 32;
+	s->waker_irq = irq;
+	if (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)
+		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
+	else
+		s->waker_comm[0] = 0;
+}
+
+SEC("tp_btf/sched_waking")
+int BPF_PROG(on_sched_waking, struct task_struct *t)
+{
+	wakeup(t, HOT_WAKING);
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(on_sched_wakeup_new, struct task_struct *t)
+{
+	wakeup(t, HOT_WAKEUP_NEW);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * syscall.bpf.c - where a syscall ends. Mode slow attaches only
+ * on_sys_exit_slow, which does nothing unless this thread slept inside this
+ * syscall (cpu_state.armed); mode all also records every entry and exit.
+ */
+#include "wait.bpf.h"
+
+/* The thread leaves a syscall of `duration` ns in which it slept, or mode all timed it. */
+static __always_inline void syscall_judge(struct control *ctl, struct cpu_state *c, u32 cpu,
+					  struct task_struct *t, struct task_state *s, u64 now,
+					  u64 start, long ret)
+{
+	struct scratch *scratch;
+	u64 duration = now - start;
+
+	if (duration < ctl->slow_ns && duration < ctl->min_syscall_ns)
+		return;
+	scratch = scratch_get(SCRATCH_EXIT);
+	if (!scratch)
+		return;
+	wait_fill(&scratch->facts, t, s, start, now);
+	scratch->facts.ret = ret;
+	scratch->facts.flags |= WAIT_HAS_RET;
+	if (duration >= ctl->slow_ns && s->first_out)
+		wait_emit(ctl, c, cpu, now, &scratch->facts);
+	if (duration < ctl->min_syscall_ns)
+		return;
+	scratch->task_address = (u64)t;
+	scratch->judge.now = now;
+	scratch->judge.bank = ctl->bank;
+	scratch->judge.cpu = cpu;
+	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
+	scratch->judge.durations[TRIGGER_SYSCALL] = duration;
+	trigger_run(SCRATCH_EXIT);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit_slow, struct pt_regs *regs, long ret)
+{
+	struct task_struct *t;
+	struct task_state *s;
+	struct control *ctl;
+	struct cpu_state *c;
+	u32 cpu;
+	u64 now;
+
+	c = cpu_self(&cpu);
+	if (!c || !c->armed)
+		return 0;
+	t = bpf_get_current_task_btf();
+	if (c->armed != (u64)t)
+		return 0;
+	c->armed = 0;
+	s = task_state_get(t);
+	if (!s || !s->first_out)
+		return 0;
+	now = bpf_ktime_get_ns();
+	ctl = control_live(now);
+	if (ctl && s->nr == regs_syscall(regs)) {
+		s->enter = 0;
+		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, ret);
+	}
+	s->first_out = 0;
+	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
+{
+	u64 now = bpf_ktime_get_ns(), pos, args[6];
+	struct control *ctl = control_live(now);
+	struct task_struct *t;
+	struct task_state *s;
+	struct cpu_state *c;
+	struct hot_slot *h;
+	void *base;
+	bool compat;
+	u32 cpu;
+
+	if (!ctl)
+		return 0;
+	c = cpu_self(&cpu);
+	if (!c)
+		return 0;
+	t = bpf_get_current_task_btf();
+	s = task_state_make(t, c);
+	if (s) {
+		s->enter = now;
+		s->first_out = 0;
+		s->sleeps = 0;
+	}
+	base = hot_base(c, cpu, 1);
+	if (!base)
+		return 0;
+	compat = task_compat(t);
+	regs_args(regs, compat, args);
+	pos = hot_claim(c, 2);
+	h = hot_open(base, pos);
+	h->ts = now;
+	h->sys.tid = t->pid;
+	h->sys.nr = nr;
+	h->sys.compat = compat;
+	h->sys.value = args[0];
+	hot_close(h, pos, HOT_SYS_ENTER);
+	pos += HOT_SLOT_SIZE;
+	h = hot_open(base, pos);
+	h->ts = args[1];
+	h->args[0] = args[2];
+	h->args[1] = args[3];
+	hot_close(h, pos, HOT_SYS_ARGS);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
+{
+	u64 now = bpf_ktime_get_ns(), pos;
+	struct control *ctl = control_live(now);
+	int nr = regs_syscall(regs);
+	struct task_struct *t;
+	struct task_state *s;
+	struct cpu_state *c;
+	struct hot_slot *h;
+	void *base;
+	u32 cpu;
+
+	if (!ctl)
+		return 0;
+	c = cpu_self(&cpu);
+	if (!c)
+		return 0;
+	c->armed = 0;
+	t = bpf_get_current_task_btf();
+	base = hot_base(c, cpu, 1);
+	if (base) {
+		pos = hot_claim(c, 1);
+		h = hot_open(base, pos);
+		h->ts = now;
+		h->sys.tid = t->pid;
+		h->sys.nr = nr;
+		h->sys.compat = task_compat(t);
+		h->sys.value = ret;
+		hot_close(h, pos, HOT_SYS_EXIT);
+	}
+	s = task_state_get(t);
+	if (!s)
+		return 0;
+	if (s->enter && (s->first_out || now - s->enter >= ctl->min_syscall_ns)) {
+		if (!s->first_out) { /* never slept: what s says is of an earlier wait */
+			s->nr = nr;
+			s->flags = task_compat(t) ? WAIT_COMPAT : 0;
+			s->state = 0;
+			s->woken = 0;
+			s->in = 0;
+			s->owner = 0;
+			s->waker_tid = 0;
+		}
+		if (s->nr == nr)
+			syscall_judge(ctl, c, cpu, t, s, now, s->enter, ret);
+	}
+	s->enter = 0;
+	s->first_out = 0;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

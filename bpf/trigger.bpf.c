@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/* trigger.bpf.c - thresholds and filters, evaluated at the end of a wait. */
+#include "path.bpf.h"
+
+struct trigger_check {
+	struct scratch *s;
+	struct cpu_state *c;
+	u32 which;
+};
+
+static __always_inline bool trigger_matches(const struct trigger_filter *f, u32 key,
+					    struct trigger_check *k)
+{
+	struct scratch *s = k->s;
+	struct wait_facts *w = &s->facts;
+	struct task_struct *t = (void *)s->task_address;
+
+	if ((f->filters & FILTER_PID) && f->pid != w->tgid)
+		return false;
+	if ((f->filters & FILTER_UID) && f->uid != BPF_CORE_READ(t, real_cred, uid.val))
+		return false;
+	if (f->filters & FILTER_SYSCALLS) {
+		u32 nr = w->nr;
+
+		/* the mask has native numbers */
+		if (nr >= SYSCALL_WORDS * 64 || (w->flags & WAIT_COMPAT) ||
+		    !(f->syscalls[nr / 64 & (SYSCALL_WORDS - 1)] >> (nr & 63) & 1))
+			return false;
+	}
+	if (f->filters & FILTER_COMM) {
+		bpf_probe_read_kernel(s->path, COMM_LEN, w->comm);
+		s->path[COMM_LEN] = 0;
+		if (!path_match(k->which, 0, key, FILTER_COMM))
+			return false;
+	}
+	if ((f->filters & FILTER_EXE) &&
+	    !path_match(k->which, path_exe(k->which), key, FILTER_EXE))
+		return false;
+	return !(f->filters & FILTER_UNIT) ||
+	       path_match(k->which, path_cgroup(k->which), key, FILTER_UNIT);
+}
+
+static __always_inline void trigger_submit(struct trigger_check *k, u32 index, u32 kind,
+					   u64 duration)
+{
+	struct trigger_record *r = bpf_ringbuf_reserve(&trigger_ring, sizeof(*r), 0);
+	struct scratch *s = k->s;
+
+	if (!r) {
+		__sync_fetch_and_add(&k->c->lost_trigger, 1);
+		return;
+	}
+	r->h.ts = s->judge.now;
+	r->h.kind = kind;
+	r->h.cpu = s->judge.cpu;
+	r->h.len = sizeof(*r);
+	r->index = index;
+	r->bank = s->judge.bank;
+	r->duration = duration;
+	__builtin_memcpy(&r->w, &s->facts, sizeof(r->w));
+	if (kind == TRIGGER_RUNQUEUE)
+		r->w.start = s->judge.runnable;
+	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
+}
+
+/* At most one record in 10 ms for each trigger: a storm must not wake the daemon for ever. */
+#define TRIGGER_GAP_NS 10000000ull
+
+static long trigger_one(u32 index, struct trigger_check *k)
+{
+	struct scratch *s = k->s;
+	u32 key = (s->judge.bank & 1) * TRIGGERS_MAX + index;
+	struct trigger_filter *f = bpf_map_lookup_elem(&trigger_filters, &key);
+	struct trigger_count *n = bpf_map_lookup_elem(&trigger_counts, &key);
+	u64 duration, quiet, now = s->judge.now;
+
+	if (!f || !n || !f->kind)
+		return 1;
+	duration = s->judge.durations[f->kind & 7];
+	if (!duration || duration < f->threshold || !trigger_matches(f, key, k))
+		return 0;
+	__sync_fetch_and_add(&n->hits, 1);
+	quiet = n->quiet_until;
+	if (now < quiet || __sync_val_compare_and_swap(&n->quiet_until, quiet,
+						       now + TRIGGER_GAP_NS) != quiet) {
+		__sync_fetch_and_add(&n->suppressed, 1);
+		return 0;
+	}
+	trigger_submit(k, index, f->kind, duration);
+	return 0;
+}
+
+__noinline int trigger_run(u32 which)
+{
+	struct trigger_check k = {.s = scratch_get(which), .which = which};
+	u32 cpu;
+
+	k.c = cpu_self(&cpu);
+	if (k.s && k.c)
+		bpf_loop(TRIGGERS_MAX, trigger_one, &k, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

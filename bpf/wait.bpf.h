@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* wait.bpf.h - a wait is over and was long: its facts and its evidence. */
+#ifndef FREC_WAIT_BPF_H
+#define FREC_WAIT_BPF_H
+
+#include "maps.bpf.h"
+
+static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *t,
+				      struct task_state *s, u64 start, u64 end)
+{
+	w->start = start;
+	w->woken = s->woken;
+	w->in = s->in;
+	w->end = end;
+	w->enter = s->enter;
+	w->task_start = t->start_time;
+	w->ret = 0;
+	w->tid = t->pid;
+	w->tgid = t->tgid;
+	w->waker_tid = s->waker_tid;
+	w->waker_tgid = s->waker_tgid;
+	w->owner_tid = s->owner;
+	w->sleeps = s->sleeps;
+	w->nr = s->nr;
+	w->state = s->state;
+	w->flags = s->flags;
+	w->waker_irq = s->waker_irq;
+	w->iowait = s->iowait;
+	bpf_probe_read_kernel(w->comm, sizeof(w->comm), t->comm);
+	__builtin_memcpy(w->waker_comm, s->waker_comm, sizeof(w->waker_comm));
+	if (s->nr >= 0 && !(t->flags & PF_KTHREAD))
+		regs_args((void *)bpf_task_pt_regs(t), s->flags & WAIT_COMPAT, w->args);
+	else
+		__builtin_memset(w->args, 0, sizeof(w->args));
+}
+
+static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, u32 cpu, u64 now,
+				      const struct wait_facts *w)
+{
+	struct ev_wait *e;
+
+	if (!evidence_afford(ctl, c, now, sizeof(*e), false))
+		return;
+	e = bpf_ringbuf_reserve(&evidence, sizeof(*e), 0);
+	evidence_count(c, !e, sizeof(*e));
+	if (!e)
+		return;
+	e->h.ts = now;
+	e->h.kind = EV_WAIT;
+	e->h.cpu = cpu;
+	e->h.len = sizeof(*e);
+	__builtin_memcpy(&e->w, w, sizeof(*w));
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+/* Tests all triggers against what judge and facts of this scratch say: trigger.bpf.c. */
+extern int trigger_run(u32 which);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "capture.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/* Out of order by nested interrupts, at most so much. */
+#define SLACK_NS 10000000ull
+
+/* A file under construction: grows, and is written through one mapping. */
+struct builder {
+	int fd;
+	uint8_t *base;
+	uint64_t used, size;
+};
+
+static uint64_t align(uint64_t n)
+{
+	return (n + 63) & ~63ull;
+}
+
+static struct capture_span reserve(struct builder *b, uint64_t len)
+{
+	struct capture_span s = {b->used, len};
+
+	b->used = align(b->used + len);
+	return s;
+}
+
+static void fill(struct builder *b, struct capture_span s, const void *from)
+{
+	if (s.len)
+		memcpy(b->base + s.offset, from, s.len);
+}
+
+static int builder_map(struct builder *b, uint64_t size)
+{
+	b->size = size;
+	b->fd = memfd_create("frec-capture", MFD_CLOEXEC);
+	if (b->fd < 0)
+		return -errno;
+	if (ftruncate(b->fd, size))
+		return -errno;
+	b->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
+	if (b->base == MAP_FAILED) {
+		b->base = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+/* ---- sizes first: what will be copied ---- */
+
+static void plan_cpu(struct recorder *r, unsigned int cpu, uint64_t from, struct capture_cpu *c)
+{
+	const struct hot_slot *slots = recorder_hot(r, cpu);
+	const volatile struct cpu_state *s = recorder_cpu(r, cpu);
+	uint64_t size = recorder_sizes(r)->hot_cpu, oldest;
+
+	c->cpu = cpu;
+	c->lost = s->lost_hot + s->lost_evidence + s->lost_task;
+	c->end = s->pos;
+	oldest = window_begin(size, c->end);
+	c->begin = window_find(slots, size, oldest, c->end, from, SLACK_NS);
+	c->held_since = 0;
+	if (!window_begin(size, c->end))
+		c->held_since = recorder_started(r);
+	else /* not the very oldest: that is being overwritten */
+		c->held_since = slots[((oldest + size / 64) & (size - 1)) / HOT_SLOT_SIZE].ts;
+}
+
+static unsigned int plan_cpus(struct recorder *r, uint64_t from, struct capture_cpu *cpus)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < recorder_cpus(r) && n < CAPTURE_CPUS_MAX; i++)
+		if (recorder_hot(r, i))
+			plan_cpu(r, i, from, &cpus[n++]);
+	return n;
+}
+
+static void copy_cpu(struct recorder *r, struct builder *b, struct capture_cpu *c)
+{
+	uint64_t size = recorder_sizes(r)->hot_cpu;
+
+	window_copy(recorder_hot(r, c->cpu), size, c->begin, c->end, b->base + c->slots.offset);
+	__sync_synchronize();
+	c->good = window_begin(size, recorder_cpu(r, c->cpu)->pos);
+	if (c->good < c->begin)
+		c->good = c->begin;
+}
+
+/* Only threads that wait: since is what makes a slot worth telling. */
+static uint64_t copy_table(struct recorder *r, struct task_slot *dst)
+{
+	const struct task_slot *t;
+	uint64_t used = 0;
+	size_t n;
+
+	t = recorder_tasks(r, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct task_slot s = t[i];
+
+		if (s.tid && s.since)
+			dst[used++] = s;
+	}
+	return used * sizeof(*dst);
+}
+
+static uint64_t held_since(const struct capture_cpu *cpus, unsigned int n, uint64_t evidence)
+{
+	uint64_t since = evidence;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (cpus[i].held_since > since)
+			since = cpus[i].held_since;
+	return since;
+}
+
+static void fill_header(struct recorder *r, const struct window *w, const struct config *c,
+			const struct capture_request *q, struct capture_header *h)
+{
+	struct recorder_totals totals;
+	uint64_t reach = q->last && q->last < c->window ? q->last : c->window;
+
+	h->magic = CAPTURE_MAGIC;
+	h->clocks.monotonic = clock_monotonic();
+	h->clocks.boottime = clock_read(CLOCK_BOOTTIME);
+	h->clocks.realtime = clock_read(CLOCK_REALTIME);
+	h->n_offsets = q->n_offsets;
+	memcpy(h->offsets, q->offsets, q->n_offsets * sizeof(h->offsets[0]));
+	h->from = h->clocks.monotonic > reach ? h->clocks.monotonic - reach : 0;
+	h->evidence_since = w->held_since;
+	recorder_totals(r, &totals);
+	h->lost = totals.lost;
+	h->refused = totals.refused;
+	h->focus_pid = q->focus_pid;
+	h->only = q->only;
+	h->syscalls = c->syscalls;
+	h->slow_ns = c->slow_syscall;
+	if (!q->job || q->job->manual)
+		return;
+	h->n_merged = q->job->n_merged;
+	h->n_hits = q->job->n_hits;
+	memcpy(h->hits, q->job->hits, sizeof(h->hits));
+}
+
+/* All spans and copies; h lives outside of b until the end. */
+static int build(struct recorder *r, const struct capture_request *q, struct capture_header *h,
+		 const uint8_t *walked, size_t walked_len, struct builder *b)
+{
+	const struct recorder_ring *ring = recorder_evidence(r);
+	uint64_t consumer = *ring->consumer, producer;
+	size_t n_slots;
+	int err;
+
+	h->n_cpus = plan_cpus(r, h->from, h->cpus);
+	/* after the walk: who is missing there has its exit in here */
+	producer = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
+	if (producer - consumer > ring->size)
+		return -EBADMSG;
+	reserve(b, sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]));
+	for (unsigned int i = 0; i < h->n_cpus; i++)
+		h->cpus[i].slots = reserve(b, h->cpus[i].end - h->cpus[i].begin);
+	h->evidence = reserve(b, producer - consumer);
+	h->walked = reserve(b, walked_len);
+	h->text = reserve(b, q->text_len);
+	recorder_tasks(r, &n_slots);
+	h->table = reserve(b, n_slots * sizeof(struct task_slot));
+	err = builder_map(b, b->used);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < h->n_cpus; i++)
+		copy_cpu(r, b, &h->cpus[i]);
+	fill(b, h->evidence, ring->data + (consumer & (ring->size - 1)));
+	fill(b, h->walked, walked);
+	fill(b, h->text, q->text);
+	h->table.len = copy_table(r, (void *)(b->base + h->table.offset));
+	h->size = h->table.offset + h->table.len;
+	h->held_since = held_since(h->cpus, h->n_cpus, h->evidence_since);
+	memcpy(b->base, h, sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]));
+	return ftruncate(b->fd, h->size) ? -errno : 0;
+}
+
+int capture_take(struct recorder *r, const struct window *window, const struct config *c,
+		 const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
+{
+	struct capture_header *h;
+	struct builder b = {.fd = -1};
+	uint8_t *walked = NULL;
+	size_t walked_len = 0;
+	int err;
+
+	h = calloc(1, sizeof(*h) + CAPTURE_CPUS_MAX * sizeof(h->cpus[0]));
+	if (!h)
+		return -ENOMEM;
+	fill_header(r, window, c, q, h);
+	err = recorder_walk_tasks(r, &walked, &walked_len);
+	if (!err)
+		err = build(r, q, h, walked, walked_len, &b);
+	if (b.base)
+		munmap(b.base, b.size);
+	if (err && b.fd >= 0)
+		close(b.fd);
+	if (!err) {
+		*ret_fd = b.fd;
+		*ret_size = h->size;
+	}
+	free(walked);
+	free(h);
+	return err;
+}
+
+/* ---- the worker's side ---- */
+
+static bool span_ok(const struct capture_header *h, struct capture_span s)
+{
+	return s.offset <= h->size && s.len <= h->size - s.offset;
+}
+
+static bool header_ok(const struct capture_header *h, uint64_t size)
+{
+	if (h->magic != CAPTURE_MAGIC || h->size != size || h->n_cpus > CAPTURE_CPUS_MAX ||
+	    h->n_hits > POLICY_HITS_MAX || h->n_offsets > CAPTURE_OFFSETS_MAX ||
+	    sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]) > size)
+		return false;
+	for (unsigned int i = 0; i < h->n_cpus; i++) {
+		const struct capture_cpu *c = &h->cpus[i];
+
+		if (!span_ok(h, c->slots) || c->cpu >= 1u << 16 || c->end < c->begin ||
+		    c->end - c->begin != c->slots.len || c->begin % HOT_SLOT_SIZE ||
+		    c->slots.len % HOT_SLOT_SIZE || c->slots.offset % 8)
+			return false;
+	}
+	return span_ok(h, h->evidence) && h->evidence.offset % 8 == 0 && span_ok(h, h->walked) &&
+	       span_ok(h, h->table) && h->table.offset % 8 == 0 && span_ok(h, h->text);
+}
+
+int capture_map(int fd, struct capture_header **ret)
+{
+	struct capture_header *h;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size < (off_t)sizeof(*h))
+		return -EBADMSG;
+	h = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED)
+		return -errno;
+	if (!header_ok(h, st.st_size)) {
+		munmap(h, st.st_size);
+		return -EBADMSG;
+	}
+	*ret = h;
+	return 0;
+}

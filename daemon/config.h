@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* config.h - the configuration of one recorder, from INI files (libinih). */
+#ifndef FREC_CONFIG_H
+#define FREC_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../bpf/record.h"
+
+#define CONFIG_NAME_MAX 64
+
+struct config_trigger {
+	char name[CONFIG_NAME_MAX]; /* [A-Za-z0-9._-]+, unique */
+	struct trigger_filter filter; /* what the kernel evaluates; globs already normalised */
+	uint64_t cooldown; /* ns */
+	uint64_t hold;	   /* ns */
+	uint64_t post;	   /* ns */
+	uint32_t max_per_hour; /* 0: no limit */
+};
+
+struct config {
+	char run_directory[PATH_MAX];
+	char pin_directory[PATH_MAX];
+
+	uint64_t window;	 /* ns */
+	uint64_t memory;	 /* bytes of all hot windows together; 0: auto */
+	uint64_t evidence;	 /* bytes of the ring; 0: auto */
+	enum syscall_mode syscalls;
+	uint64_t slow_syscall;	 /* ns */
+	uint64_t stacks;	 /* ns */
+	uint64_t stack_dump;	 /* bytes */
+	double overhead_budget;	 /* share of one CPU: 0.01 is 1 % */
+
+	char directory[PATH_MAX];
+	uint32_t max_files;	 /* 0: no limit */
+	uint64_t max_bytes;	 /* 0: no limit */
+	uint32_t max_total;	 /* 0: no limit */
+	double min_free;	 /* share of the file system */
+	bool user_snapshots;
+	char on_snapshot[PATH_MAX]; /* empty: none */
+
+	struct config_trigger triggers[TRIGGERS_MAX];
+	unsigned int n_triggers;
+};
+
+/* Fills *ret with the built-in defaults, the default triggers included. */
+void config_defaults(struct config *ret);
+
+/*
+ * Reads FILE alone, or, where file is NULL, /etc/frec/frec.conf (may be
+ * missing) and then /etc/frec/conf.d/[*].conf in the order of their names.
+ * *ret is written only on success. Every mistake is one line
+ * "file:line: key: got 'x', want …" to `errors`; warnings go there too,
+ * beginning with "warning: ". Returns 0, -EINVAL for mistakes in the text, or
+ * the -errno of a file that cannot be read (also said on `errors`).
+ */
+int config_load(const char *file, FILE *errors, struct config *ret);
+
+/*
+ * As config_load(), of these places: file may be missing, and then the *.conf
+ * of directory; where directory is NULL, file alone, which must be there.
+ */
+int config_load_from(const char *file, const char *directory, FILE *errors, struct config *ret);
+
+/* As config_load(), of one open text; name is what errors call it. */
+int config_parse(FILE *in, const char *name, FILE *errors, struct config *ret);
+
+/* The word of a trigger kind ("lock"), or NULL. */
+const char *config_kind_name(enum trigger_kind kind);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* config_trigger.c - sections [trigger NAME]: values, defaults, what must go together. */
+#include "config_internal.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/units.h"
+
+static const char *const kind_names[] = {
+	[TRIGGER_LOCK] = "lock",     [TRIGGER_FUTEX] = "futex",	      [TRIGGER_SYSCALL] = "syscall",
+	[TRIGGER_OFFCPU] = "offcpu", [TRIGGER_RUNQUEUE] = "runqueue", [TRIGGER_IOWAIT] = "iowait",
+	[TRIGGER_MANUAL] = "manual",
+};
+#define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
+
+static const char *const later_kinds[] = {
+	"request", "span", "exit", "pressure", "percentile", "app",
+};
+
+const char *config_kind_name(enum trigger_kind kind)
+{
+	return (unsigned int)kind < N_KINDS ? kind_names[kind] : NULL;
+}
+
+int config_trigger_kind(struct config_load *l, const struct config_key *key, const char *value,
+			void *base)
+{
+	struct config_trigger *t = base;
+
+	for (unsigned int i = 0; i < N_KINDS; i++) {
+		if (kind_names[i] && strcmp(value, kind_names[i]) == 0) {
+			t->filter.kind = i;
+			return 0;
+		}
+	}
+	for (unsigned int i = 0; i < sizeof(later_kinds) / sizeof(later_kinds[0]); i++) {
+		if (strcmp(value, later_kinds[i]) == 0) {
+			config_mistake(l, &l->here, key->name, value,
+				       "%s: this version has no triggers of kind %s yet", key->want,
+				       value);
+			return 1;
+		}
+	}
+	return -EINVAL;
+}
+
+/* Puts before, glob and after into field, which has room for max bytes and NUL. */
+static int store_glob(char *field, size_t max, const char *before, const char *glob,
+		      const char *after)
+{
+	if (strlen(before) + strlen(glob) + strlen(after) > max)
+		return -ENAMETOOLONG;
+	strcpy(field, before);
+	strcat(field, glob);
+	strcat(field, after);
+	return 0;
+}
+
+int config_trigger_comm(struct config_load *l, const struct config_key *key, const char *value,
+			void *base)
+{
+	struct config_trigger *t = base;
+	size_t literal = 0;
+
+	(void)l;
+	/* The kernel cuts names: a longer pattern could never match. */
+	for (const char *s = value; *s; s++)
+		literal += *s != '*';
+	if (!*value || literal >= COMM_LEN)
+		return -EINVAL;
+	t->filter.filters |= FILTER_COMM;
+	return store_glob(t->filter.comm, key->max, "", value, "");
+}
+
+int config_trigger_exe(struct config_load *l, const struct config_key *key, const char *value,
+		       void *base)
+{
+	struct config_trigger *t = base;
+	bool anchored = value[0] == '/' || (value[0] == '*' && strchr(value, '/'));
+
+	(void)l;
+	if (!*value)
+		return -EINVAL;
+	t->filter.filters |= FILTER_EXE;
+	return store_glob(t->filter.exe, key->max, anchored ? "" : "*/", value, "");
+}
+
+/* The path that it is compared with has a '/' at its end. */
+int config_trigger_unit(struct config_load *l, const struct config_key *key, const char *value,
+			void *base)
+{
+	struct config_trigger *t = base;
+	bool anchored = value[0] == '/' || (value[0] == '*' && strchr(value, '/'));
+	bool closed = *value && value[strlen(value) - 1] == '/';
+
+	(void)l;
+	if (!*value)
+		return -EINVAL;
+	t->filter.filters |= FILTER_UNIT;
+	return store_glob(t->filter.unit, key->max, anchored ? "" : "*/", value,
+			  closed ? "*" : "/*");
+}
+
+/* A number within the key's bounds. */
+static int parse_number(const struct config_key *key, const char *value, uint32_t *ret)
+{
+	uint64_t number;
+	int r = units_parse_count(value, &number);
+
+	if (r < 0)
+		return r;
+	if (number < key->min || number > key->max)
+		return -ERANGE;
+	*ret = (uint32_t)number;
+	return 0;
+}
+
+int config_trigger_pid(struct config_load *l, const struct config_key *key, const char *value,
+		       void *base)
+{
+	struct config_trigger *t = base;
+
+	(void)l;
+	t->filter.filters |= FILTER_PID;
+	return parse_number(key, value, &t->filter.pid);
+}
+
+int config_trigger_uid(struct config_load *l, const struct config_key *key, const char *value,
+		       void *base)
+{
+	struct config_trigger *t = base;
+	const struct passwd *user;
+	int r = parse_number(key, value, &t->filter.uid);
+
+	(void)l;
+	t->filter.filters |= FILTER_UID;
+	if (r != -EINVAL || !*value)
+		return r;
+	user = getpwnam(value);
+	if (!user)
+		return -ENOENT;
+	t->filter.uid = user->pw_uid;
+	return 0;
+}
+
+/* A number or a name of the native table. */
+static int parse_syscall(const struct config_key *key, const char *word, uint32_t *ret)
+{
+	int nr, r = parse_number(key, word, ret);
+
+	if (r != -EINVAL)
+		return r;
+	/* Negative: unknown, or known on other architectures only. */
+	nr = seccomp_syscall_resolve_name(word);
+	if (nr < 0 || (uint64_t)nr > key->max)
+		return -EINVAL;
+	*ret = (uint32_t)nr;
+	return 0;
+}
+
+static char *trim(char *word)
+{
+	char *end;
+
+	word += strspn(word, " \t");
+	end = word + strlen(word);
+	while (end > word && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = '\0';
+	return word;
+}
+
+int config_trigger_syscalls(struct config_load *l, const struct config_key *key, const char *value,
+			    void *base)
+{
+	struct config_trigger *t = base;
+	char *copy, *rest, *word;
+	uint32_t nr;
+	int r = 0;
+
+	t->filter.filters |= FILTER_SYSCALLS;
+	copy = rest = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	while ((word = strsep(&rest, ",")) != NULL) {
+		word = trim(word);
+		if (parse_syscall(key, word, &nr) < 0) {
+			config_mistake(l, &l->here, key->name, word, "%s", key->want);
+			r = 1;
+			continue;
+		}
+		t->filter.syscalls[nr / 64] |= 1ull << (nr % 64);
+	}
+	free(copy);
+	return r;
+}
+
+/* Names stand in file names and are typed after `frecctl fire`. */
+bool config_trigger_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len < CONFIG_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789._-") == len;
+}
+
+void config_trigger_init(struct config_trigger *t, const char *name)
+{
+	memset(t, 0, sizeof(*t));
+	strncpy(t->name, name, sizeof(t->name) - 1);
+	t->cooldown = CONFIG_COOLDOWN;
+	t->hold = CONFIG_HOLD;
+	t->post = CONFIG_POST;
+	t->max_per_hour = CONFIG_PER_HOUR;
+}
+
+/* For a host that nobody has set up: rare, and never many files. */
+void config_trigger_defaults(struct config *config)
+{
+	static const struct {
+		const char *name;
+		enum trigger_kind kind;
+		uint64_t threshold;
+	} defaults[] = {
+		{ "default-lock", TRIGGER_LOCK, 1 * NSEC_PER_SEC },
+		{ "default-iowait", TRIGGER_IOWAIT, 2 * NSEC_PER_SEC },
+		{ "default-runqueue", TRIGGER_RUNQUEUE, 1 * NSEC_PER_SEC },
+	};
+
+	config->n_triggers = 0;
+	for (unsigned int i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+		struct config_trigger *t = &config->triggers[config->n_triggers++];
+
+		config_trigger_init(t, defaults[i].name);
+		t->filter.kind = defaults[i].kind;
+		t->filter.threshold = defaults[i].threshold;
+		t->cooldown = 600 * NSEC_PER_SEC;
+		t->max_per_hour = 3;
+	}
+}
+
+/* Where the section says key; nowhere: line 0. */
+static struct config_place place_of(const struct config_section *s, const char *key)
+{
+	return (struct config_place){ s->place.file, s->lines[config_keys_find("trigger", key)] };
+}
+
+/* The window bounds hold and post: what was said must fit, what was not said is made to. */
+static void check_within(struct config_load *l, const struct config_section *s, const char *key,
+			 uint64_t *value, uint64_t max, const char *what)
+{
+	struct config_place p = place_of(s, key);
+	char got[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+
+	if (*value <= max)
+		return;
+	if (!p.line) {
+		*value = max;
+		return;
+	}
+	config_mistake(l, &p, key, units_format_duration(*value, got, sizeof(got)),
+		       "at most %s, %s", units_format_duration(max, most, sizeof(most)), what);
+}
+
+static void check_kind(struct config_load *l, struct config_section *s)
+{
+	struct config_place kind = place_of(s, "kind"), threshold = place_of(s, "threshold");
+	struct config_place syscalls = place_of(s, "syscalls");
+	const struct trigger_filter *f = &s->trigger.filter;
+	const char *name = config_kind_name(f->kind);
+
+	if (!kind.line)
+		config_mistake(l, &s->place, "kind", "", "a kind in [trigger %s], such as lock",
+			       s->trigger.name);
+	/* Said, but bad: the rest depends on it. */
+	if (!name)
+		return;
+	if (f->kind == TRIGGER_MANUAL && threshold.line)
+		config_mistake(l, &kind, "kind", name, "another one, as line %u has a threshold",
+			       threshold.line);
+	if (f->kind != TRIGGER_MANUAL && !threshold.line)
+		config_mistake(l, &s->place, "threshold", "",
+			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
+	if (f->kind != TRIGGER_SYSCALL && syscalls.line)
+		config_mistake(l, &kind, "kind", name, "syscall, as line %u has syscalls",
+			       syscalls.line);
+}
+
+void config_trigger_check(struct config_load *l, struct config_section *s)
+{
+	check_kind(l, s);
+	check_within(l, s, "hold", &s->trigger.hold, l->config.window / 2, "half the window");
+	check_within(l, s, "post", &s->trigger.post, l->config.window, "the window");
+}

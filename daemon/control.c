@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* control.c - the control socket: one request at a time from each of a few clients. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "../lib/protocol.h"
+#include "clock.h"
+#include "daemon.h"
+#include "loop.h"
+
+#define LIST_MAX 500
+
+static void client_close(struct daemon *d, struct client *c)
+{
+	if (c->fd < 0)
+		return;
+	if (c->id)
+		policy_cancel(&d->policy, c->id);
+	close(c->fd);
+	if (c->output >= 0)
+		close(c->output);
+	*c = (struct client){.fd = -1, .output = -1};
+}
+
+static void client_reply(struct daemon *d, struct client *c, json_t *reply)
+{
+	/* a client that does not read its answer is not waited for */
+	if (!reply || protocol_send(c->fd, reply, -1))
+		client_close(d, c);
+	json_decref(reply);
+}
+
+struct client *control_client(struct daemon *d, uint64_t id)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (d->clients[i].fd >= 0 && d->clients[i].id == id)
+			return &d->clients[i];
+	return NULL;
+}
+
+void control_answer(struct daemon *d, uint64_t id, json_t *reply)
+{
+	struct client *c = control_client(d, id);
+
+	if (!c) {
+		json_decref(reply);
+		return;
+	}
+	c->id = 0;
+	if (c->output >= 0)
+		close(c->output);
+	c->output = -1;
+	client_reply(d, c, reply);
+}
+
+/* ---- requests ---- */
+
+static json_t *do_status(struct daemon *d, struct client *c, const json_t *request)
+{
+	(void)c;
+	(void)request;
+	return json_pack("{s:b,s:o}", "ok", 1, "status", status_json(d));
+}
+
+static json_t *do_triggers(struct daemon *d, struct client *c, const json_t *request)
+{
+	(void)c;
+	(void)request;
+	return json_pack("{s:b,s:o}", "ok", 1, "triggers", status_triggers(d));
+}
+
+static json_t *do_list(struct daemon *d, struct client *c, const json_t *request)
+{
+	struct spool_entry *list = NULL;
+	size_t n = 0, first;
+	json_t *array;
+	int err;
+
+	(void)c;
+	(void)request;
+	err = d->spool ? spool_list(d->spool, &list, &n) : setup_spool(d);
+	if (err)
+		return protocol_error("cannot read %s: %s", d->config.directory, strerror(-err));
+	array = json_array();
+	first = n > LIST_MAX ? n - LIST_MAX : 0; /* the newest are what is asked for */
+	for (size_t i = first; i < n; i++) {
+		char path[PATH_MAX + SPOOL_NAME_MAX + 1];
+
+		snprintf(path, sizeof(path), "%s/%s", d->config.directory, list[i].name);
+		json_array_append_new(array,
+				      json_pack("{s:s,s:s,s:I,s:I}", "name", list[i].name, "path", path,
+						"bytes", (json_int_t)list[i].bytes, "time_ns",
+						(json_int_t)list[i].mtime));
+	}
+	free(list);
+	return json_pack("{s:b,s:s,s:o,s:I}", "ok", 1, "directory", d->config.directory, "snapshots",
+			 array, "omitted", (json_int_t)first);
+}
+
+static json_t *set_paused(struct daemon *d, bool paused)
+{
+	bool changed = recorder_paused(d->recorder) != paused;
+
+	recorder_pause(d->recorder, paused);
+	policy_pause(&d->policy, paused);
+	loop_publish(d);
+	return json_pack("{s:b,s:b}", "ok", 1, "changed", changed);
+}
+
+static json_t *do_pause(struct daemon *d, struct client *c, const json_t *request)
+{
+	(void)c;
+	(void)request;
+	return set_paused(d, true);
+}
+
+static json_t *do_resume(struct daemon *d, struct client *c, const json_t *request)
+{
+	(void)c;
+	(void)request;
+	return set_paused(d, false);
+}
+
+/* Queues a manual snapshot; NULL: the answer comes when it is written. */
+static json_t *enqueue(struct daemon *d, struct client *c, int trigger)
+{
+	int err;
+
+	if (c->id)
+		return protocol_error("this connection already waits for a snapshot");
+	err = policy_manual(&d->policy, clock_monotonic(), ++d->next_id, trigger);
+	if (err)
+		return protocol_error("too many snapshots are waiting to be written: try again later");
+	c->id = d->next_id;
+	return NULL;
+}
+
+static json_t *do_snapshot(struct daemon *d, struct client *c, const json_t *request)
+{
+	uint64_t pid = 0, last = 0;
+	bool only = false;
+	int err;
+
+	err = protocol_get_u64(request, "pid", &pid);
+	if ((err && err != -ENOENT) || pid > INT32_MAX)
+		return protocol_error("pid: want a process id");
+	err = protocol_get_u64(request, "last_ns", &last);
+	if (err && err != -ENOENT)
+		return protocol_error("last_ns: want nanoseconds");
+	err = protocol_get_bool(request, "only", &only);
+	if (err && err != -ENOENT)
+		return protocol_error("only: want true or false");
+	if (only && !pid)
+		return protocol_error("only: needs a pid");
+	c->pid = pid;
+	c->last = last;
+	c->only = only;
+	return enqueue(d, c, -1);
+}
+
+static json_t *do_fire(struct daemon *d, struct client *c, const json_t *request)
+{
+	const char *name;
+
+	if (protocol_get_string(request, "name", &name))
+		return protocol_error("name: want the name of a trigger");
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		if (strcmp(d->config.triggers[i].name, name))
+			continue;
+		c->pid = 0;
+		c->last = 0;
+		c->only = false;
+		return enqueue(d, c, i);
+	}
+	return protocol_error("no trigger '%s': `frecctl triggers` lists them", name);
+}
+
+static const struct {
+	const char *name;
+	json_t *(*run)(struct daemon *d, struct client *c, const json_t *request);
+} commands[] = {
+	{"status", do_status}, {"triggers", do_triggers}, {"list", do_list},
+	{"pause", do_pause},   {"resume", do_resume},	  {"snapshot", do_snapshot},
+	{"fire", do_fire},
+};
+
+static json_t *dispatch(struct daemon *d, struct client *c, const json_t *request)
+{
+	const char *command;
+
+	if (protocol_get_string(request, "command", &command))
+		return protocol_error("no command in the request");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(commands[i].name, command))
+			return commands[i].run(d, c, request);
+	return protocol_error("unknown command '%s'", command);
+}
+
+/* ---- sockets ---- */
+
+int control_open(struct daemon *d)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		d->clients[i] = (struct client){.fd = -1, .output = -1};
+	return protocol_listen(d->config.run_directory, 0660, d->gid, &d->listen_fd);
+}
+
+void control_accept(struct daemon *d)
+{
+	json_t *busy;
+	int fd;
+
+	if (protocol_accept(d->listen_fd, &fd))
+		return;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		if (d->clients[i].fd >= 0)
+			continue;
+		d->clients[i] = (struct client){.fd = fd, .output = -1};
+		if (loop_add(d, fd, LOOP_CLIENT + i))
+			client_close(d, &d->clients[i]);
+		return;
+	}
+	/* idle clients hold their place until they go; a new one is told so */
+	busy = protocol_error("too many clients are connected: try again later");
+	protocol_send(fd, busy, -1);
+	json_decref(busy);
+	close(fd);
+}
+
+void control_readable(struct daemon *d, unsigned int i)
+{
+	struct client *c = &d->clients[i];
+	json_t *request, *reply;
+	int err, passed = -1;
+
+	if (c->fd < 0)
+		return;
+	err = protocol_receive(c->fd, PROTOCOL_REQUEST_MAX, &request, &passed);
+	if (err == -EAGAIN)
+		return;
+	if (err) {
+		if (err == -EBADMSG || err == -EMSGSIZE) {
+			reply = protocol_error("that is no request of frecctl's");
+			protocol_send(c->fd, reply, -1);
+			json_decref(reply);
+		}
+		client_close(d, c);
+		return;
+	}
+	if (passed >= 0 && c->output < 0 && !c->id)
+		c->output = passed;
+	else if (passed >= 0)
+		close(passed);
+	reply = dispatch(d, c, request);
+	json_decref(request);
+	if (!reply)
+		return;
+	if (!c->id && c->output >= 0) {
+		close(c->output);
+		c->output = -1;
+	}
+	client_reply(d, c, reply);
+}
+
+void control_close_all(struct daemon *d)
+{
+	char path[PATH_MAX + 32];
+
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &d->clients[i];
+
+		if (c->fd >= 0 && c->id)
+			control_answer(d, c->id, protocol_error("the recorder was stopped"));
+		client_close(d, c);
+	}
+	if (d->listen_fd < 0)
+		return;
+	close(d->listen_fd);
+	snprintf(path, sizeof(path), "%s/%s", d->config.run_directory, PROTOCOL_SOCKET);
+	unlink(path);
+}

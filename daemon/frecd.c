@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* frecd.c - the recorder's daemon: arguments, start, end. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+#include "worker.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char usage[] =
+	"usage: frecd [--config FILE] [--check-config] [--dry-run]\n"
+	"\n"
+	"Records what every thread of this host does and waits for, in the foreground,\n"
+	"until SIGTERM. SIGHUP reads the configuration anew.\n"
+	"\n"
+	"  --config FILE    read FILE alone, not /etc/frec/frec.conf and /etc/frec/conf.d\n"
+	"  --check-config   read the configuration, say what is wrong with it, and end\n"
+	"  --dry-run        also load the programs into the kernel, record nothing, and end\n"
+	"  --version, --help\n";
+
+struct options {
+	const char *config;
+	bool check, dry;
+};
+
+/* Returns -1 to go on, or the exit status. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'k'},
+		{"dry-run", no_argument, NULL, 'n'},	  {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'k':
+			o->check = true;
+			break;
+		case 'n':
+			o->dry = true;
+			break;
+		case 'v':
+			printf("frecd %s\n", FREC_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_DONE;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "frecd: got '%s', want no arguments\n%s", argv[optind], usage);
+	return EXIT_USAGE;
+}
+
+static int start_recording(struct daemon *d)
+{
+	char error[RECORDER_ERROR_MAX] = "";
+	uint64_t began = clock_monotonic();
+	int err;
+
+	err = recorder_load(&d->config, &d->recorder, error);
+	if (!err)
+		err = recorder_start(d->recorder, d->pinned ? d->config.pin_directory : NULL, error);
+	if (err) {
+		log_error("%s", error[0] ? error : strerror(-err));
+		return err;
+	}
+	window_init(&d->window, d->config.window, recorder_sizes(d->recorder)->evidence,
+		    recorder_started(d->recorder));
+	policy_init(&d->policy, &d->config, recorder_bank(d->recorder));
+	loop_publish(d);
+	log_notice("recording: window %.1f s in %llu MiB, %u triggers, started in %llu ms",
+		   d->config.window / 1e9,
+		   (unsigned long long)recorder_sizes(d->recorder)->hot >> 20, d->config.n_triggers,
+		   (unsigned long long)(clock_monotonic() - began) / 1000000);
+	return 0;
+}
+
+static int run(struct daemon *d)
+{
+	int err = setup_host(d);
+
+	if (!err)
+		err = start_recording(d);
+	if (!err) {
+		err = control_open(d);
+		if (err)
+			log_error("cannot listen in %s: %s", d->config.run_directory, strerror(-err));
+	}
+	if (!err)
+		err = loop_run(d);
+	if (d->recorder)
+		snapshot_abort(&d->snapshot);
+	control_close_all(d);
+	recorder_free(d->recorder);
+	setup_undo(d);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int dry_run(struct daemon *d)
+{
+	char error[RECORDER_ERROR_MAX] = "";
+	int err = recorder_load(&d->config, &d->recorder, error);
+
+	if (err)
+		log_error("%s", error[0] ? error : strerror(-err));
+	else
+		printf("the programs load on this kernel (interrupts: %s)\n",
+		       recorder_variant(d->recorder));
+	recorder_free(d->recorder);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d = {.lock_fd = -1, .listen_fd = -1, .opener_fd = -1,
+				  .snapshot = {.result_fd = -1, .file = SPOOL_FILE_NONE}};
+	struct options o = {0};
+	int status, err;
+
+	if (argc && !strcmp(argv[0], WORKER_ARGV0))
+		return worker_main();
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		d.clients[i] = (struct client){.fd = -1, .output = -1};
+	status = parse_options(argc, argv, &o);
+	if (status >= 0)
+		return status;
+	d.config_file = o.config;
+	err = config_load(o.config, stderr, &d.config);
+	if (err)
+		return EXIT_USAGE;
+	if (o.check) {
+		printf("the configuration is good: %u triggers\n", d.config.n_triggers);
+		return EXIT_DONE;
+	}
+	return o.dry ? dry_run(&d) : run(&d);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define TICK_NS 50000000ull /* the evidence is sampled so often */
+#define SECOND_NS 1000000000ull
+
+int loop_add(struct daemon *d, int fd, unsigned int source)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u32 = source};
+
+	return epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &e) ? -errno : 0;
+}
+
+void loop_publish(struct daemon *d)
+{
+	uint64_t now = clock_monotonic();
+
+	for (unsigned int i = 0; i < d->policy.n_triggers; i++)
+		recorder_trigger_count(d->recorder, i)->quiet_until =
+			policy_quiet_until(&d->policy, i, now);
+}
+
+/* ---- what is done at each tick, and once a second ---- */
+
+static void note_offset(struct daemon *d, uint64_t now)
+{
+	uint64_t offset = clock_read(CLOCK_BOOTTIME) - clock_monotonic();
+	struct capture_offset *last = d->n_offsets ? &d->offsets[d->n_offsets - 1] : NULL;
+
+	/* the two clocks are read one after the other: less than this is no suspend */
+	if (last && offset - last->offset + 10000000 < 20000000)
+		return;
+	if (d->n_offsets == CAPTURE_OFFSETS_MAX) {
+		memmove(d->offsets, d->offsets + 1, sizeof(d->offsets) - sizeof(d->offsets[0]));
+		d->n_offsets--;
+	}
+	d->offsets[d->n_offsets++] = (struct capture_offset){now, offset};
+}
+
+static void report_losses(struct daemon *d)
+{
+	struct recorder_totals t;
+
+	recorder_totals(d->recorder, &t);
+	if (t.lost <= d->lost_said)
+		return;
+	log_warning("%llu events lost since the start (window %llu, evidence %llu, triggers %llu, "
+		    "threads %llu, table %llu, recursion %llu)",
+		    (unsigned long long)t.lost, (unsigned long long)t.lost_hot,
+		    (unsigned long long)t.lost_evidence, (unsigned long long)t.lost_trigger,
+		    (unsigned long long)t.lost_task, (unsigned long long)t.lost_slot,
+		    (unsigned long long)t.recursion);
+	d->lost_said = t.lost * 2; /* one line for each doubling, not for each loss */
+}
+
+static void every_second(struct daemon *d, uint64_t now)
+{
+	int added;
+
+	if (now < d->next_second)
+		return;
+	d->next_second = now + SECOND_NS;
+	note_offset(d, now);
+	added = recorder_update_cpus(d->recorder);
+	if (added > 0)
+		log_notice("%d more CPUs are recorded", added);
+	report_losses(d);
+	if (d->opener_pid && waitpid(d->opener_pid, NULL, WNOHANG) == d->opener_pid) {
+		close(d->opener_fd);
+		log_warning("the opener has died; starting another");
+		setup_opener(d);
+	}
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static void tick(struct daemon *d)
+{
+	const struct recorder_ring *ring = recorder_evidence(d->recorder);
+	uint64_t now = clock_monotonic(), expired;
+	unsigned long at;
+
+	if (read(d->timer_fd, &expired, sizeof(expired)) < 0)
+		return;
+	recorder_heartbeat(d->recorder, now);
+	at = window_sample(&d->window, now, __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE),
+			   *ring->consumer);
+	__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
+	snapshot_watch(&d->snapshot, now);
+	shoot_due(d, now);
+	every_second(d, now);
+}
+
+/* ---- triggers ---- */
+
+static void on_trigger(void *arg, const struct trigger_record *t)
+{
+	struct daemon *d = arg;
+
+	policy_trigger(&d->policy, clock_monotonic(), t);
+}
+
+static void take_triggers(struct daemon *d)
+{
+	recorder_take_triggers(d->recorder, on_trigger, d);
+	loop_publish(d);
+	shoot_due(d, clock_monotonic());
+}
+
+/* ---- signals ---- */
+
+static void reload(struct daemon *d)
+{
+	static struct config fresh; /* large */
+	char error[RECORDER_ERROR_MAX];
+
+	if (config_load(d->config_file, stderr, &fresh)) {
+		log_error("the configuration has mistakes: what was in force stays");
+		return;
+	}
+	if (strcmp(fresh.run_directory, d->config.run_directory) ||
+	    strcmp(fresh.pin_directory, d->config.pin_directory) ||
+	    fresh.memory != d->config.memory || fresh.evidence != d->config.evidence) {
+		log_warning("run_directory, pin_directory, memory and evidence change at the next start "
+			    "only");
+		strcpy(fresh.run_directory, d->config.run_directory);
+		strcpy(fresh.pin_directory, d->config.pin_directory);
+		fresh.memory = d->config.memory;
+		fresh.evidence = d->config.evidence;
+	}
+	if (recorder_configure(d->recorder, &fresh, error)) {
+		log_error("cannot reload: %s", error);
+		return;
+	}
+	d->config = fresh;
+	policy_reconfigure(&d->policy, &d->config, recorder_bank(d->recorder));
+	loop_publish(d);
+	window_resize(&d->window, d->config.window);
+	if (setup_spool(d))
+		log_error("cannot use %s for snapshots", d->config.directory);
+	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
+}
+
+static void take_signal(struct daemon *d)
+{
+	struct signalfd_siginfo s;
+
+	if (read(d->signal_fd, &s, sizeof(s)) != sizeof(s))
+		return;
+	if (s.ssi_signo == SIGHUP) {
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+			   (unsigned long long)clock_monotonic() / 1000);
+		reload(d);
+		sd_notify(0, "READY=1");
+	} else if (s.ssi_signo != SIGCHLD) {
+		d->stopping = true;
+	}
+}
+
+/* ---- the loop ---- */
+
+static int open_sources(struct daemon *d)
+{
+	struct itimerspec it = {{0, TICK_NS}, {0, TICK_NS}};
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (d->epoll_fd < 0 || d->signal_fd < 0 || d->timer_fd < 0 ||
+	    timerfd_settime(d->timer_fd, 0, &it, NULL))
+		return -errno;
+	err = loop_add(d, d->signal_fd, LOOP_SIGNAL);
+	if (!err)
+		err = loop_add(d, d->timer_fd, LOOP_TIMER);
+	if (!err)
+		err = loop_add(d, recorder_trigger_fd(d->recorder), LOOP_TRIGGERS);
+	return err ? err : loop_add(d, d->listen_fd, LOOP_LISTEN);
+}
+
+static void dispatch(struct daemon *d, unsigned int source)
+{
+	switch (source) {
+	case LOOP_SIGNAL:
+		take_signal(d);
+		break;
+	case LOOP_TIMER:
+		tick(d);
+		break;
+	case LOOP_TRIGGERS:
+		take_triggers(d);
+		break;
+	case LOOP_LISTEN:
+		control_accept(d);
+		break;
+	case LOOP_WORKER:
+		shoot_finish(d);
+		break;
+	default:
+		control_readable(d, source - LOOP_CLIENT);
+	}
+}
+
+int loop_run(struct daemon *d)
+{
+	struct epoll_event events[16];
+	pid_t watched = 0;
+	int err = open_sources(d), n;
+
+	if (err) {
+		log_error("cannot set up the main loop: %s", strerror(-err));
+		return err;
+	}
+	sd_notify(0, "READY=1");
+	while (!d->stopping) {
+		n = epoll_wait(d->epoll_fd, events, 16, -1);
+		for (int i = 0; i < n; i++)
+			dispatch(d, events[i].data.u32);
+		shoot_due(d, clock_monotonic());
+		/* a worker that was started just now is a source, too; its end closes it */
+		if (d->snapshot.pid && d->snapshot.pid != watched &&
+		    !loop_add(d, d->snapshot.result_fd, LOOP_WORKER))
+			watched = d->snapshot.pid;
+	}
+	sd_notify(0, "STOPPING=1");
+	return 0;
+}

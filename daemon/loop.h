@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* loop.h - what the main loop waits for. */
+#ifndef FREC_LOOP_H
+#define FREC_LOOP_H
+
+#include "daemon.h"
+
+enum loop_source {
+	LOOP_SIGNAL,
+	LOOP_TIMER,
+	LOOP_TRIGGERS,
+	LOOP_LISTEN,
+	LOOP_WORKER,
+	LOOP_CLIENT, /* + index */
+};
+
+int loop_add(struct daemon *d, int fd, unsigned int source);
+
+#endif

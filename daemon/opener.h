@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * opener.h - the one process that may look into /proc of others.
+ *
+ * It is forked before the daemon gives up its privileges, keeps CAP_SYS_PTRACE
+ * and CAP_DAC_READ_SEARCH alone, and answers requests of the snapshot worker on
+ * a SOCK_SEQPACKET socket. It reads nothing that a recorded process wrote (of
+ * /proc/PID/stat only what the kernel did): it hands out descriptors, and the
+ * worker, which has no privileges, reads them.
+ */
+#ifndef FREC_OPENER_H
+#define FREC_OPENER_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ---- the protocol: one packet each way, native byte order ---- */
+
+enum opener_op {
+	OPENER_CMDLINE = 1, /* a descriptor of /proc/PID/cmdline */
+	OPENER_EXE = 2,	    /* where /proc/PID/exe points to, as text */
+};
+
+/*
+ * start is that of the process's leader, MONOTONIC ns (0: do not compare),
+ * boot_offset BOOTTIME - MONOTONIC now. /proc/PID/stat has the start in clock
+ * ticks of BOOTTIME, so what it says must lie between start (before the first
+ * suspend) and start + boot_offset (after the last), give or take two ticks. A
+ * pid that was used again in between would need a suspend in that very time.
+ */
+struct opener_request {
+	uint32_t id;
+	uint32_t op;
+	uint32_t pid;
+	uint32_t pad;
+	uint64_t start;
+	uint64_t boot_offset;
+};
+_Static_assert(sizeof(struct opener_request) == 32, "opener request");
+
+/* len bytes of text (without NUL) follow; a descriptor comes with it or not. */
+struct opener_reply {
+	uint32_t id;
+	int32_t error; /* 0 or -errno: -ESRCH if it is gone, or another process by now */
+	uint32_t len;
+	uint32_t pad;
+	char text[PATH_MAX];
+};
+#define OPENER_REPLY_HEAD offsetof(struct opener_reply, text)
+
+/* ---- the daemon's side ---- */
+
+/*
+ * Forks it and waits until it has confined itself. It runs as uid and gid
+ * where this process may change them ((uid_t)-1: stay), and dies with the
+ * *thread* that called this. *ret_fd is close-on-exec; the opener ends, too,
+ * when all its copies are closed. Capabilities that are missing here are
+ * missing there: requests then end with -EACCES.
+ */
+int opener_start(uid_t uid, gid_t gid, int *ret_fd, pid_t *ret_pid);
+
+/* ---- the worker's side ---- */
+
+#define OPENER_TIMEOUT_MS 100
+
+struct opener_client {
+	int fd;
+	int error; /* it did not answer, or is gone: not asked again */
+	uint32_t id;
+};
+
+/* One client at a time may use the socket; what one left unread the next skips. */
+void opener_client_init(struct opener_client *c, int fd);
+
+/*
+ * The arguments of a process, at most size - 1 bytes of them, each ended by
+ * NUL but the last, where *ret_len is; buf[*ret_len] is NUL. Empty for kernel
+ * threads and zombies. Once a request has not been answered in time this and
+ * all later calls return -ETIMEDOUT at once; -EPIPE if the opener is gone.
+ */
+int opener_cmdline(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
+		   char *buf, size_t size, size_t *ret_len);
+
+/* The path of the executable, as that process's root has it; -ENOBUFS if it does not fit. */
+int opener_exe(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
+	       char *buf, size_t size, size_t *ret_len);
+
+#endif

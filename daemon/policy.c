@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "policy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MINUTE_NS 60000000000ull
+
+_Static_assert(TRIGGERS_MAX <= 64, "policy.joined has a bit for each trigger");
+_Static_assert(TRIGGERS_MAX <= INT8_MAX, "policy.old_index holds every index");
+
+static uint64_t add_sat(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t cooldown_end(const struct policy_trigger *t)
+{
+	return t->accepted ? add_sat(t->accepted, t->cooldown) : 0;
+}
+
+/*
+ * The hour is counted in whole minutes, so that any quota fits in a fixed
+ * space; it is up to a minute too long, never too short.
+ */
+static uint32_t minute_count(const struct policy_trigger *t, uint64_t minute)
+{
+	unsigned int place = minute % POLICY_MINUTES;
+
+	return t->minutes[place].minute == minute ? t->minutes[place].count : 0;
+}
+
+/* 0, or the time from which the hourly quota allows one more. */
+static uint64_t hour_end(const struct policy_trigger *t, uint64_t now)
+{
+	uint64_t minute = now / MINUTE_NS, sum = 0;
+
+	if (!t->max_per_hour)
+		return 0;
+	for (uint64_t age = 0; age < POLICY_MINUTES && age <= minute; age++) {
+		sum += minute_count(t, minute - age);
+		if (sum >= t->max_per_hour)
+			return (minute - age + POLICY_MINUTES) * MINUTE_NS;
+	}
+	return 0;
+}
+
+static void hour_add(struct policy_trigger *t, uint64_t now)
+{
+	uint64_t minute = now / MINUTE_NS;
+	unsigned int place = minute % POLICY_MINUTES;
+
+	if (t->minutes[place].minute != minute) {
+		t->minutes[place].minute = minute;
+		t->minutes[place].count = 0;
+	}
+	t->minutes[place].count++;
+}
+
+/* Whether another may be opened; the one that is being written has its place reserved. */
+static bool total_reached(const struct policy *p)
+{
+	uint64_t n = p->counted + (p->writing && p->writing_counts);
+
+	return p->max_total && n >= p->max_total;
+}
+
+/* ---- configuration ---- */
+
+static void trigger_configure(struct policy_trigger *t, const struct config_trigger *c)
+{
+	memcpy(t->name, c->name, sizeof(t->name));
+	t->name[sizeof(t->name) - 1] = '\0';
+	t->cooldown = c->cooldown;
+	t->post = c->post;
+	t->threshold = c->filter.threshold;
+	t->max_per_hour = c->max_per_hour;
+	t->kind = c->filter.kind;
+}
+
+static void configure_common(struct policy *p, const struct config *c, uint32_t bank)
+{
+	p->max_total = c->max_total;
+	p->merge_max = min_u64(POLICY_MERGE_MAX_NS, c->window / 2);
+	p->bank = bank;
+	p->n_triggers = c->n_triggers < TRIGGERS_MAX ? c->n_triggers : TRIGGERS_MAX;
+	for (unsigned int i = 0; i < p->n_triggers; i++)
+		trigger_configure(&p->triggers[i], &c->triggers[i]);
+}
+
+void policy_init(struct policy *p, const struct config *c, uint32_t bank)
+{
+	memset(p, 0, sizeof(*p));
+	memset(p->old_index, -1, sizeof(p->old_index));
+	p->old_bank = bank;
+	configure_common(p, c, bank);
+}
+
+static int find_name(const struct config *c, const char *name)
+{
+	for (unsigned int i = 0; i < c->n_triggers && i < TRIGGERS_MAX; i++)
+		if (!strcmp(c->triggers[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+/* joined and the queue's indices speak of the old table */
+static void remap(struct policy *p)
+{
+	uint64_t joined = 0;
+
+	for (unsigned int i = 0; i < TRIGGERS_MAX; i++)
+		if (p->joined >> i & 1 && p->old_index[i] >= 0)
+			joined |= 1ull << p->old_index[i];
+	p->joined = joined;
+	for (unsigned int i = 0; i < p->n_manual; i++)
+		if (p->manual[i].trigger >= 0)
+			p->manual[i].trigger = p->old_index[p->manual[i].trigger];
+}
+
+void policy_reconfigure(struct policy *p, const struct config *c, uint32_t bank)
+{
+	struct policy_trigger fresh[TRIGGERS_MAX];
+
+	memset(fresh, 0, sizeof(fresh));
+	memset(p->old_index, -1, sizeof(p->old_index));
+	p->old_bank = p->bank;
+	for (unsigned int i = 0; i < p->n_triggers; i++) {
+		int to = find_name(c, p->triggers[i].name);
+
+		if (to < 0)
+			continue;
+		fresh[to] = p->triggers[i];
+		p->old_index[i] = (int8_t)to;
+	}
+	memcpy(p->triggers, fresh, sizeof(fresh));
+	remap(p);
+	configure_common(p, c, bank);
+}
+
+void policy_pause(struct policy *p, bool paused)
+{
+	p->paused = paused;
+}
+
+/* ---- triggers ---- */
+
+/* Records that were under way during a reload carry the old table's index. */
+static int record_index(const struct policy *p, const struct trigger_record *r)
+{
+	if (r->index >= TRIGGERS_MAX)
+		return -1;
+	if (r->bank == p->bank)
+		return r->index < p->n_triggers ? (int)r->index : -1;
+	return r->bank == p->old_bank ? p->old_index[r->index] : -1;
+}
+
+/* The counter to raise if the record cannot be accepted, else NULL. */
+static uint64_t *suppressed_by(const struct policy *p, struct policy_trigger *t, uint64_t now)
+{
+	if (p->paused)
+		return &t->suppressed_paused;
+	if (now < cooldown_end(t))
+		return &t->suppressed_cooldown;
+	if (hour_end(t, now))
+		return &t->suppressed_hour;
+	if (!p->pending && total_reached(p))
+		return &t->suppressed_total;
+	return NULL;
+}
+
+static void keep_hit(struct policy_job *job, const struct policy_trigger *t,
+		     const struct trigger_record *r)
+{
+	struct policy_hit *hit;
+
+	if (job->n_hits >= POLICY_HITS_MAX)
+		return;
+	hit = &job->hits[job->n_hits++];
+	memcpy(hit->name, t->name, sizeof(hit->name));
+	hit->threshold = t->threshold;
+	hit->kind = t->kind;
+	hit->record = *r;
+}
+
+/* post counts from the event; one that was fetched late is due the sooner. */
+static uint64_t post_end(const struct policy_trigger *t, uint64_t now,
+			 const struct trigger_record *r)
+{
+	return add_sat(min_u64(r->h.ts, now), t->post);
+}
+
+static void open_next(struct policy *p, uint64_t now, struct policy_trigger *t,
+		      const struct trigger_record *r)
+{
+	memset(&p->next, 0, sizeof(p->next));
+	p->pending = true;
+	p->joined = 0;
+	p->next.first = now;
+	p->next.due = post_end(t, now, r);
+	keep_hit(&p->next, t, r);
+	hour_add(t, now);
+	t->fired++;
+}
+
+static void merge_next(struct policy *p, uint64_t now, struct policy_trigger *t,
+		       const struct trigger_record *r)
+{
+	uint64_t latest = add_sat(p->next.first, p->merge_max);
+
+	/* the first one's own post may be longer than merge_max: never shorten it */
+	p->next.due = max_u64(p->next.due, min_u64(post_end(t, now, r), latest));
+	p->next.n_merged++;
+	keep_hit(&p->next, t, r);
+	t->merged++;
+}
+
+enum policy_verdict policy_trigger(struct policy *p, uint64_t now, const struct trigger_record *r)
+{
+	int i = record_index(p, r);
+	struct policy_trigger *t;
+	uint64_t *counter;
+	bool was_pending = p->pending, again;
+
+	if (i < 0) {
+		p->unknown++;
+		return POLICY_SUPPRESSED;
+	}
+	t = &p->triggers[i];
+	/* part of the pending snapshot already: its cooldown does not stand in the way */
+	again = was_pending && p->joined >> i & 1 && !p->paused;
+	counter = again ? NULL : suppressed_by(p, t, now);
+	if (counter) {
+		(*counter)++;
+		return POLICY_SUPPRESSED;
+	}
+	if (was_pending)
+		merge_next(p, now, t, r);
+	else
+		open_next(p, now, t, r);
+	p->joined |= 1ull << i;
+	t->last = now;
+	if (!again)
+		t->accepted = now;
+	return was_pending ? POLICY_MERGED : POLICY_ACCEPTED;
+}
+
+int policy_manual(struct policy *p, uint64_t now, uint64_t id, int trigger)
+{
+	struct policy_request *q;
+
+	if (trigger < -1 || trigger >= (int)p->n_triggers)
+		return -EINVAL;
+	if (p->n_manual >= POLICY_MANUAL_MAX)
+		return -EBUSY;
+	q = &p->manual[p->n_manual++];
+	memset(q, 0, sizeof(*q));
+	q->id = id;
+	q->trigger = trigger;
+	q->due = now;
+	strcpy(q->name, "manual");
+	if (trigger >= 0) {
+		struct policy_trigger *t = &p->triggers[trigger];
+
+		memcpy(q->name, t->name, sizeof(q->name));
+		q->due = add_sat(now, t->post);
+		t->fired++;
+		t->last = now;
+	}
+	return 0;
+}
+
+/* ---- the queue ---- */
+
+static void manual_remove(struct policy *p, unsigned int i)
+{
+	p->n_manual--;
+	memmove(&p->manual[i], &p->manual[i + 1], (p->n_manual - i) * sizeof(p->manual[0]));
+}
+
+bool policy_cancel(struct policy *p, uint64_t id)
+{
+	for (unsigned int i = 0; i < p->n_manual; i++) {
+		if (p->manual[i].id != id)
+			continue;
+		manual_remove(p, i);
+		return true;
+	}
+	return false;
+}
+
+/* The request that comes first, or -1. */
+static int manual_first(const struct policy *p)
+{
+	int best = -1;
+
+	for (unsigned int i = 0; i < p->n_manual; i++)
+		if (best < 0 || p->manual[i].due < p->manual[best].due)
+			best = (int)i;
+	return best;
+}
+
+uint64_t policy_next_due(const struct policy *p)
+{
+	uint64_t due = p->pending ? p->next.due : POLICY_NEVER;
+	int m = manual_first(p);
+
+	if (p->writing)
+		return POLICY_NEVER;
+	return m >= 0 ? min_u64(due, p->manual[m].due) : due;
+}
+
+int policy_take(struct policy *p, uint64_t now, struct policy_job *ret)
+{
+	uint64_t due = policy_next_due(p);
+	int m = manual_first(p);
+
+	if (due == POLICY_NEVER || due > now)
+		return -EAGAIN;
+	/* of two due at the same time, the one that somebody waits for */
+	if (m >= 0 && p->manual[m].due == due) {
+		memset(ret, 0, sizeof(*ret));
+		ret->manual = true;
+		ret->request = p->manual[m];
+		ret->due = due;
+		manual_remove(p, (unsigned int)m);
+	} else {
+		*ret = p->next;
+		p->pending = false;
+		p->joined = 0;
+	}
+	p->writing = true;
+	p->writing_counts = !ret->manual;
+	return 0;
+}
+
+void policy_done(struct policy *p, bool success)
+{
+	if (!p->writing)
+		return;
+	p->writing = false;
+	if (!success) {
+		p->failed++;
+		return;
+	}
+	p->written++;
+	p->counted += p->writing_counts;
+}
+
+/* ---- what the kernel and status want to know ---- */
+
+uint64_t policy_quiet_until(const struct policy *p, unsigned int index, uint64_t now)
+{
+	const struct policy_trigger *t;
+
+	if (index >= p->n_triggers || p->paused)
+		return POLICY_NEVER;
+	t = &p->triggers[index];
+	/* merged until there is no place for its records; then only a storm of wake-ups is left */
+	if (p->pending && p->joined >> index & 1)
+		return p->next.n_hits < POLICY_HITS_MAX ? 0 : POLICY_NEVER;
+	if (!p->pending && total_reached(p))
+		return POLICY_NEVER;
+	return max_u64(cooldown_end(t), hour_end(t, now));
+}
+
+uint64_t policy_suppressed(const struct policy_trigger *t)
+{
+	return t->suppressed_cooldown + t->suppressed_hour + t->suppressed_total +
+	       t->suppressed_paused;
+}

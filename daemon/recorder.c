@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "recorder.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "recorder_internal.h"
+
+extern const uint8_t object_counted_start[], object_counted_end[];
+extern const uint8_t object_preempt_count_start[], object_preempt_count_end[];
+extern const uint8_t object_pcpu_hot_start[], object_pcpu_hot_end[];
+
+static const struct {
+	const char *name;
+	const char *symbol; /* that the kernel must let us read */
+	const uint8_t *start, *end;
+} variants[] = {
+	{"preempt_count", "__preempt_count", object_preempt_count_start, object_preempt_count_end},
+	{"pcpu_hot", "pcpu_hot", object_pcpu_hot_start, object_pcpu_hot_end},
+	{"counted", NULL, object_counted_start, object_counted_end},
+};
+
+/* ---- libbpf's own words, kept for the error line ---- */
+
+static char libbpf_said[RECORDER_ERROR_MAX];
+
+static int libbpf_print(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	char line[RECORDER_ERROR_MAX];
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, ap);
+	line[strcspn(line, "\n")] = 0;
+	if (!libbpf_said[0] && !strstr(line, "Retrying without BTF"))
+		memcpy(libbpf_said, line, sizeof(line));
+	return 0;
+}
+
+/* ---- sizes ---- */
+
+static uint64_t power_of_two_floor(uint64_t n)
+{
+	uint64_t p = 1;
+
+	while (p <= n / 2)
+		p *= 2;
+	return p;
+}
+
+static void sizes_choose(const struct config *c, unsigned int online, struct recorder_sizes *ret)
+{
+	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t memory = c->memory, evidence = c->evidence;
+
+	if (!memory) {
+		memory = (uint64_t)online * (16 << 20);
+		if (memory > ram / 100)
+			memory = ram / 100;
+	}
+	ret->hot_cpu = power_of_two_floor(memory / online);
+	if (ret->hot_cpu < 64 << 10)
+		ret->hot_cpu = 64 << 10;
+	if (ret->hot_cpu > 1 << 30)
+		ret->hot_cpu = 1 << 30;
+	ret->hot = ret->hot_cpu * online;
+	if (!evidence) {
+		evidence = ret->hot / 4;
+		if (evidence < 16 << 20)
+			evidence = 16 << 20;
+	}
+	ret->evidence = power_of_two_floor(evidence);
+}
+
+/* ---- loading ---- */
+
+static bool kernel_symbol(const char *name)
+{
+	char line[512], found[256];
+	FILE *f = fopen("/proc/kallsyms", "re");
+	bool yes = false;
+
+	if (!f)
+		return false;
+	while (!yes && fgets(line, sizeof(line), f))
+		yes = sscanf(line, "%*s %*s %255s", found) == 1 && !strcmp(found, name);
+	fclose(f);
+	return yes;
+}
+
+static int set_constants(struct recorder *r)
+{
+	struct bpf_map *m;
+	const struct btf *btf = bpf_object__btf(r->object);
+	const struct btf_type *sec, *var;
+	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	uint8_t *data;
+	size_t size;
+
+	m = bpf_object__find_map_by_name(r->object, ".rodata");
+	data = m ? (uint8_t *)bpf_map__initial_value(m, &size) : NULL;
+	if (!data || id < 0)
+		return -ENOENT;
+	sec = btf__type_by_id(btf, id);
+	for (int i = 0; i < btf_vlen(sec); i++) {
+		const struct btf_var_secinfo *v = btf_var_secinfos(sec) + i;
+		const char *name;
+
+		var = btf__type_by_id(btf, v->type);
+		name = btf__name_by_offset(btf, var->name_off);
+		if (!strcmp(name, "hot_mask"))
+			*(uint64_t *)(data + v->offset) = r->sizes.hot_cpu - HOT_SLOT_SIZE;
+		if (!strcmp(name, "task_mask"))
+			*(uint32_t *)(data + v->offset) = TASK_TABLE_SIZE - 1;
+	}
+	return 0;
+}
+
+static int set_sizes(struct recorder *r)
+{
+	struct bpf_map *hot = bpf_object__find_map_by_name(r->object, "hot_windows");
+	struct bpf_map *m[4] = {
+		hot,
+		bpf_object__find_map_by_name(r->object, "cpus"),
+		bpf_object__find_map_by_name(r->object, "evidence"),
+		bpf_object__find_map_by_name(r->object, "task_table"),
+	};
+
+	if (!m[0] || !m[1] || !m[2] || !m[3])
+		return -ENOENT;
+	if (bpf_map__set_value_size(bpf_map__inner_map(hot), r->sizes.hot_cpu) ||
+	    bpf_map__set_max_entries(m[0], r->n_cpus) || bpf_map__set_max_entries(m[1], r->n_cpus) ||
+	    bpf_map__set_max_entries(m[2], r->sizes.evidence) ||
+	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE))
+		return -EINVAL;
+	return set_constants(r);
+}
+
+static int load_variant(struct recorder *r, size_t i)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "frec");
+	struct bpf_program *p;
+	int err;
+
+	r->object = bpf_object__open_mem(variants[i].start, variants[i].end - variants[i].start,
+					 &opts);
+	if (!r->object)
+		return -errno;
+	err = set_sizes(r);
+	bpf_object__for_each_program(p, r->object) {
+		const struct recorder_program *known = recorder_program(bpf_program__name(p));
+
+		bpf_program__set_autoload(p, known && recorder_program_wanted(known, variants[i].symbol));
+	}
+	if (!err)
+		err = bpf_object__load(r->object);
+	if (err) {
+		bpf_object__close(r->object);
+		r->object = NULL;
+		return err;
+	}
+	r->variant = variants[i].name;
+	return 0;
+}
+
+/* What is most likely to be done about a load that failed. */
+static const char *load_advice(int err)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return "the kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF=y";
+	if (err == -EPERM || err == -EACCES)
+		return "not permitted: run as root, or with CAP_BPF and CAP_PERFMON";
+	if (err == -ENOMEM || err == -E2BIG)
+		return "not enough memory: lower `memory` and `evidence` in [recorder]";
+	return "see `frecctl doctor` for what this kernel lacks";
+}
+
+static int load_any(struct recorder *r, char error[RECORDER_ERROR_MAX])
+{
+	int err = -ENOENT;
+
+	libbpf_set_print(libbpf_print);
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+		if (variants[i].symbol && !kernel_symbol(variants[i].symbol))
+			continue;
+		libbpf_said[0] = 0;
+		err = load_variant(r, i);
+		if (!err)
+			return 0;
+	}
+	snprintf(error, RECORDER_ERROR_MAX, "cannot load the BPF programs: %s (%s%s%s)",
+		 load_advice(err), strerror(-err), libbpf_said[0] ? "; " : "", libbpf_said);
+	return err;
+}
+
+static void *map_memory(struct recorder *r, const char *name, size_t size)
+{
+	int fd = bpf_object__find_map_fd_by_name(r->object, name);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, size, MADV_DONTFORK); /* the worker needs none of it */
+	return p;
+}
+
+static int map_evidence(struct recorder *r)
+{
+	int fd = bpf_object__find_map_fd_by_name(r->object, "evidence");
+	size_t page = sysconf(_SC_PAGESIZE);
+	uint8_t *c, *p;
+
+	c = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (c == MAP_FAILED)
+		return -errno;
+	r->ring.consumer = (void *)c;
+	p = mmap(NULL, page + 2 * r->sizes.evidence, PROT_READ, MAP_SHARED, fd, page);
+	if (p == MAP_FAILED)
+		return -errno;
+	madvise(c, page, MADV_DONTFORK);
+	madvise(p, page + 2 * r->sizes.evidence, MADV_DONTFORK);
+	r->ring.producer = (void *)p;
+	r->ring.data = p + page;
+	r->ring.size = r->sizes.evidence;
+	return 0;
+}
+
+/* ring_buffer__new() wants a callback now; records are only taken inside recorder_take_triggers(). */
+static int on_trigger(void *ctx, void *data, size_t size)
+{
+	struct recorder *r = ctx;
+
+	if (size >= sizeof(struct trigger_record) && r->trigger_fn)
+		r->trigger_fn(r->trigger_arg, data);
+	return 0;
+}
+
+static int map_all(struct recorder *r)
+{
+	int err;
+
+	r->cpus = map_memory(r, "cpus", r->n_cpus * sizeof(struct cpu_state));
+	r->control = map_memory(r, "control", sizeof(struct control));
+	r->counts = map_memory(r, "trigger_counts", 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
+	r->tasks = map_memory(r, "task_table", TASK_TABLE_SIZE * sizeof(struct task_slot));
+	if (!r->cpus || !r->control || !r->counts || !r->tasks)
+		return -errno;
+	err = map_evidence(r);
+	if (err)
+		return err;
+	r->triggers = ring_buffer__new(bpf_object__find_map_fd_by_name(r->object, "trigger_ring"),
+				       on_trigger, r, NULL);
+	return r->triggers ? 0 : -errno;
+}
+
+static void control_init(struct recorder *r, const struct config *c)
+{
+	struct control *ctl = r->control;
+	double seconds = c->window / 1e9;
+
+	/*
+	 * A window's worth of evidence fills at most 7/16 of the ring: as much again
+	 * may come while the daemon is stopped for a whole window.
+	 */
+	ctl->budget_rate = r->sizes.evidence * 3 / 8 / seconds;
+	ctl->budget_cap = r->sizes.evidence / 16;
+	ctl->budget_tokens = ctl->budget_cap;
+	ctl->heartbeat = clock_monotonic();
+	ctl->paused = 1; /* until recorder_start() */
+}
+
+int recorder_load(const struct config *c, struct recorder **ret, char error[RECORDER_ERROR_MAX])
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+	int err, online;
+
+	if (!r)
+		return -ENOMEM;
+	online = recorder_online(NULL, 0);
+	r->n_cpus = libbpf_num_possible_cpus();
+	if (online < 1 || (int)r->n_cpus < 1) {
+		snprintf(error, RECORDER_ERROR_MAX, "cannot read /sys/devices/system/cpu/online");
+		free(r);
+		return -EIO;
+	}
+	r->hot = calloc(r->n_cpus, sizeof(*r->hot));
+	sizes_choose(c, online, &r->sizes);
+	err = r->hot ? load_any(r, error) : -ENOMEM;
+	if (!err) {
+		err = map_all(r);
+		if (err)
+			snprintf(error, RECORDER_ERROR_MAX, "cannot map the recorder's memory: %s",
+				 strerror(-err));
+	}
+	if (!err) {
+		control_init(r, c);
+		err = recorder_configure(r, c, error);
+	}
+	if (err) {
+		recorder_free(r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+/* ---- what is in force ---- */
+
+static uint64_t smallest(const struct config *c, unsigned int kinds)
+{
+	uint64_t min = UINT64_MAX;
+
+	for (unsigned int i = 0; i < c->n_triggers; i++)
+		if (kinds >> c->triggers[i].filter.kind & 1 &&
+		    c->triggers[i].filter.threshold < min)
+			min = c->triggers[i].filter.threshold;
+	return min;
+}
+
+int recorder_configure(struct recorder *r, const struct config *c, char error[RECORDER_ERROR_MAX])
+{
+	int fd = bpf_object__find_map_fd_by_name(r->object, "trigger_filters");
+	uint32_t bank = r->control->bank + 1;
+	struct trigger_filter none = {0};
+	int err;
+
+	/* the half that is not in force is filled, then made the one in force */
+	for (unsigned int i = 0; i < TRIGGERS_MAX; i++) {
+		uint32_t key = (bank & 1) * TRIGGERS_MAX + i;
+
+		if (bpf_map_update_elem(fd, &key, i < c->n_triggers ? &c->triggers[i].filter : &none,
+					BPF_ANY)) {
+			err = -errno;
+			snprintf(error, RECORDER_ERROR_MAX, "cannot set the triggers: %s", strerror(-err));
+			return err;
+		}
+		memset(&r->counts[key], 0, sizeof(r->counts[key]));
+	}
+	err = recorder_attach_mode(r, c->syscalls, error);
+	if (err)
+		return err;
+	r->control->syscalls = c->syscalls;
+	r->control->slow_ns = c->slow_syscall;
+	r->control->min_sleep_ns = smallest(c, 1 << TRIGGER_LOCK | 1 << TRIGGER_FUTEX |
+						       1 << TRIGGER_OFFCPU | 1 << TRIGGER_IOWAIT);
+	r->control->min_runqueue_ns = smallest(c, 1 << TRIGGER_RUNQUEUE);
+	r->control->min_syscall_ns = smallest(c, 1 << TRIGGER_SYSCALL);
+	__atomic_store_n(&r->control->bank, bank, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void recorder_free(struct recorder *r)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	if (!r)
+		return;
+	recorder_unpin(r);
+	recorder_detach(r);
+	for (unsigned int i = 0; r->hot && i < r->n_cpus; i++)
+		if (r->hot[i])
+			munmap(r->hot[i], r->sizes.hot_cpu);
+	free(r->hot);
+	ring_buffer__free(r->triggers);
+	if (r->ring.data)
+		munmap((void *)r->ring.producer, page + 2 * r->sizes.evidence);
+	if (r->ring.consumer)
+		munmap((void *)r->ring.consumer, page);
+	if (r->cpus)
+		munmap(r->cpus, r->n_cpus * sizeof(struct cpu_state));
+	if (r->control)
+		munmap(r->control, sizeof(struct control));
+	if (r->counts)
+		munmap(r->counts, 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
+	if (r->tasks)
+		munmap(r->tasks, TASK_TABLE_SIZE * sizeof(struct task_slot));
+	bpf_object__close(r->object);
+	free(r);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * recorder.h - the BPF side of one recorder: loads, sizes, attaches and pins
+ * it, and gives access to its memory. One thread.
+ */
+#ifndef FREC_RECORDER_H
+#define FREC_RECORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+
+struct recorder;
+
+/* Where an error text goes: one line that says what to do. */
+#define RECORDER_ERROR_MAX 512
+
+/*
+ * Loads all programs without attaching them. sizes: memory and evidence of the
+ * configuration, "auto" resolved for this host. Errors: -errno and a line in
+ * `error`; nothing stays behind.
+ */
+int recorder_load(const struct config *c, struct recorder **ret, char error[RECORDER_ERROR_MAX]);
+
+/*
+ * Attaches, adopts the threads that live and starts recording. pin_directory
+ * is on a bpffs, or NULL: then recording ends with this process.
+ */
+int recorder_start(struct recorder *r, const char *pin_directory,
+		   char error[RECORDER_ERROR_MAX]);
+
+/* Removes all pins in the directory; returns their number. Their programs end. */
+int recorder_clear_pins(const char *directory);
+
+/* Detaches and unpins. NULL is fine. */
+void recorder_free(struct recorder *r);
+
+/* Puts new triggers, thresholds and the syscall mode in force, all at once; keeps the window. */
+int recorder_configure(struct recorder *r, const struct config *c, char error[RECORDER_ERROR_MAX]);
+
+void recorder_heartbeat(struct recorder *r, uint64_t now);
+void recorder_pause(struct recorder *r, bool paused);
+bool recorder_paused(const struct recorder *r);
+
+/* Gives CPUs that came online a window. Returns how many, or -errno. */
+int recorder_update_cpus(struct recorder *r);
+
+/* Descriptor to poll for trigger records, and the way to take them. */
+int recorder_trigger_fd(const struct recorder *r);
+typedef void (*recorder_trigger_fn)(void *arg, const struct trigger_record *t);
+int recorder_take_triggers(struct recorder *r, recorder_trigger_fn fn, void *arg);
+
+/* The generation of the trigger table in force, and its counters. */
+uint32_t recorder_bank(const struct recorder *r);
+struct trigger_count *recorder_trigger_count(struct recorder *r, unsigned int index);
+
+/* ---- memory ---- */
+
+struct recorder_sizes {
+	uint64_t hot_cpu;  /* bytes of one CPU's window */
+	uint64_t hot;	   /* of all */
+	uint64_t evidence; /* of the ring */
+};
+
+/* A byte ring mapped twice in a row, so that any run of it is contiguous. */
+struct recorder_ring {
+	volatile unsigned long *consumer;
+	const volatile unsigned long *producer;
+	const uint8_t *data;
+	uint64_t size;
+};
+
+const struct recorder_sizes *recorder_sizes(const struct recorder *r);
+const struct recorder_ring *recorder_evidence(const struct recorder *r);
+unsigned int recorder_cpus(const struct recorder *r); /* possible CPUs */
+/* NULL where the CPU has had no window. */
+const struct hot_slot *recorder_hot(const struct recorder *r, unsigned int cpu);
+const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned int cpu);
+const struct task_slot *recorder_tasks(const struct recorder *r, size_t *ret_n);
+uint64_t recorder_started(const struct recorder *r); /* MONOTONIC ns */
+
+/*
+ * Reads an ev_task of every thread that lives into a buffer of its own (free
+ * it). -errno on failure.
+ */
+int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len);
+
+/* Sums over all CPUs and programs. */
+struct recorder_totals {
+	uint64_t hot;	   /* slots written */
+	uint64_t evidence; /* records written */
+	uint64_t lost;	   /* all kinds together */
+	uint64_t lost_hot, lost_evidence, lost_trigger, lost_task, lost_slot, recursion;
+	uint64_t refused;
+	double bpf_share; /* of the CPUs, estimated from sampled runs */
+};
+void recorder_totals(struct recorder *r, struct recorder_totals *ret);
+
+/* How interrupts are told ("preempt_count", …), for people. */
+const char *recorder_variant(const struct recorder *r);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* recorder_attach.c - which programs run when, their links and pins. */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "recorder_internal.h"
+
+static const struct recorder_program programs[] = {
+	{"on_sched_switch", PROGRAM_ALWAYS, NULL},
+	{"on_sched_waking", PROGRAM_ALWAYS, NULL},
+	{"on_sched_wakeup_new", PROGRAM_ALWAYS, NULL},
+	{"on_task_newtask", PROGRAM_ALWAYS, NULL},
+	{"on_sched_process_exec", PROGRAM_ALWAYS, NULL},
+	{"on_task_rename", PROGRAM_ALWAYS, NULL},
+	{"on_sched_process_exit", PROGRAM_ALWAYS, NULL},
+	{"on_sys_exit_slow", PROGRAM_SLOW, NULL},
+	{"on_sys_enter_all", PROGRAM_ALL, NULL},
+	{"on_sys_exit_all", PROGRAM_ALL, NULL},
+	{"on_irq_handler_entry", PROGRAM_IRQ, "irq_handler_entry"},
+	{"on_irq_handler_exit", PROGRAM_IRQ, "irq_handler_exit"},
+	{"on_softirq_entry", PROGRAM_IRQ, "softirq_entry"},
+	{"on_softirq_exit", PROGRAM_IRQ, "softirq_exit"},
+	{"on_local_timer_entry", PROGRAM_IRQ, "local_timer_entry"},
+	{"on_local_timer_exit", PROGRAM_IRQ, "local_timer_exit"},
+	{"on_irq_work_entry", PROGRAM_IRQ, "irq_work_entry"},
+	{"on_irq_work_exit", PROGRAM_IRQ, "irq_work_exit"},
+	{"on_call_function_single_entry", PROGRAM_IRQ, "call_function_single_entry"},
+	{"on_call_function_single_exit", PROGRAM_IRQ, "call_function_single_exit"},
+	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry"},
+	{"on_hrtimer_expire_exit", PROGRAM_TIMER, "hrtimer_expire_exit"},
+	{"iter_adopt", PROGRAM_ITER, NULL},
+	{"iter_tasks", PROGRAM_ITER, NULL},
+};
+#define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
+
+const struct recorder_program *recorder_program(const char *name)
+{
+	for (size_t i = 0; i < N_PROGRAMS; i++)
+		if (!strcmp(programs[i].name, name))
+			return &programs[i];
+	return NULL;
+}
+
+static bool has_tracepoint(const struct btf *btf, const char *name)
+{
+	char type[128];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+bool recorder_program_wanted(const struct recorder_program *p, const char *symbol)
+{
+	static struct btf *btf;
+
+	if (p->when != PROGRAM_IRQ && p->when != PROGRAM_TIMER)
+		return true;
+	if (symbol)
+		return false;
+	if (!btf)
+		btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return false;
+	if (p->when == PROGRAM_TIMER && has_tracepoint(btf, "local_timer_entry"))
+		return false;
+	return has_tracepoint(btf, p->tracepoint);
+}
+
+/* ---- links ---- */
+
+static int link_pin(struct recorder *r, const struct recorder_link *l)
+{
+	char path[PATH_MAX + 64];
+
+	if (!r->pins[0])
+		return 0;
+	snprintf(path, sizeof(path), "%s/link_%s", r->pins, l->program->name);
+	return bpf_link__pin(l->link, path);
+}
+
+static int link_add(struct recorder *r, const struct recorder_program *p,
+		    char error[RECORDER_ERROR_MAX])
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(r->object, p->name);
+	struct recorder_link *l = &r->links[r->n_links];
+	int err;
+
+	if (!prog || !bpf_program__autoload(prog))
+		return 0;
+	l->program = p;
+	l->link = bpf_program__attach(prog);
+	err = l->link ? link_pin(r, l) : -errno;
+	if (err) {
+		snprintf(error, RECORDER_ERROR_MAX, "cannot %s %s: %s",
+			 l->link ? "pin" : "attach", p->name, strerror(-err));
+		bpf_link__destroy(l->link);
+		return err;
+	}
+	r->n_links++;
+	return 0;
+}
+
+static void link_drop(struct recorder *r, unsigned int i)
+{
+	bpf_link__unpin(r->links[i].link); /* fails where it is not pinned: as good */
+	bpf_link__destroy(r->links[i].link);
+	r->links[i] = r->links[--r->n_links];
+}
+
+static bool mode_wants(int mode, const struct recorder_program *p)
+{
+	return (p->when == PROGRAM_SLOW && mode == SYSCALLS_SLOW) ||
+	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL);
+}
+
+static bool has_link(const struct recorder *r, const struct recorder_program *p)
+{
+	for (unsigned int i = 0; i < r->n_links; i++)
+		if (r->links[i].program == p)
+			return true;
+	return false;
+}
+
+int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
+			 char error[RECORDER_ERROR_MAX])
+{
+	int err;
+
+	r->mode = mode;
+	if (!r->started)
+		return 0;
+	for (size_t i = 0; i < N_PROGRAMS; i++) {
+		if (!mode_wants(mode, &programs[i]) || has_link(r, &programs[i]))
+			continue;
+		err = link_add(r, &programs[i], error);
+		if (err)
+			return err;
+	}
+	for (unsigned int i = r->n_links; i-- > 0;) {
+		const struct recorder_program *p = r->links[i].program;
+
+		if ((p->when == PROGRAM_SLOW || p->when == PROGRAM_ALL) && !mode_wants(mode, p))
+			link_drop(r, i);
+	}
+	return 0;
+}
+
+void recorder_detach(struct recorder *r)
+{
+	while (r->n_links)
+		link_drop(r, r->n_links - 1);
+}
+
+/* ---- CPUs ---- */
+
+int recorder_online(unsigned int *cpus, unsigned int max)
+{
+	FILE *f = fopen("/sys/devices/system/cpu/online", "re");
+	unsigned int from, to, n = 0;
+	char text[4096], *p = text, *end;
+
+	if (!f)
+		return -errno;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	while (*p >= '0' && *p <= '9') {
+		from = to = strtoul(p, &end, 10);
+		if (*end == '-')
+			to = strtoul(end + 1, &end, 10);
+		for (; from <= to; from++, n++)
+			if (n < max)
+				cpus[n] = from;
+		p = *end == ',' ? end + 1 : end;
+	}
+	return n;
+}
+
+static int window_add(struct recorder *r, unsigned int cpu)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	int outer = bpf_object__find_map_fd_by_name(r->object, "hot_windows");
+	char path[PATH_MAX + 64];
+	void *p = MAP_FAILED;
+	int fd, err = 0;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hot_window", 4, r->sizes.hot_cpu, 1, &opts);
+	if (fd < 0)
+		return -errno;
+	if (bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY))
+		err = -errno;
+	if (!err) {
+		p = mmap(NULL, r->sizes.hot_cpu, PROT_READ, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED)
+			err = -errno;
+	}
+	if (!err && r->pins[0]) {
+		snprintf(path, sizeof(path), "%s/hot_window_%u", r->pins, cpu);
+		if (bpf_obj_pin(fd, path))
+			err = -errno;
+	}
+	close(fd); /* the outer map holds it */
+	if (err) {
+		if (p != MAP_FAILED)
+			munmap(p, r->sizes.hot_cpu);
+		bpf_map_delete_elem(outer, &cpu);
+		return err;
+	}
+	madvise(p, r->sizes.hot_cpu, MADV_DONTFORK);
+	r->hot[cpu] = p;
+	return 0;
+}
+
+int recorder_update_cpus(struct recorder *r)
+{
+	unsigned int cpus[4096];
+	int err, added = 0, n = recorder_online(cpus, 4096);
+
+	for (int i = 0; i < n && i < 4096; i++) {
+		if (cpus[i] >= r->n_cpus || r->hot[cpus[i]])
+			continue;
+		err = window_add(r, cpus[i]);
+		if (err)
+			return err;
+		added++;
+	}
+	return n < 0 ? n : added;
+}
+
+/* ---- start ---- */
+
+static int pin_maps(struct recorder *r)
+{
+	char path[PATH_MAX + 64];
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, r->object) {
+		const char *name = bpf_map__name(m);
+
+		if (bpf_map__fd(m) < 0 || strchr(name, '.'))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", r->pins, name);
+		if (bpf_obj_pin(bpf_map__fd(m), path))
+			return -errno;
+	}
+	return 0;
+}
+
+int recorder_clear_pins(const char *directory)
+{
+	DIR *d = opendir(directory);
+	struct dirent *e;
+	int n = 0;
+
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.' && !unlinkat(dirfd(d), e->d_name, 0))
+			n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+void recorder_unpin(struct recorder *r)
+{
+	if (r->pins[0])
+		recorder_clear_pins(r->pins);
+}
+
+/* Runs a task iterator to its end; what it writes goes to *ret where that is wanted. */
+static int iterate(struct recorder *r, const char *name, uint8_t **ret, size_t *ret_len)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(r->object, name);
+	struct bpf_link *link = bpf_program__attach_iter(p, NULL);
+	size_t len = 0, size = 64 << 10;
+	uint8_t *buf = NULL, *more;
+	ssize_t n = -1;
+	int fd;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	bpf_link__destroy(link);
+	if (fd < 0)
+		return -errno;
+	do {
+		if (!buf || size - len < 16 << 10) {
+			size *= 2;
+			more = realloc(buf, size);
+			if (!more) {
+				errno = ENOMEM;
+				n = -1;
+				break;
+			}
+			buf = more;
+		}
+		n = read(fd, buf + len, size - len);
+		if (n > 0)
+			len += n;
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	close(fd);
+	if (n < 0 || !ret) {
+		free(buf);
+		return n < 0 ? -errno : 0;
+	}
+	*ret = buf;
+	*ret_len = len;
+	return 0;
+}
+
+int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len)
+{
+	return iterate(r, "iter_tasks", ret, ret_len);
+}
+
+int recorder_start(struct recorder *r, const char *pin_directory, char error[RECORDER_ERROR_MAX])
+{
+	int err;
+
+	if (pin_directory)
+		snprintf(r->pins, sizeof(r->pins), "%s", pin_directory);
+	err = r->pins[0] ? pin_maps(r) : 0;
+	if (err) {
+		snprintf(error, RECORDER_ERROR_MAX, "cannot pin in %.300s: %s", r->pins,
+			 strerror(-err));
+		return err;
+	}
+	err = recorder_update_cpus(r);
+	if (err < 0) {
+		snprintf(error, RECORDER_ERROR_MAX, "cannot make the windows: %s; lower `memory`",
+			 strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < N_PROGRAMS; i++) {
+		if (programs[i].when == PROGRAM_SLOW || programs[i].when == PROGRAM_ALL ||
+		    programs[i].when == PROGRAM_ITER)
+			continue;
+		err = link_add(r, &programs[i], error);
+		if (err)
+			return err;
+	}
+	r->started = true;
+	err = recorder_attach_mode(r, r->mode, error);
+	if (err)
+		return err;
+	r->started_at = clock_monotonic();
+	recorder_heartbeat(r, r->started_at);
+	recorder_pause(r, false);
+	err = iterate(r, "iter_adopt", NULL, NULL);
+	if (err)
+		snprintf(error, RECORDER_ERROR_MAX, "cannot walk the threads: %s", strerror(-err));
+	return err;
+}

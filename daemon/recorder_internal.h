@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* recorder_internal.h - shared by the recorder_*.c files alone. */
+#ifndef FREC_RECORDER_INTERNAL_H
+#define FREC_RECORDER_INTERNAL_H
+
+#include <bpf/libbpf.h>
+#include <limits.h>
+
+#include "recorder.h"
+
+#define TASK_TABLE_SIZE (1u << 16)
+#define RECORDER_LINKS_MAX 32
+
+struct recorder_program {
+	const char *name;
+	enum {
+		PROGRAM_ALWAYS,
+		PROGRAM_SLOW, /* syscalls = slow */
+		PROGRAM_ALL,  /* syscalls = all */
+		PROGRAM_IRQ,  /* where the interrupt context must be counted */
+		PROGRAM_TIMER, /* likewise, where there is no local_timer_entry */
+		PROGRAM_ITER,
+	} when;
+	const char *tracepoint; /* optional ones: left out where BTF lacks btf_trace_NAME */
+};
+
+struct recorder_link {
+	const struct recorder_program *program;
+	struct bpf_link *link;
+};
+
+struct recorder {
+	struct bpf_object *object;
+	const char *variant;
+	struct recorder_sizes sizes;
+	unsigned int n_cpus;
+	struct hot_slot **hot; /* by CPU */
+	struct cpu_state *cpus;
+	struct control *control;
+	struct trigger_count *counts;
+	struct task_slot *tasks;
+	struct recorder_ring ring;
+	struct ring_buffer *triggers;
+	recorder_trigger_fn trigger_fn;
+	void *trigger_arg;
+	struct recorder_link links[RECORDER_LINKS_MAX];
+	unsigned int n_links;
+	int mode; /* enum syscall_mode that is attached; meaningful once started */
+	bool started;
+	uint64_t started_at;
+	char pins[PATH_MAX]; /* directory, or empty */
+};
+
+const struct recorder_program *recorder_program(const char *name);
+/* symbol: of the variant that is loaded, NULL for the one that counts. */
+bool recorder_program_wanted(const struct recorder_program *p, const char *symbol);
+
+/* Attaches the programs of one mode and lets go of those of the other; nothing before the start. */
+int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
+			 char error[RECORDER_ERROR_MAX]);
+void recorder_detach(struct recorder *r);
+void recorder_unpin(struct recorder *r);
+
+/* Online CPUs: their number; the first max of them into cpus. */
+int recorder_online(unsigned int *cpus, unsigned int max);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* recorder_read.c - the recorder's memory and counters. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "recorder_internal.h"
+
+void recorder_heartbeat(struct recorder *r, uint64_t now)
+{
+	__atomic_store_n(&r->control->heartbeat, now, __ATOMIC_RELAXED);
+}
+
+void recorder_pause(struct recorder *r, bool paused)
+{
+	__atomic_store_n(&r->control->paused, paused, __ATOMIC_RELAXED);
+}
+
+bool recorder_paused(const struct recorder *r)
+{
+	return r->control->paused;
+}
+
+int recorder_trigger_fd(const struct recorder *r)
+{
+	return ring_buffer__epoll_fd(r->triggers);
+}
+
+int recorder_take_triggers(struct recorder *r, recorder_trigger_fn fn, void *arg)
+{
+	int n;
+
+	r->trigger_fn = fn;
+	r->trigger_arg = arg;
+	n = ring_buffer__consume(r->triggers);
+	r->trigger_fn = NULL;
+	return n;
+}
+
+uint32_t recorder_bank(const struct recorder *r)
+{
+	return r->control->bank;
+}
+
+struct trigger_count *recorder_trigger_count(struct recorder *r, unsigned int index)
+{
+	return &r->counts[(r->control->bank & 1) * TRIGGERS_MAX + index];
+}
+
+const struct recorder_sizes *recorder_sizes(const struct recorder *r)
+{
+	return &r->sizes;
+}
+
+const struct recorder_ring *recorder_evidence(const struct recorder *r)
+{
+	return &r->ring;
+}
+
+unsigned int recorder_cpus(const struct recorder *r)
+{
+	return r->n_cpus;
+}
+
+const struct hot_slot *recorder_hot(const struct recorder *r, unsigned int cpu)
+{
+	return cpu < r->n_cpus ? r->hot[cpu] : NULL;
+}
+
+const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned int cpu)
+{
+	return &r->cpus[cpu];
+}
+
+const struct task_slot *recorder_tasks(const struct recorder *r, size_t *ret_n)
+{
+	*ret_n = TASK_TABLE_SIZE;
+	return r->tasks;
+}
+
+uint64_t recorder_started(const struct recorder *r)
+{
+	return r->started_at;
+}
+
+const char *recorder_variant(const struct recorder *r)
+{
+	return r->variant;
+}
+
+static uint64_t recursion_misses(const struct recorder *r)
+{
+	struct bpf_prog_info info;
+	struct bpf_program *p;
+	uint64_t sum = 0;
+	uint32_t len;
+
+	bpf_object__for_each_program(p, r->object) {
+		memset(&info, 0, sizeof(info));
+		len = sizeof(info);
+		if (bpf_program__fd(p) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+void recorder_totals(struct recorder *r, struct recorder_totals *ret)
+{
+	uint64_t wall = clock_monotonic() - r->started_at;
+	unsigned int online = 0;
+	double busy = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned int i = 0; i < r->n_cpus; i++) {
+		const struct cpu_state *c = &r->cpus[i];
+
+		ret->hot += c->pos / HOT_SLOT_SIZE;
+		ret->evidence += c->evidence;
+		ret->lost_hot += c->lost_hot;
+		ret->lost_evidence += c->lost_evidence;
+		ret->lost_trigger += c->lost_trigger;
+		ret->lost_task += c->lost_task;
+		ret->lost_slot += c->lost_slot;
+		ret->refused += c->refused;
+		online += !!r->hot[i];
+		/* switches are sampled; a wake-up costs about as much as half of one: count all alike */
+		if (c->cost_runs)
+			busy += (double)c->cost_ns / c->cost_runs * (c->pos / HOT_SLOT_SIZE);
+	}
+	ret->recursion = recursion_misses(r);
+	ret->lost = ret->lost_hot + ret->lost_evidence + ret->lost_trigger + ret->lost_task +
+		    ret->lost_slot + ret->recursion;
+	if (wall && online)
+		ret->bpf_share = busy / wall / online;
+}

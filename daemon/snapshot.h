@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* snapshot.h - runs the worker over a capture and puts the file in place. One at a time. */
+#ifndef FREC_SNAPSHOT_H
+#define FREC_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spool.h"
+#include "worker.h"
+
+#define SNAPSHOT_DEADLINE_NS 60000000000ull
+/* So long the worker has only what nobody else wants; then it competes like anyone. */
+#define SNAPSHOT_IDLE_NS 300000000ull
+
+struct snapshot {
+	pid_t pid; /* 0: none runs */
+	int result_fd;
+	uint64_t started; /* MONOTONIC ns */
+	bool hurried;
+	bool own_file; /* the spool's; else the client's descriptor */
+	struct spool_file file;
+	struct spool_limits limits;
+};
+
+/* Whom the worker runs as: (uid_t)-1 to stay what we are. */
+struct snapshot_identity {
+	uid_t uid;
+	gid_t gid;
+	int program; /* descriptor of our own binary */
+};
+
+/*
+ * Starts the worker. output: descriptor to write to, or -1 to write into
+ * s->file, which is then committed at the end. capture is not closed.
+ */
+int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
+		   int opener, int output, uint64_t now);
+
+/* To be called often while one runs: more CPU if it starves, SIGKILL after the deadline. */
+void snapshot_watch(struct snapshot *s, uint64_t now);
+
+/*
+ * The end of the worker, when s->result_fd is readable. -EAGAIN: not yet. Else
+ * the file is in the spool (its name in ret_name, SPOOL_NAME_MAX bytes) or
+ * gone, and 0 or -errno is returned (-ETIME: the deadline).
+ */
+int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_name);
+
+/* Kills the worker and drops the file. */
+void snapshot_abort(struct snapshot *s);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* status.c - the recorder's state as JSON. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "daemon.h"
+
+static uint64_t cpu_held(struct daemon *d, unsigned int cpu, uint64_t now)
+{
+	const struct hot_slot *slots = recorder_hot(d->recorder, cpu);
+	uint64_t size = recorder_sizes(d->recorder)->hot_cpu;
+	uint64_t pos = recorder_cpu(d->recorder, cpu)->pos, oldest, since;
+
+	if (pos <= size)
+		return now - recorder_started(d->recorder);
+	/* the very oldest are being overwritten: ask a little further on */
+	oldest = pos - size + size / 64;
+	since = slots[(oldest & (size - 1)) / HOT_SLOT_SIZE].ts;
+	return since && since < now ? now - since : 0;
+}
+
+uint64_t status_held(struct daemon *d, uint64_t now)
+{
+	uint64_t held = now - d->window.held_since, one;
+
+	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
+		if (!recorder_hot(d->recorder, i))
+			continue;
+		one = cpu_held(d, i, now);
+		if (one < held)
+			held = one;
+	}
+	return held;
+}
+
+static uint64_t cut(uint64_t held, uint64_t wanted)
+{
+	return held < wanted ? held : wanted;
+}
+
+static json_t *window_json(struct daemon *d, uint64_t now)
+{
+	json_t *cpus = json_array();
+	uint64_t wanted = d->config.window;
+
+	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++)
+		if (recorder_hot(d->recorder, i))
+			json_array_append_new(cpus,
+					      json_pack("{s:i,s:I}", "cpu", i, "held_ns",
+							(json_int_t)cut(cpu_held(d, i, now), wanted)));
+	return json_pack("{s:I,s:I,s:o}", "wanted_ns", (json_int_t)wanted, "held_ns",
+			 (json_int_t)cut(status_held(d, now), wanted), "per_cpu", cpus);
+}
+
+static uint64_t own_rss(void)
+{
+	unsigned long total, resident = 0, shared = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%lu %lu %lu", &total, &resident, &shared) != 3)
+		resident = shared = 0;
+	fclose(f);
+	/* the maps' pages are counted as hot and evidence already */
+	return (uint64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+static double daemon_share(struct daemon *d, uint64_t now)
+{
+	uint64_t wall = now - recorder_started(d->recorder);
+	struct rusage self, children;
+	double used;
+
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_CHILDREN, &children);
+	used = self.ru_utime.tv_sec + self.ru_stime.tv_sec +
+	       (self.ru_utime.tv_usec + self.ru_stime.tv_usec) / 1e6;
+	used += children.ru_utime.tv_sec + children.ru_stime.tv_sec +
+		(children.ru_utime.tv_usec + children.ru_stime.tv_usec) / 1e6;
+	return wall ? used * 1e9 / wall : 0;
+}
+
+static uint64_t suppressed(struct daemon *d, unsigned int i)
+{
+	return policy_suppressed(&d->policy.triggers[i]) +
+	       recorder_trigger_count(d->recorder, i)->suppressed;
+}
+
+static json_t *counts_json(struct daemon *d)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < d->policy.n_triggers; i++) {
+		const struct policy_trigger *t = &d->policy.triggers[i];
+
+		json_array_append_new(array,
+				      json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", t->name, "kind",
+						config_kind_name(t->kind), "fired", (json_int_t)t->fired,
+						"merged", (json_int_t)t->merged, "suppressed",
+						(json_int_t)suppressed(d, i)));
+	}
+	return array;
+}
+
+static json_t *spool_json(struct daemon *d)
+{
+	struct spool_entry *list = NULL;
+	uint64_t bytes = 0;
+	size_t n = 0;
+
+	if (d->spool && !spool_list(d->spool, &list, &n))
+		for (size_t i = 0; i < n; i++)
+			bytes += list[i].bytes;
+	free(list);
+	return json_pack("{s:s,s:I,s:I,s:I,s:I}", "directory", d->config.directory, "files",
+			 (json_int_t)n, "bytes", (json_int_t)bytes, "written",
+			 (json_int_t)d->policy.written, "failed", (json_int_t)d->policy.failed);
+}
+
+static json_t *warnings_json(struct daemon *d, uint64_t now)
+{
+	uint64_t held = status_held(d, now);
+	json_t *array = json_array();
+	char line[256];
+
+	if (held > d->config.window)
+		held = d->config.window;
+	/* before a whole window has passed nothing can be held */
+	if (now - recorder_started(d->recorder) < d->config.window)
+		return array;
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		const struct config_trigger *t = &d->config.triggers[i];
+
+		if (held >= 2 * t->filter.threshold)
+			continue;
+		snprintf(line, sizeof(line),
+			 "the window held (%.1f s) is under twice the threshold of trigger %s (%.1f s): "
+			 "raise `memory`",
+			 held / 1e9, t->name, t->filter.threshold / 1e9);
+		json_array_append_new(array, json_string(line));
+	}
+	return array;
+}
+
+json_t *status_json(struct daemon *d)
+{
+	uint64_t now = clock_monotonic();
+	const struct recorder_sizes *sizes = recorder_sizes(d->recorder);
+	struct recorder_totals t;
+	json_t *events, *lost;
+
+	recorder_totals(d->recorder, &t);
+	lost = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "window", (json_int_t)t.lost_hot, "evidence",
+			 (json_int_t)t.lost_evidence, "triggers", (json_int_t)t.lost_trigger, "threads",
+			 (json_int_t)t.lost_task, "table", (json_int_t)t.lost_slot, "recursion",
+			 (json_int_t)t.recursion);
+	events = json_pack("{s:I,s:I,s:I,s:I,s:o}", "recorded", (json_int_t)(t.hot + t.evidence),
+			   "evidence", (json_int_t)t.evidence, "lost", (json_int_t)t.lost, "refused",
+			   (json_int_t)t.refused, "lost_by", lost);
+	return json_pack(
+		"{s:s,s:s,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:{s:f,s:f,s:f,s:i},s:o,s:o,s:b,s:s,s:o}", "state",
+		recorder_paused(d->recorder) ? "paused" : "recording", "version", FREC_VERSION,
+		"uptime_ns", (json_int_t)(now - recorder_started(d->recorder)), "window",
+		window_json(d, now), "memory", "hot", (json_int_t)sizes->hot, "evidence",
+		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
+		"overhead", "bpf_share", t.bpf_share, "daemon_share", daemon_share(d, now), "budget",
+		d->config.overhead_budget, "level", 0, "triggers", counts_json(d), "spool",
+		spool_json(d), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
+		"warnings", warnings_json(d, now));
+}
+
+static json_t *filters_json(const struct trigger_filter *f)
+{
+	json_t *o = json_object();
+
+	if (f->filters & FILTER_COMM)
+		json_object_set_new(o, "comm", json_string(f->comm));
+	if (f->filters & FILTER_EXE)
+		json_object_set_new(o, "exe", json_string(f->exe));
+	if (f->filters & FILTER_UNIT)
+		json_object_set_new(o, "unit", json_string(f->unit));
+	if (f->filters & FILTER_PID)
+		json_object_set_new(o, "pid", json_integer(f->pid));
+	if (f->filters & FILTER_UID)
+		json_object_set_new(o, "uid", json_integer(f->uid));
+	return o;
+}
+
+json_t *status_triggers(struct daemon *d)
+{
+	uint64_t offset = clock_read(CLOCK_REALTIME) - clock_monotonic();
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		const struct config_trigger *c = &d->config.triggers[i];
+		const struct policy_trigger *t = &d->policy.triggers[i];
+
+		json_array_append_new(
+			array,
+			json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:I}", "name", c->name,
+				  "kind", config_kind_name(c->filter.kind), "threshold_ns",
+				  (json_int_t)c->filter.threshold, "cooldown_ns",
+				  (json_int_t)c->cooldown, "hold_ns", (json_int_t)c->hold,
+				  "max_per_hour", (json_int_t)c->max_per_hour, "post_ns",
+				  (json_int_t)c->post, "filters", filters_json(&c->filter), "fired",
+				  (json_int_t)t->fired, "suppressed", (json_int_t)suppressed(d, i),
+				  "merged", (json_int_t)t->merged, "last_ns",
+				  (json_int_t)(t->last ? t->last + offset : 0)));
+	}
+	return array;
+}

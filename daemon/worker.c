@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "worker_internal.h"
+
+static int write_all(struct worker *w)
+{
+	int err;
+
+	worker_mark_details(w);
+	worker_write_head(w);
+	worker_write_tasks(w);
+	err = worker_write_cpus(w);
+	worker_write_waits(w);
+	worker_write_triggers(w);
+	worker_write_summary(w);
+	return err;
+}
+
+static int run(struct worker *w, struct worker_result *result)
+{
+	const struct trace_counters *counters;
+	int err, end;
+
+	err = capture_map(WORKER_FD_CAPTURE, &w->h);
+	if (err)
+		return err;
+	err = worker_read(w);
+	if (err)
+		return err;
+	err = trace_writer_open(WORKER_FD_OUTPUT, &w->out);
+	if (err)
+		return err;
+	err = write_all(w);
+	end = trace_writer_flush(w->out);
+	/* here, not in the daemon: a slow disk holds up nobody else */
+	if (!end && fsync(WORKER_FD_OUTPUT) && errno != EINVAL && errno != EROFS)
+		end = -errno;
+	counters = trace_writer_counters(w->out);
+	result->events = counters->events;
+	result->switches = counters->switches;
+	result->bytes = counters->file_bytes;
+	result->torn = w->torn;
+	trace_writer_close(w->out);
+	return err ? err : end;
+}
+
+int worker_main(void)
+{
+	struct worker_result result = {.magic = WORKER_MAGIC};
+	static struct worker w;
+	const uint8_t *p = (const uint8_t *)&result;
+	size_t left = sizeof(result);
+
+	prctl(PR_SET_NAME, WORKER_ARGV0);
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN); /* a client that hung up is an error, not a death */
+	opener_client_init(&w.opener, WORKER_FD_OPENER);
+	result.error = run(&w, &result);
+	while (left) {
+		ssize_t n = write(WORKER_FD_RESULT, p, left);
+
+		if (n <= 0)
+			break;
+		p += n;
+		left -= n;
+	}
+	return result.error || left ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * worker.h - the snapshot worker: turns a capture into a Perfetto trace.
+ *
+ * A process of its own, without privileges, started by the daemon
+ * (snapshot.c) from the same binary. What it gets is in its descriptors.
+ */
+#ifndef FREC_WORKER_H
+#define FREC_WORKER_H
+
+#include <stdint.h>
+
+#define WORKER_ARGV0 "frecd-worker"
+
+enum worker_fd {
+	WORKER_FD_CAPTURE = 3,
+	WORKER_FD_OUTPUT = 4,
+	WORKER_FD_OPENER = 5, /* may be closed */
+	WORKER_FD_RESULT = 6,
+};
+
+/* What the worker writes to WORKER_FD_RESULT when the trace is complete (or not). */
+struct worker_result {
+	uint64_t magic;
+	int32_t error; /* 0 or -errno */
+	uint32_t pad;
+	uint64_t events, switches, bytes;
+	uint64_t torn; /* slots of the window that could not be used */
+};
+#define WORKER_MAGIC 0x746b726f77636572ull
+
+/* main() of the worker; returns its exit status. */
+int worker_main(void);
+
+#endif

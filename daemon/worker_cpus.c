@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * worker_cpus.c - the hot window, CPU by CPU, with the events of evidence that
+ * happened there, into the trace.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker_internal.h"
+
+/* ---- extras: lives and slow syscalls, by CPU and time ---- */
+
+static int extra_order(const void *a, const void *b)
+{
+	const struct extra *x = a, *y = b;
+
+	if (x->cpu != y->cpu)
+		return x->cpu < y->cpu ? -1 : 1;
+	if (x->ts != y->ts)
+		return x->ts < y->ts ? -1 : 1;
+	return (int)x->what - (int)y->what;
+}
+
+static bool wait_wanted(struct worker *w, const struct ev_wait *e)
+{
+	struct task *t = worker_task(w, e->w.tid, e->w.end);
+
+	return t && t->detailed && e->w.end > w->h->from && (e->w.flags & WAIT_HAS_RET) &&
+	       !(e->w.flags & WAIT_COMPAT) && e->w.nr >= 0;
+}
+
+static int collect(struct worker *w)
+{
+	struct extra *x = calloc(w->n_lives + 2 * w->n_waits + 1, sizeof(*x));
+
+	if (!x)
+		return -ENOMEM;
+	w->extras = x;
+	for (size_t i = 0; i < w->n_lives; i++)
+		if (w->lives[i]->h.ts >= w->h->from)
+			*x++ = (struct extra){w->lives[i]->h.ts, EXTRA_TASK, w->lives[i]->h.cpu,
+					      w->lives[i]};
+	/* in mode all the window itself has every entry and exit */
+	for (size_t i = 0; w->h->syscalls != SYSCALLS_ALL && i < w->n_waits; i++) {
+		const struct ev_wait *e = w->waits[i];
+		uint64_t start = e->w.start > w->h->from ? e->w.start : w->h->from + 1;
+
+		if (!wait_wanted(w, e))
+			continue;
+		/* one ns before the sleep, so that the slice of the wait lies inside */
+		*x++ = (struct extra){start - 1, EXTRA_ENTER, e->h.cpu, e};
+		*x++ = (struct extra){e->w.end, EXTRA_EXIT, e->h.cpu, e};
+	}
+	w->n_extras = x - w->extras;
+	qsort(w->extras, w->n_extras, sizeof(*x), extra_order);
+	return 0;
+}
+
+static void put_task_event(struct worker *w, struct trace_cpu *c, const struct ev_task *e)
+{
+	uint64_t ts = worker_boot(w, e->h.ts);
+	char comm[COMM_LEN + 1] = "", filename[EV_CMDLINE_MAX] = "";
+
+	memcpy(comm, e->comm, COMM_LEN);
+	if (e->event == TASK_NEW) {
+		struct trace_newtask n = {.ts = ts, .creator_tid = e->ppid, .tid = e->tid, .comm = comm,
+					  .clone_flags = e->tid != e->tgid ? 0x10000 : 0};
+
+		trace_cpu_newtask(c, &n);
+	} else if (e->event == TASK_RENAME) {
+		struct trace_rename n = {.ts = ts, .tid = e->tid, .old_comm = "", .new_comm = comm};
+
+		trace_cpu_rename(c, &n);
+	} else {
+		struct trace_task n = {.ts = ts, .current_tid = e->tid, .tid = e->tid, .tgid = e->tgid,
+				       .old_tid = e->old_tid ? e->old_tid : e->tid, .comm = comm,
+				       .filename = filename};
+
+		if (e->event == TASK_EXEC && e->cmdline_len)
+			strncpy(filename, (const char *)(e + 1) + e->cgroup_len,
+				sizeof(filename) - 1);
+		if (e->event == TASK_EXEC)
+			trace_cpu_exec(c, &n);
+		else if (e->event == TASK_EXIT)
+			trace_cpu_exit(c, &n);
+	}
+}
+
+static void put_extra(struct worker *w, struct trace_cpu *c, const struct extra *x)
+{
+	const struct ev_wait *e = x->record;
+
+	if (x->what == EXTRA_TASK) {
+		put_task_event(w, c, x->record);
+	} else if (x->what == EXTRA_ENTER) {
+		struct trace_sys_enter n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
+					    .n_args = 6};
+
+		memcpy(n.args, e->w.args, sizeof(n.args));
+		trace_cpu_sys_enter(c, &n);
+		w->events[HOT_SYS_ENTER]++;
+	} else {
+		struct trace_sys_exit n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
+					   .ret = e->w.ret};
+
+		trace_cpu_sys_exit(c, &n);
+		w->events[HOT_SYS_EXIT]++;
+	}
+}
+
+/* ---- slots ---- */
+
+/* A slot and, of a HOT_SYS_ENTER, the arguments behind it. */
+struct event {
+	const struct hot_slot *slot, *args;
+	unsigned int kind;
+};
+
+/*
+ * Nested interrupts put a few slots out of order, by less than a dozen: a
+ * short sorted queue in front of the output straightens that.
+ */
+#define QUEUE 16
+
+struct stream {
+	struct worker *w;
+	struct trace_cpu *c;
+	const struct extra *x, *x_end;
+	struct event queue[QUEUE];
+	unsigned int n;
+	bool running; /* what ran when the window began has been said */
+};
+
+static bool is_detailed(struct worker *w, uint32_t tid, uint64_t ts)
+{
+	struct task *t = worker_task(w, tid, ts);
+
+	return t && t->detailed;
+}
+
+static void put_switch(struct stream *s, const struct hot_slot *h)
+{
+	struct worker *w = s->w;
+	struct task *prev = worker_task(w, h->sw.prev_tid, h->ts);
+	struct trace_switch n = {
+		.ts = worker_boot(w, h->ts),
+		.prev_tid = h->sw.prev_tid,
+		.prev_comm = worker_comm(w, h->sw.prev_tid, h->ts),
+		.prev_prio = 120,
+		.prev_state = h->sw.prev_state,
+		.next_tid = h->sw.next_tid,
+		.next_comm = worker_comm(w, h->sw.next_tid, h->ts),
+		.next_prio = h->sw.next_prio,
+	};
+
+	if (!s->running) {
+		s->running = true;
+		if (h->ts > w->h->from)
+			trace_cpu_running(s->c, worker_boot(w, w->h->from), n.prev_tid, n.prev_comm, 120);
+	}
+	trace_cpu_switch(s->c, &n);
+	/* after its last switch-out, or the tid would rise again */
+	if ((h->sw.prev_state & (TASK_REPORT_DEAD | TASK_REPORT_ZOMBIE)) && prev && prev->exited &&
+	    prev->exited <= h->ts && !prev->threads_live) {
+		struct trace_task end = {.ts = n.ts, .current_tid = n.prev_tid, .tid = n.prev_tid,
+					 .comm = n.prev_comm};
+
+		trace_cpu_free_task(s->c, &end);
+	}
+}
+
+static void put_waking(struct stream *s, const struct event *e)
+{
+	const struct hot_slot *h = e->slot;
+	struct trace_waking n = {
+		.ts = worker_boot(s->w, h->ts),
+		.tid = h->waking.tid,
+		.prio = h->waking.prio,
+		.target_cpu = h->waking.target_cpu,
+		.waker_tid = h->waking.waker_tid,
+		.irq = h->waking.irq,
+		.comm = worker_comm(s->w, h->waking.tid, h->ts),
+	};
+
+	if (e->kind == HOT_WAKING) /* a new thread's first is told by its task_newtask */
+		trace_cpu_waking(s->c, &n);
+}
+
+static void put_syscall(struct stream *s, const struct event *e)
+{
+	const struct hot_slot *h = e->slot;
+	uint64_t ts = worker_boot(s->w, h->ts);
+
+	/* the trace has one table of names: the host's own */
+	if (h->sys.compat || !is_detailed(s->w, h->sys.tid, h->ts))
+		return;
+	if (e->kind == HOT_SYS_ENTER) {
+		struct trace_sys_enter n = {.ts = ts, .tid = h->sys.tid, .nr = h->sys.nr, .n_args = 1};
+
+		n.args[0] = h->sys.value;
+		if (e->args) {
+			n.args[1] = e->args->ts;
+			n.args[2] = e->args->args[0];
+			n.args[3] = e->args->args[1];
+			n.n_args = 4;
+		}
+		trace_cpu_sys_enter(s->c, &n);
+	} else {
+		struct trace_sys_exit n = {.ts = ts, .tid = h->sys.tid, .nr = h->sys.nr,
+					   .ret = h->sys.value};
+
+		trace_cpu_sys_exit(s->c, &n);
+	}
+}
+
+static void put_event(struct stream *s, const struct event *e)
+{
+	while (s->x < s->x_end && s->x->ts <= e->slot->ts)
+		put_extra(s->w, s->c, s->x++);
+	s->w->events[e->kind & 7]++;
+	if (e->kind == HOT_SWITCH)
+		put_switch(s, e->slot);
+	else if (e->kind == HOT_WAKING || e->kind == HOT_WAKEUP_NEW)
+		put_waking(s, e);
+	else
+		put_syscall(s, e);
+}
+
+static void queue_flush(struct stream *s, unsigned int keep)
+{
+	unsigned int out = s->n > keep ? s->n - keep : 0;
+
+	for (unsigned int i = 0; i < out; i++)
+		put_event(s, &s->queue[i]);
+	memmove(s->queue, s->queue + out, (s->n - out) * sizeof(s->queue[0]));
+	s->n -= out;
+}
+
+static void queue_add(struct stream *s, const struct event *e)
+{
+	unsigned int i;
+
+	if (s->n == QUEUE)
+		queue_flush(s, QUEUE / 2);
+	for (i = s->n; i > 0 && s->queue[i - 1].slot->ts > e->slot->ts; i--)
+		s->queue[i] = s->queue[i - 1];
+	s->queue[i] = *e;
+	s->n++;
+}
+
+/* --only: a switch that none of the wanted threads has part in is left out. */
+static bool only_wants(struct worker *w, const struct event *e)
+{
+	const struct hot_slot *h = e->slot;
+
+	if (!w->h->only)
+		return true;
+	if (e->kind == HOT_SWITCH)
+		return is_detailed(w, h->sw.prev_tid, h->ts) || is_detailed(w, h->sw.next_tid, h->ts);
+	if (e->kind == HOT_WAKING || e->kind == HOT_WAKEUP_NEW)
+		return is_detailed(w, h->waking.tid, h->ts);
+	return true;
+}
+
+static void read_slots(struct stream *s, const struct capture_cpu *cpu)
+{
+	const struct hot_slot *slots = capture_at(s->w->h, cpu->slots);
+	uint64_t pos = cpu->good > cpu->begin ? cpu->good : cpu->begin;
+
+	for (; pos < cpu->end; pos += HOT_SLOT_SIZE) {
+		const struct hot_slot *h = &slots[(pos - cpu->begin) / HOT_SLOT_SIZE];
+		struct event e = {.slot = h, .kind = window_good(h, pos)};
+
+		if (!e.kind || e.kind > HOT_WAKEUP_NEW)
+			s->w->torn++;
+		if (!e.kind || e.kind > HOT_WAKEUP_NEW || e.kind == HOT_SYS_ARGS ||
+		    h->ts < s->w->h->from || h->ts > s->w->h->clocks.monotonic)
+			continue;
+		if (e.kind == HOT_SYS_ENTER && pos + HOT_SLOT_SIZE < cpu->end &&
+		    window_good(h + 1, pos + HOT_SLOT_SIZE) == HOT_SYS_ARGS)
+			e.args = h + 1;
+		if (only_wants(s->w, &e))
+			queue_add(s, &e);
+	}
+}
+
+static const struct extra *extras_of(struct worker *w, uint32_t cpu, const struct extra **ret_end)
+{
+	const struct extra *x = w->extras, *end = x + w->n_extras;
+
+	while (x < end && x->cpu < cpu)
+		x++;
+	*ret_end = x;
+	while (*ret_end < end && (*ret_end)->cpu == cpu)
+		(*ret_end)++;
+	return x;
+}
+
+int worker_write_cpus(struct worker *w)
+{
+	int err = collect(w);
+
+	for (uint32_t i = 0; !err && i < w->h->n_cpus; i++) {
+		const struct capture_cpu *cpu = &w->h->cpus[i];
+		struct stream s = {.w = w};
+
+		err = trace_cpu_open(w->out, cpu->cpu, 0, &s.c);
+		if (err)
+			break;
+		s.x = extras_of(w, cpu->cpu, &s.x_end);
+		read_slots(&s, cpu);
+		queue_flush(&s, 0);
+		while (s.x < s.x_end)
+			put_extra(w, s.c, s.x++);
+		err = trace_cpu_close(s.c);
+	}
+	return err;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* worker_internal.h - shared by the worker_*.c files alone. */
+#ifndef FREC_WORKER_INTERNAL_H
+#define FREC_WORKER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../lib/trace_write.h"
+#include "capture.h"
+#include "opener.h"
+
+/* One life of a tid. */
+struct task {
+	const struct ev_task *born; /* TASK_NEW inside the window, or NULL */
+	const struct ev_task *last; /* the record that says most and latest of it */
+	const struct ev_task *cgroup; /* a record of it, or of its leader, that has the path */
+	const struct ev_task *exec; /* last exec inside the window, or NULL */
+	uint64_t start;
+	uint64_t exited; /* 0: lives */
+	uint32_t tid, tgid;
+	uint32_t next; /* index + 1 of another life of the same bucket */
+	bool declared; /* its track is in the file */
+	bool detailed; /* its syscalls and waits go into the file */
+	bool threads_live; /* leader: some thread of the process outlives it */
+	char comm[COMM_LEN + 1];
+};
+
+#define TASK_BUCKETS (1u << 15)
+
+struct tasks {
+	struct task *list;
+	size_t n, size;
+	uint32_t buckets[TASK_BUCKETS]; /* index + 1 */
+};
+
+/* An event of evidence that belongs into the stream of a CPU. */
+struct extra {
+	uint64_t ts;
+	enum { EXTRA_TASK, EXTRA_ENTER, EXTRA_EXIT } what;
+	uint32_t cpu;
+	const void *record; /* ev_task or ev_wait */
+};
+
+struct worker {
+	struct capture_header *h;
+	struct trace_writer *out;
+	struct opener_client opener;
+	struct tasks tasks;
+	const struct ev_wait **waits; /* in order of their end */
+	size_t n_waits, size_waits;
+	const struct ev_task **lives; /* TASK_* of the evidence, in its order */
+	size_t n_lives, size_lives;
+	struct extra *extras; /* ordered by CPU and time */
+	size_t n_extras;
+	uint64_t torn;
+	uint64_t bad; /* records that are none */
+	uint64_t events[8]; /* written, by hot_kind */
+};
+
+/* BOOTTIME of a record's MONOTONIC time. */
+uint64_t worker_boot(const struct worker *w, uint64_t mono);
+
+/* ---- worker_tasks.c: who is who ---- */
+
+/* Reads evidence and walk. -ENOMEM. */
+int worker_read(struct worker *w);
+/* The life of tid at that time; NULL if nothing is known of it. */
+struct task *worker_task(struct worker *w, uint32_t tid, uint64_t ts);
+const char *worker_comm(struct worker *w, uint32_t tid, uint64_t ts);
+void worker_write_tasks(struct worker *w);
+
+/* ---- worker_cpus.c: the streams of the CPUs ---- */
+
+int worker_write_cpus(struct worker *w);
+
+/* ---- worker_waits.c: slices of waits and triggers ---- */
+
+uint64_t worker_track(struct worker *w, struct task *t);
+void worker_write_waits(struct worker *w);
+void worker_write_triggers(struct worker *w);
+/* The name of a wait: "lock", "futex", a syscall, "fault", … */
+const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size);
+const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size);
+void worker_mark_details(struct worker *w);
+
+/* ---- worker_summary.c: attributes ---- */
+
+void worker_write_head(struct worker *w);
+void worker_write_summary(struct worker *w);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* worker_summary.c - the trace's attributes: host, window, trigger, and what happened in words. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "../lib/units.h"
+#include "worker_internal.h"
+
+#define ATTRIBUTES_MAX 256
+#define TEXT_MAX 16384
+
+struct attributes {
+	struct trace_attribute list[ATTRIBUTES_MAX];
+	size_t n;
+	char text[TEXT_MAX]; /* keys and strings that are made here */
+	size_t used;
+	unsigned int lines; /* of the summary */
+};
+
+static const char *keep(struct attributes *a, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static const char *keep(struct attributes *a, const char *format, ...)
+{
+	char *at = a->text + a->used;
+	size_t room = sizeof(a->text) - a->used;
+	va_list ap;
+	int n;
+
+	if (room < 2)
+		return "";
+	va_start(ap, format);
+	n = vsnprintf(at, room, format, ap);
+	va_end(ap);
+	a->used += n < 0 ? 0 : (size_t)n + 1 < room ? (size_t)n + 1 : room;
+	return at;
+}
+
+static void put_string(struct attributes *a, const char *key, const char *value)
+{
+	if (a->n < ATTRIBUTES_MAX)
+		a->list[a->n++] = (struct trace_attribute){.key = key, .string = value};
+}
+
+static void put_number(struct attributes *a, const char *key, int64_t value)
+{
+	if (a->n < ATTRIBUTES_MAX)
+		a->list[a->n++] = (struct trace_attribute){.key = key, .number = value};
+}
+
+static void put_line(struct attributes *a, const char *text)
+{
+	put_string(a, keep(a, "frec.summary.%u", ++a->lines), text);
+}
+
+static const char *duration(struct attributes *a, uint64_t ns)
+{
+	char text[UNITS_TEXT_MAX];
+
+	units_format_duration(ns, text, sizeof(text));
+	return keep(a, "%s", text);
+}
+
+/* ---- the daemon's own attributes: "key=value\0" … ---- */
+
+static void put_text(struct worker *w, struct attributes *a)
+{
+	const char *p = capture_at(w->h, w->h->text), *end = p + w->h->text.len;
+
+	while (p < end && a->n < ATTRIBUTES_MAX) {
+		size_t len = strnlen(p, end - p);
+		const char *eq = memchr(p, '=', len);
+
+		if (p + len == end)
+			break; /* not ended: not ours */
+		if (eq)
+			put_string(a, keep(a, "%.*s", (int)(eq - p), p), eq + 1);
+		p += len + 1;
+	}
+}
+
+static void put_window(struct worker *w, struct attributes *a)
+{
+	const struct capture_header *h = w->h;
+	uint64_t held = h->held_since > h->from ? h->held_since : h->from;
+
+	put_number(a, "frec.window.start_ns", worker_boot(w, held));
+	put_number(a, "frec.window.end_ns", h->clocks.boottime);
+	put_number(a, "frec.window.held_ns", h->clocks.monotonic - held);
+	put_number(a, "frec.window.lost", h->lost);
+	put_number(a, "frec.window.refused", h->refused);
+	for (uint32_t i = 0; i < h->n_cpus; i++) {
+		const struct capture_cpu *c = &h->cpus[i];
+
+		if (i < 64) /* attributes are for people; thousands of CPUs are not */
+			put_number(a, keep(a, "frec.window.cpu%u.held_ns", c->cpu),
+				   h->clocks.monotonic - (c->held_since > h->from ? c->held_since : h->from));
+	}
+}
+
+static void put_hit(struct attributes *a, const struct policy_hit *hit)
+{
+	const struct wait_facts *f = &hit->record.w;
+
+	put_string(a, "frec.trigger.name", hit->name);
+	put_string(a, "frec.trigger.kind", config_kind_name(hit->kind));
+	put_number(a, "frec.trigger.pid", f->tgid);
+	put_number(a, "frec.trigger.tid", f->tid);
+	put_string(a, "frec.trigger.comm", keep(a, "%.16s", f->comm));
+	put_number(a, "frec.trigger.duration_ns", hit->record.duration);
+	put_number(a, "frec.trigger.threshold_ns", hit->threshold);
+	if (f->flags & WAIT_FUTEX)
+		put_string(a, "frec.trigger.address",
+			   keep(a, "0x%llx", (unsigned long long)f->args[0]));
+	if (f->owner_tid)
+		put_number(a, "frec.trigger.owner_tid", f->owner_tid);
+	if (f->woken && !f->waker_irq)
+		put_number(a, "frec.trigger.waker_tid", f->waker_tid);
+}
+
+/* ---- the story ---- */
+
+static const char *who(struct worker *w, struct attributes *a, uint32_t tid, uint64_t when)
+{
+	struct task *t = worker_task(w, tid, when), *leader;
+
+	if (!t)
+		return keep(a, "thread %u", tid);
+	leader = t->tid == t->tgid ? t : worker_task(w, t->tgid, when);
+	if (leader && leader != t && strcmp(leader->comm, t->comm))
+		return keep(a, "%s (tid %u of %s, pid %u)", t->comm, tid, leader->comm, t->tgid);
+	return keep(a, "%s (tid %u, pid %u)", t->comm, tid, t->tgid);
+}
+
+/* "recvfrom(7, …)" or "lock 0x…" */
+static const char *what(struct attributes *a, const struct wait_facts *f)
+{
+	char buf[64];
+	const char *name = worker_wait_name(f, buf, sizeof(buf));
+
+	if (f->flags & WAIT_FUTEX)
+		return keep(a, "%s 0x%llx", name, (unsigned long long)f->args[0]);
+	if (f->nr < 0 || (f->flags & WAIT_KTHREAD))
+		return keep(a, "a %s", name);
+	return keep(a, "%s(%lld, 0x%llx, %lld)", name, (long long)f->args[0],
+		    (unsigned long long)f->args[1], (long long)f->args[2]);
+}
+
+static uint64_t overlap(const struct wait_facts *f, uint64_t from, uint64_t to)
+{
+	uint64_t a = f->start > from ? f->start : from, b = f->in < to ? f->in : to;
+
+	return b > a ? b - a : 0;
+}
+
+/* What tid waited for longest within [from, to]. */
+static const struct wait_facts *longest(struct worker *w, uint32_t tid, uint64_t from, uint64_t to)
+{
+	const struct wait_facts *best = NULL;
+
+	for (size_t i = 0; i < w->n_waits; i++) {
+		const struct wait_facts *f = &w->waits[i]->w;
+
+		if (f->tid == tid && overlap(f, from, to) &&
+		    (!best || overlap(f, from, to) > overlap(best, from, to)))
+			best = f;
+	}
+	return best;
+}
+
+/* The slot of a thread that has waited since `to` or before, and still does. */
+static const struct task_slot *still_waits(struct worker *w, uint32_t tid, uint64_t to)
+{
+	const struct task_slot *s = capture_at(w->h, w->h->table);
+	size_t n = w->h->table.len / sizeof(*s);
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i].tid == tid && s[i].since < to)
+			return &s[i];
+	return NULL;
+}
+
+static void tell_owner(struct worker *w, struct attributes *a, uint32_t tid, uint64_t from,
+		       uint64_t to)
+{
+	const struct wait_facts *f = longest(w, tid, from, to);
+	const struct task_slot *s = still_waits(w, tid, to);
+	char buf[64];
+
+	if (s)
+		put_line(a, keep(a, "meanwhile %s was waiting in %s, and still is", who(w, a, tid, to),
+				 s->nr < 0 ? "the kernel"
+					   : worker_syscall_name(s->nr, s->flags & WAIT_COMPAT, buf,
+								 sizeof(buf))));
+	else if (f)
+		put_line(a, keep(a, "meanwhile %s was waiting for %s: %s of that time",
+				 who(w, a, tid, to), what(a, f),
+				 duration(a, overlap(f, from, to))));
+	else
+		put_line(a, keep(a, "meanwhile no wait of %s over %s is on record: it ran, or was ready to",
+				 who(w, a, tid, to), duration(a, w->h->slow_ns)));
+}
+
+static void tell_hit(struct worker *w, struct attributes *a, const struct policy_hit *hit)
+{
+	const struct wait_facts *f = &hit->record.w;
+
+	if (hit->kind == TRIGGER_RUNQUEUE)
+		put_line(a, keep(a, "%s was ready to run for %s without getting a CPU",
+				 who(w, a, f->tid, f->end), duration(a, hit->record.duration)));
+	else
+		put_line(a, keep(a, "%s waited %s for %s", who(w, a, f->tid, f->end),
+				 duration(a, hit->record.duration), what(a, f)));
+	if (f->owner_tid)
+		put_line(a, keep(a, "the lock's owner was %s", who(w, a, f->owner_tid, f->start)));
+	if (f->woken && f->waker_irq)
+		put_line(a, keep(a, "it was woken by an interrupt"));
+	else if (f->woken)
+		put_line(a, keep(a, "it was woken by %s", who(w, a, f->waker_tid, f->woken)));
+	if (f->owner_tid)
+		tell_owner(w, a, f->owner_tid, f->start, f->end);
+}
+
+static int longer(const void *a, const void *b)
+{
+	const struct wait_facts *x = &(*(const struct ev_wait *const *)a)->w;
+	const struct wait_facts *y = &(*(const struct ev_wait *const *)b)->w;
+	uint64_t dx = x->in - x->start, dy = y->in - y->start;
+
+	return dx > dy ? -1 : dx < dy;
+}
+
+/* Of a manual snapshot: the longest waits for locks and disks; idle ones say nothing. */
+static void tell_worst(struct worker *w, struct attributes *a)
+{
+	const struct ev_wait **list = calloc(w->n_waits + 1, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; list && i < w->n_waits; i++) {
+		const struct wait_facts *f = &w->waits[i]->w;
+		struct task *t = worker_task(w, f->tid, f->end);
+
+		if (t && t->detailed && f->end > w->h->from &&
+		    ((f->flags & WAIT_LOCK) || f->state == TASK_REPORT_DISK))
+			list[n++] = w->waits[i];
+	}
+	if (n)
+		qsort(list, n, sizeof(*list), longer);
+	for (size_t i = 0; i < n && i < 5; i++) {
+		const struct wait_facts *f = &list[i]->w;
+
+		put_line(a, keep(a, "%s waited %s for %s%s%s", who(w, a, f->tid, f->end),
+				 duration(a, f->in - f->start), what(a, f),
+				 f->owner_tid ? ", owned by " : "",
+				 f->owner_tid ? who(w, a, f->owner_tid, f->start) : ""));
+	}
+	if (list && !n)
+		put_line(a, keep(a, "no wait for a lock or a disk over %s is on record",
+				 duration(a, w->h->slow_ns)));
+	free(list);
+}
+
+void worker_write_head(struct worker *w)
+{
+	struct trace_clocks clocks = {w->h->clocks.boottime, w->h->clocks.monotonic,
+				      w->h->clocks.realtime};
+	struct utsname u;
+	struct trace_system system = {.recorder = "frec " FREC_VERSION};
+
+	uname(&u);
+	system.sysname = u.sysname;
+	system.version = u.version;
+	system.release = u.release;
+	system.machine = u.machine;
+	system.page_size = sysconf(_SC_PAGESIZE);
+	system.cpus = sysconf(_SC_NPROCESSORS_CONF);
+	system.ram_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * system.page_size;
+	trace_put_clocks(w->out, &clocks);
+	trace_put_system(w->out, &system);
+}
+
+void worker_write_summary(struct worker *w)
+{
+	struct attributes *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return;
+	put_text(w, a);
+	put_window(w, a);
+	if (w->h->n_hits) {
+		put_hit(a, &w->h->hits[0]);
+		put_number(a, "frec.trigger.merged", w->h->n_merged);
+		tell_hit(w, a, &w->h->hits[0]);
+	} else {
+		tell_worst(w, a);
+	}
+	put_number(a, "frec.events.switches", w->events[HOT_SWITCH]);
+	put_number(a, "frec.events.wakeups", w->events[HOT_WAKING] + w->events[HOT_WAKEUP_NEW]);
+	put_number(a, "frec.events.syscalls", w->events[HOT_SYS_ENTER]);
+	put_number(a, "frec.events.waits", w->n_waits);
+	put_number(a, "frec.events.torn", w->torn);
+	put_number(a, "frec.events.malformed", w->bad);
+	trace_put_attributes(w->out, a->list, a->n);
+	free(a);
+}

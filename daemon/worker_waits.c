@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* worker_waits.c - slow waits and triggers as slices, and whose details are wanted. */
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker_internal.h"
+
+const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size)
+{
+	uint32_t arch = seccomp_arch_native();
+	char *name;
+
+	if (compat && arch == SCMP_ARCH_X86_64)
+		arch = SCMP_ARCH_X86;
+	else if (compat && arch == SCMP_ARCH_AARCH64)
+		arch = SCMP_ARCH_ARM;
+	name = seccomp_syscall_resolve_num_arch(arch, nr);
+	if (name)
+		snprintf(buf, size, "%s", name);
+	else
+		snprintf(buf, size, "syscall %d", nr);
+	free(name);
+	return buf;
+}
+
+const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
+{
+	if (f->flags & WAIT_LOCK)
+		return "lock";
+	if (f->flags & WAIT_FUTEX)
+		return "futex";
+	if (f->flags & WAIT_KTHREAD)
+		return "kernel thread";
+	if (f->nr < 0)
+		return "fault";
+	return worker_syscall_name(f->nr, f->flags & WAIT_COMPAT, buf, size);
+}
+
+/* ---- tracks ---- */
+
+#define TRACK_ROOT 1u
+#define TRACK_TRIGGERS 2u
+#define TRACK_LOSS 3u
+#define TRACK_HITS 16u /* + index of the hit */
+#define TRACK_THREADS 0x100000000ull
+
+uint64_t worker_track(struct worker *w, struct task *t)
+{
+	uint64_t uuid = TRACK_THREADS + (uint64_t)(t - w->tasks.list);
+	struct trace_track track = {.uuid = uuid, .tgid = t->tgid, .tid = t->tid};
+
+	if (!t->declared) {
+		t->declared = true;
+		trace_put_track(w->out, &track);
+	}
+	return uuid;
+}
+
+/* ---- whose details ---- */
+
+static bool mark_process(struct worker *w, uint32_t tgid)
+{
+	bool changed = false;
+
+	for (size_t i = 0; tgid && i < w->tasks.n; i++) {
+		struct task *t = &w->tasks.list[i];
+
+		if (t->tgid == tgid && !t->detailed)
+			changed = t->detailed = true;
+	}
+	return changed;
+}
+
+/* One step along "waited for": the owners of its locks and those who woke it. */
+static bool mark_partners(struct worker *w)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < w->n_waits; i++) {
+		const struct wait_facts *f = &w->waits[i]->w;
+		struct task *t = worker_task(w, f->tid, f->end), *owner;
+
+		if (!t || !t->detailed)
+			continue;
+		if (!f->waker_irq)
+			changed |= mark_process(w, f->waker_tgid);
+		owner = f->owner_tid ? worker_task(w, f->owner_tid, f->end) : NULL;
+		if (owner)
+			changed |= mark_process(w, owner->tgid);
+	}
+	return changed;
+}
+
+void worker_mark_details(struct worker *w)
+{
+	if (!w->h->focus_pid) {
+		for (size_t i = 0; i < w->tasks.n; i++)
+			w->tasks.list[i].detailed = true;
+		return;
+	}
+	mark_process(w, w->h->focus_pid);
+	for (int hop = 0; hop < 8 && mark_partners(w); hop++)
+		;
+}
+
+/* ---- waits ---- */
+
+#define ARGS_MAX 20
+
+struct args {
+	struct trace_arg list[ARGS_MAX];
+	size_t n;
+};
+
+static void arg(struct args *a, struct trace_arg v)
+{
+	if (a->n < ARGS_MAX)
+		a->list[a->n++] = v;
+}
+
+static const char *irq_name(uint8_t irq)
+{
+	return irq & IRQ_HARD ? "interrupt" : irq & IRQ_SOFT ? "softirq" : "";
+}
+
+/* The facts of a wait as arguments of its slice. Strings must outlive the call that writes them. */
+static void wait_args(struct worker *w, const struct wait_facts *f, const char *waker_comm,
+		      struct args *a)
+{
+	arg(a, TRACE_UINT("waited_ns", f->in - f->start));
+	if (f->flags & WAIT_FUTEX) {
+		arg(a, TRACE_POINTER("address", f->args[0]));
+		arg(a, TRACE_UINT("op", f->args[1] & 0xffffffff));
+		arg(a, TRACE_UINT("val", f->args[2] & 0xffffffff));
+	}
+	if (f->owner_tid) {
+		arg(a, TRACE_UINT("owner_tid", f->owner_tid));
+		arg(a, TRACE_STRING("owner_comm", worker_comm(w, f->owner_tid, f->start)));
+	}
+	if (f->woken) {
+		arg(a, TRACE_UINT("runnable_ns", f->in > f->woken ? f->in - f->woken : 0));
+		if (f->waker_irq) {
+			arg(a, TRACE_STRING("woken_by", irq_name(f->waker_irq)));
+		} else {
+			arg(a, TRACE_UINT("waker_tid", f->waker_tid));
+			arg(a, TRACE_STRING("waker_comm", waker_comm));
+		}
+	}
+	if (f->sleeps > 1)
+		arg(a, TRACE_UINT("sleeps", f->sleeps));
+}
+
+static const char *waker_name(struct worker *w, const struct wait_facts *f, char buf[COMM_LEN + 1])
+{
+	if (!f->waker_comm[0])
+		return worker_comm(w, f->waker_tid, f->woken);
+	memcpy(buf, f->waker_comm, COMM_LEN);
+	buf[COMM_LEN] = 0;
+	return buf;
+}
+
+static void put_wait(struct worker *w, struct task *t, const struct wait_facts *f)
+{
+	uint64_t from = w->h->from, start = f->start > from ? f->start : from + 1;
+	char buf[64], waker[COMM_LEN + 1], name[96];
+	struct args a = {.n = 0};
+	struct trace_slice s = {
+		.ts = worker_boot(w, start),
+		.track = worker_track(w, t),
+		.type = TRACE_SLICE_BEGIN,
+		.name = name,
+		.category = "frec",
+		.args = a.list,
+	};
+
+	snprintf(name, sizeof(name), "wait: %s", worker_wait_name(f, buf, sizeof(buf)));
+	wait_args(w, f, waker_name(w, f, waker), &a);
+	s.n_args = a.n;
+	trace_put_slice(w->out, &s);
+	s.args = NULL;
+	s.n_args = 0;
+	s.name = NULL;
+	s.category = NULL;
+	if (f->woken > start && f->woken < f->in) {
+		s.name = "runnable";
+		s.ts = worker_boot(w, f->woken);
+		trace_put_slice(w->out, &s);
+		s.name = NULL;
+		s.ts = worker_boot(w, f->in);
+		s.type = TRACE_SLICE_END;
+		trace_put_slice(w->out, &s);
+	}
+	s.type = TRACE_SLICE_END;
+	s.ts = worker_boot(w, f->in);
+	trace_put_slice(w->out, &s);
+}
+
+/*
+ * A 32-bit syscall: its number is not the trace's, so it gets a slice of its
+ * own, with all that a syscall's slice has.
+ */
+static void put_compat(struct worker *w, struct task *t, const struct wait_facts *f)
+{
+	static const char *const keys[6] = {"arg0", "arg1", "arg2", "arg3", "arg4", "arg5"};
+	uint64_t from = w->h->from, start = f->start > from ? f->start : from + 1;
+	char buf[64], name[96];
+	struct args a = {.n = 0};
+	struct trace_slice s = {
+		.ts = worker_boot(w, start),
+		.track = worker_track(w, t),
+		.type = TRACE_SLICE_BEGIN,
+		.name = name,
+		.category = "frec",
+		.args = a.list,
+	};
+
+	snprintf(name, sizeof(name), "sys_%s (32 bit)",
+		 worker_syscall_name(f->nr, true, buf, sizeof(buf)));
+	for (int i = 0; i < 6; i++)
+		arg(&a, TRACE_POINTER(keys[i], f->args[i]));
+	arg(&a, TRACE_INT("ret", f->ret));
+	s.n_args = a.n;
+	trace_put_slice(w->out, &s);
+	if (f->flags & WAIT_FUTEX)
+		put_wait(w, t, f);
+	s = (struct trace_slice){.ts = worker_boot(w, f->end), .track = s.track,
+				 .type = TRACE_SLICE_END};
+	trace_put_slice(w->out, &s);
+}
+
+void worker_write_waits(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_waits; i++) {
+		const struct wait_facts *f = &w->waits[i]->w;
+		struct task *t = worker_task(w, f->tid, f->end);
+
+		if (!t || !t->detailed || f->in <= w->h->from || f->in < f->start || f->end < f->in)
+			continue;
+		if ((f->flags & WAIT_COMPAT) && (f->flags & WAIT_HAS_RET))
+			put_compat(w, t, f);
+		else if ((f->flags & WAIT_FUTEX) || !(f->flags & WAIT_HAS_RET))
+			put_wait(w, t, f);
+	}
+}
+
+/* ---- triggers ---- */
+
+static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t track)
+{
+	const struct wait_facts *f = &hit->record.w;
+	struct task *t = worker_task(w, f->tid, f->end);
+	char waker[COMM_LEN + 1], comm[COMM_LEN + 1], name[CONFIG_NAME_MAX + 16], buf[64];
+	uint64_t start = f->start > w->h->from ? f->start : w->h->from;
+	struct args a = {.n = 0};
+	struct trace_slice s = {.ts = worker_boot(w, start), .track = track,
+				.type = TRACE_SLICE_BEGIN, .name = name, .category = "frec",
+				.args = a.list};
+
+	snprintf(name, sizeof(name), "trigger: %s", hit->name);
+	memcpy(comm, f->comm, COMM_LEN);
+	comm[COMM_LEN] = 0;
+	arg(&a, TRACE_STRING("trigger", hit->name));
+	arg(&a, TRACE_STRING("kind", config_kind_name(hit->kind)));
+	arg(&a, TRACE_UINT("threshold_ns", hit->threshold));
+	arg(&a, TRACE_UINT("duration_ns", hit->record.duration));
+	arg(&a, TRACE_UINT("pid", f->tgid));
+	arg(&a, TRACE_UINT("tid", f->tid));
+	arg(&a, TRACE_STRING("comm", comm));
+	if (t && t->cgroup)
+		arg(&a, TRACE_STRING("cgroup", (const char *)(t->cgroup + 1)));
+	arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
+	wait_args(w, f, waker_name(w, f, waker), &a);
+	s.n_args = a.n;
+	trace_put_slice(w->out, &s);
+	s = (struct trace_slice){.ts = worker_boot(w, f->end > start ? f->end : start), .track = track,
+				 .type = TRACE_SLICE_END};
+	trace_put_slice(w->out, &s);
+}
+
+static void put_loss(struct worker *w)
+{
+	struct trace_track loss = {.uuid = TRACK_LOSS, .parent = TRACK_ROOT, .name = "data loss"};
+	struct trace_arg args[] = {
+		TRACE_UINT("lost_since_start", w->h->lost),
+		TRACE_UINT("refused_since_start", w->h->refused),
+		TRACE_UINT("torn", w->torn),
+		TRACE_UINT("malformed", w->bad),
+	};
+	struct trace_slice s = {.ts = w->h->clocks.boottime, .track = TRACK_LOSS,
+				.type = TRACE_INSTANT, .name = "losses", .category = "frec",
+				.args = args, .n_args = 4};
+
+	trace_put_track(w->out, &loss);
+	trace_put_slice(w->out, &s);
+}
+
+void worker_write_triggers(struct worker *w)
+{
+	struct trace_track root = {.uuid = TRACK_ROOT, .name = "frec"};
+	struct trace_track parent = {.uuid = TRACK_TRIGGERS, .parent = TRACK_ROOT, .name = "triggers"};
+	struct trace_trigger trigger = {.ts = w->h->clocks.boottime, .name = "manual"};
+
+	trace_put_track(w->out, &root);
+	trace_put_track(w->out, &parent);
+	for (uint32_t i = 0; i < w->h->n_hits; i++) {
+		/* they overlap: a lane each, which the UI lays together by name */
+		struct trace_track lane = {.uuid = TRACK_HITS + i, .parent = TRACK_TRIGGERS,
+					   .name = "slow"};
+
+		trace_put_track(w->out, &lane);
+		put_hit(w, &w->h->hits[i], lane.uuid);
+	}
+	put_loss(w);
+	if (w->h->n_hits) {
+		trigger.name = w->h->hits[0].name;
+		trigger.ts = worker_boot(w, w->h->hits[0].record.h.ts);
+	}
+	trace_put_trigger(w->out, &trigger);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the trace reader share. */
+#ifndef FREC_TRACE_READ_PRIVATE_H
+#define FREC_TRACE_READ_PRIVATE_H
+
+#include <zlib.h>
+
+#include "trace_read.h"
+
+#define TRACE_SYMBOLS_MAX 65536u
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t size;
+	size_t used;
+	_Alignas(16) uint8_t data[];
+};
+
+/* Holds one unpacked packet; all of it goes at once. */
+struct arena {
+	struct arena_chunk *chunks; /* the newest first */
+	size_t total;
+	bool full;
+};
+
+/* Who runs on a CPU, as far as the file has told. */
+struct cpu_state {
+	int32_t tid;
+	int32_t prio;
+	char comm[TRACE_COMM_LEN];
+};
+
+struct trace_reader {
+	/* The source: one of the two. */
+	gzFile gz;
+	const uint8_t *memory;
+	size_t memory_left;
+
+	uint64_t offset; /* in the file, of the record being read */
+	uint64_t next_offset;
+	int error;
+	char text[160];
+	uint8_t *record;
+	size_t record_size;
+	z_stream z;
+	bool z_ready;
+	uint8_t *block; /* inflated */
+	size_t block_size;
+	const uint8_t *inner; /* what is left of it */
+	size_t inner_left;
+	struct arena arena;
+	ProtobufCAllocator allocator;
+	Pft__TracePacket *packet;
+
+	/* Only for trace_reader_event(): where in the packet it is. */
+	bool in_packet;
+	unsigned int stage;
+	size_t index;
+	size_t n_event, n_switch, n_waking; /* done in this bundle */
+	uint64_t switch_time, waking_time;  /* of the next one in its column */
+	struct cpu_state *cpus;		    /* TRACE_MAX_CPUS */
+	struct cpu_state prev;		    /* what the last event points to */
+	char **symbols;			    /* kernel functions of one sequence */
+	uint32_t symbol_sequence;
+	uint32_t n_symbols;
+};
+
+/* Fails for good; returns error. */
+int trace_reader_fail(struct trace_reader *r, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Zeroed, valid as long as the packet; NULL if there is too much. */
+void *trace_reader_alloc(struct trace_reader *r, size_t n, size_t size);
+
+/*
+ * The stage of trace_reader_event() for the events of one CPU: 1, 0 when there are no more, or
+ * -errno.
+ */
+int trace_reader_bundle_event(struct trace_reader *r, struct trace_event *e);
+
+/* Frees what trace_reader_event() keeps. */
+void trace_reader_free_symbols(struct trace_reader *r);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Tracks, slices and off-CPU samples. */
+#include <errno.h>
+
+#include "trace_private.h"
+
+int trace_put_track(struct trace_writer *w, const struct trace_track *track)
+{
+	struct pb *b;
+	size_t m;
+
+	if (!track->uuid)
+		return trace_reject(w, -EINVAL);
+	b = trace_packet_begin(w, 0, SEQUENCE_TRACKS);
+	if (!b)
+		return w->error;
+	m = pb_open(b, PACKET_TRACK_DESCRIPTOR);
+	pb_uint(b, 1, track->uuid);
+	if (track->tid) {
+		size_t thread = pb_open(b, 4);
+
+		pb_int(b, 1, track->tgid);
+		pb_int(b, 2, track->tid);
+		pb_close(b, thread);
+	} else {
+		pb_string(b, 2, track->name);
+		if (track->parent)
+			pb_uint(b, 5, track->parent);
+	}
+	if (track->separate)
+		pb_uint(b, 9, 1);
+	if (track->child_order)
+		pb_uint(b, 11, track->child_order);
+	if (track->rank)
+		pb_int(b, 12, track->rank);
+	pb_string(b, 14, track->description);
+	pb_close(b, m);
+	return trace_packet_end(w);
+}
+
+static void put_arg_value(struct pb *b, const struct trace_arg *a)
+{
+	switch (a->type) {
+	case TRACE_ARG_BOOL:
+		pb_uint(b, 2, a->b);
+		break;
+	case TRACE_ARG_UINT:
+		pb_uint(b, 3, a->u);
+		break;
+	case TRACE_ARG_INT:
+		pb_int(b, 4, a->i);
+		break;
+	case TRACE_ARG_DOUBLE:
+		pb_double(b, 5, a->d);
+		break;
+	case TRACE_ARG_STRING:
+		pb_string(b, 6, a->string ? a->string : "");
+		break;
+	case TRACE_ARG_POINTER:
+		pb_uint(b, 7, a->u);
+		break;
+	case TRACE_ARG_DICT:
+		break;
+	}
+}
+
+static void put_args(struct pb *b, uint32_t field, const struct trace_arg *args, size_t n,
+		     bool nested)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t m = pb_open(b, field);
+
+		pb_string(b, 10, args[i].key ? args[i].key : "");
+		if (args[i].type != TRACE_ARG_DICT)
+			put_arg_value(b, &args[i]);
+		else if (!nested)
+			put_args(b, 11, args[i].dict.entries, args[i].dict.n, true);
+		pb_close(b, m);
+	}
+}
+
+static void put_stack(struct pb *b, uint32_t field, const char *const *stack, size_t n)
+{
+	size_t m;
+
+	if (!n)
+		return;
+	m = pb_open(b, field);
+	for (size_t i = 0; i < n; i++) {
+		size_t frame = pb_open(b, 1);
+
+		pb_string(b, 1, stack[i] ? stack[i] : "");
+		pb_close(b, frame);
+	}
+	pb_close(b, m);
+}
+
+int trace_put_slice(struct trace_writer *w, const struct trace_slice *slice)
+{
+	struct pb *b;
+	size_t m;
+	int r;
+
+	if (slice->type < TRACE_SLICE_BEGIN || slice->type > TRACE_INSTANT)
+		return trace_reject(w, -EINVAL);
+	b = trace_packet_begin(w, slice->ts, SEQUENCE_SLICES);
+	if (!b)
+		return w->error;
+	m = pb_open(b, PACKET_TRACK_EVENT);
+	put_args(b, 4, slice->args, slice->n_args, false);
+	pb_uint(b, 9, slice->type);
+	pb_uint(b, 11, slice->track);
+	pb_string(b, 22, slice->category);
+	pb_string(b, 23, slice->name);
+	for (size_t i = 0; i < slice->n_flows; i++)
+		pb_fixed64(b, 47, slice->flows[i]);
+	for (size_t i = 0; i < slice->n_flow_ends; i++)
+		pb_fixed64(b, 48, slice->flow_ends[i]);
+	put_stack(b, 55, slice->stack, slice->n_stack);
+	pb_close(b, m);
+	r = trace_packet_end(w);
+	w->counters.events += !r;
+	return r;
+}
+
+static void put_sample_defaults(struct pb *b)
+{
+	size_t defaults = pb_open(b, PACKET_DEFAULTS), m = pb_open(b, 100), counter;
+
+	pb_string(b, 1, "frec.offcpu");
+	counter = pb_open(b, 2);
+	pb_string(b, 2, "off-CPU time");
+	pb_uint(b, 3, 1); /* ns */
+	pb_close(b, counter);
+	pb_close(b, m);
+	pb_close(b, defaults);
+}
+
+int trace_put_offcpu(struct trace_writer *w, uint64_t ts, int32_t pid, int32_t tid, uint64_t ns,
+		     const char *const *stack, size_t n_stack)
+{
+	bool first = !w->started[SEQUENCE_SAMPLES];
+	struct pb *b = trace_packet_begin(w, ts, SEQUENCE_SAMPLES);
+	size_t m, task;
+
+	if (!b)
+		return w->error;
+	if (first)
+		put_sample_defaults(b);
+	m = pb_open(b, PACKET_STACK_SAMPLE);
+	task = pb_open(b, 1);
+	pb_uint(b, 2, pid);
+	pb_uint(b, 3, tid);
+	pb_close(b, task);
+	put_stack(b, 5, stack, n_stack);
+	pb_uint(b, 11, ns);
+	pb_close(b, m);
+	return trace_packet_end(w);
+}

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Run from the root of the sources. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../daemon/config.h"
+#include "../../lib/units.h"
+
+#define DATA "tests/unit/data/config/"
+
+/* Result of the last load. */
+static struct config config;
+static char *said;
+
+static int load_finish(FILE *errors, int r)
+{
+	fclose(errors);
+	return r;
+}
+
+static FILE *load_begin(void)
+{
+	static size_t size;
+
+	free(said);
+	said = NULL;
+	memset(&config, 0xaa, sizeof(config));
+	return open_memstream(&said, &size);
+}
+
+static int parse_bytes(const void *text, size_t len)
+{
+	FILE *errors = load_begin(), *in = fmemopen((void *)(uintptr_t)text, len, "r");
+	int r = config_parse(in, "f", errors, &config);
+
+	fclose(in);
+	return load_finish(errors, r);
+}
+
+static int parse(const char *text)
+{
+	return parse_bytes(text, strlen(text));
+}
+
+static int load(const char *file, const char *directory)
+{
+	FILE *errors = load_begin();
+
+	return load_finish(errors, config_load_from(file, directory, errors, &config));
+}
+
+static void assert_untouched(void)
+{
+	const unsigned char *bytes = (const unsigned char *)&config;
+
+	for (size_t i = 0; i < sizeof(config); i++)
+		assert_int_equal(bytes[i], 0xaa);
+}
+
+/* text is wrong, and exactly this is said about it. */
+static void assert_mistakes(const char *text, const char *want)
+{
+	assert_int_equal(parse(text), -EINVAL);
+	assert_string_equal(said, want);
+	assert_untouched();
+}
+
+static char *slurp(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *text = calloc(1, 1 << 16);
+
+	if (!f)
+		fail_msg("%s: %s", path, strerror(errno));
+	assert_true(fread(text, 1, (1 << 16) - 1, f) > 0);
+	fclose(f);
+	return text;
+}
+
+/* NAME.conf gives `result`, and NAME.expect is what is said. */
+static void check_golden(const char *name, int result)
+{
+	char path[256], file[64];
+	FILE *errors = load_begin(), *in;
+	char *want;
+	int r;
+
+	snprintf(path, sizeof(path), DATA "%s.expect", name);
+	want = slurp(path);
+	snprintf(file, sizeof(file), "%s.conf", name);
+	snprintf(path, sizeof(path), DATA "%s", file);
+	in = fopen(path, "re");
+	assert_non_null(in);
+	r = load_finish(errors, config_parse(in, file, errors, &config));
+	fclose(in);
+	assert_string_equal(said, want);
+	assert_int_equal(r, result);
+	free(want);
+}
+
+/* ---- values ---- */
+
+static void test_defaults(void **state)
+{
+	static struct config defaults;
+	const struct config_trigger *t = defaults.triggers;
+
+	(void)state;
+	config_defaults(&defaults);
+	assert_string_equal(defaults.run_directory, "/run/frec");
+	assert_true(defaults.window == 10 * NSEC_PER_SEC && defaults.memory == 0);
+	assert_int_equal(defaults.n_triggers, 3);
+	assert_string_equal(t[0].name, "default-lock");
+	assert_string_equal(t[1].name, "default-iowait");
+	assert_string_equal(t[2].name, "default-runqueue");
+	assert_int_equal(t[1].filter.kind, TRIGGER_IOWAIT);
+	assert_true(t[1].filter.threshold == 2 * NSEC_PER_SEC);
+	assert_true(t[1].cooldown == 600 * NSEC_PER_SEC && t[1].post == 200 * NSEC_PER_MSEC);
+	assert_int_equal(t[1].max_per_hour, 3);
+
+	assert_int_equal(parse("\n"), 0);
+	assert_memory_equal(&config, &defaults, sizeof(config));
+	assert_string_equal(said, "");
+}
+
+/* A line whose # is taken away says the default. */
+static void test_shipped_file(void **state)
+{
+	static struct config defaults;
+	char *text = slurp("systemd/frec.conf"), *line, *rest = text, *plain;
+	size_t n = 0;
+
+	(void)state;
+	config_defaults(&defaults);
+	assert_int_equal(load("systemd/frec.conf", NULL), 0);
+	assert_string_equal(said, "");
+	assert_memory_equal(&config, &defaults, sizeof(config));
+
+	plain = calloc(1, strlen(text) + 2);
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (line[0] == '#' && line[1] != ' ')
+			line++;
+		n += (size_t)sprintf(plain + n, "%s\n", line);
+	}
+	assert_int_equal(parse(plain), 0);
+	assert_string_equal(said, "");
+	assert_memory_equal(&config, &defaults, sizeof(config));
+	assert_non_null(strstr(plain, "\non_snapshot ="));
+	free(plain);
+	free(text);
+}
+
+static void test_every_key(void **state)
+{
+	const struct config_trigger *t = config.triggers;
+
+	(void)state;
+	check_golden("full", 0);
+	assert_string_equal(config.run_directory, "/run/frec2");
+	assert_string_equal(config.pin_directory, "/run/frec2/bpf");
+	assert_true(config.window == 30 * NSEC_PER_SEC);
+	assert_true(config.memory == 64 << 20 && config.evidence == 32 << 20);
+	assert_int_equal(config.syscalls, SYSCALLS_ALL);
+	assert_true(config.slow_syscall == 500000 && config.stacks == 5000000);
+	assert_true(config.stack_dump == 0 && config.overhead_budget == 0.005);
+	assert_string_equal(config.directory, "/tmp/spool");
+	assert_true(config.max_files == 7 && config.max_bytes == 0 && config.max_total == 1);
+	assert_true(config.min_free == 0 && config.user_snapshots);
+	assert_string_equal(config.on_snapshot, "/usr/bin/upload --now");
+
+	assert_int_equal(config.n_triggers, 3);
+	assert_string_equal(t->name, "slow-lock");
+	assert_int_equal(t->filter.kind, TRIGGER_LOCK);
+	assert_true(t->filter.threshold == 100 * NSEC_PER_MSEC);
+	assert_int_equal(t->filter.filters,
+			 FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT | FILTER_UID);
+	assert_string_equal(t->filter.comm, "nginx*");
+	assert_string_equal(t->filter.exe, "*/nginx");
+	assert_string_equal(t->filter.unit, "*/nginx.service/*");
+	assert_true(t->filter.pid == 42 && t->filter.uid == 0);
+	assert_true(t->cooldown == 60 * NSEC_PER_SEC && t->hold == NSEC_PER_SEC);
+	assert_true(t->post == 0 && t->max_per_hour == 0);
+
+	t++;
+	assert_string_equal(t->name, "Slow.sys_1");
+	assert_int_equal(t->filter.filters, FILTER_SYSCALLS);
+#ifdef __x86_64__
+	assert_true(t->filter.syscalls[0] == 1 && t->filter.syscalls[1] == 1ull << (74 - 64));
+#endif
+	assert_true(t->filter.syscalls[7] == 1ull << 63);
+	assert_true(t->cooldown == 30 * NSEC_PER_SEC && t->hold == 2 * NSEC_PER_SEC);
+	assert_true(t->post == 200 * NSEC_PER_MSEC && t->max_per_hour == 20);
+	t++;
+	assert_true(t->filter.kind == TRIGGER_MANUAL && t->filter.threshold == 0);
+}
+
+static void check_glob(const char *key, const char *value, const char *want)
+{
+	const struct trigger_filter *f = &config.triggers[0].filter;
+	char text[1024];
+
+	snprintf(text, sizeof(text), "[trigger t]\nkind=lock\nthreshold=1s\n%s=%s\n", key, value);
+	if (!want) {
+		assert_int_equal(parse(text), -EINVAL);
+		return;
+	}
+	assert_int_equal(parse(text), 0);
+	assert_string_equal(*key == 'c' ? f->comm : *key == 'e' ? f->exe : f->unit, want);
+}
+
+static void test_globs(void **state)
+{
+	char name[200], want[256];
+
+	(void)state;
+	check_glob("exe", "/usr/bin/x", "/usr/bin/x");
+	check_glob("exe", "*/x", "*/x");
+	check_glob("exe", "x*", "*/x*");
+	check_glob("exe", "*x", "*/*x");
+	check_glob("exe", "bin/x", "*/bin/x");
+	check_glob("unit", "a.service", "*/a.service/*");
+	check_glob("unit", "*.service", "*/*.service/*");
+	check_glob("unit", "/a.slice/b.service", "/a.slice/b.service/*");
+	check_glob("unit", "/a.slice/", "/a.slice/*");
+	check_glob("unit", "/", "/*");
+	check_glob("unit", "a.slice/b", "*/a.slice/b/*");
+	check_glob("comm", "fifteen-bytes-x", "fifteen-bytes-x");
+	check_glob("comm", "*fifteen-bytes-x*", "*fifteen-bytes-x*");
+
+	memset(name, 'n', sizeof(name));
+	name[125] = '\0';
+	snprintf(want, sizeof(want), "*/%s", name);
+	check_glob("exe", name, want);
+	check_glob("unit", name, NULL);
+	name[123] = '\0';
+	snprintf(want, sizeof(want), "*/%s/*", name);
+	check_glob("unit", name, want);
+	name[123] = 'n';
+	name[125] = 'n';
+	name[126] = '\0';
+	check_glob("exe", name, NULL);
+}
+
+static void test_window_fits(void **state)
+{
+	(void)state;
+	/* What was not said gives way to the window … */
+	assert_int_equal(parse("[trigger t]\nkind=lock\nthreshold=1ms\n[recorder]\nwindow=150ms\n"),
+			 0);
+	assert_true(config.triggers[0].hold == 75 * NSEC_PER_MSEC);
+	assert_true(config.triggers[0].post == 150 * NSEC_PER_MSEC);
+	assert_string_equal(said, "");
+
+	/* … of the defaults too. */
+	assert_int_equal(parse("[recorder]\nwindow = 3s\n"), 0);
+	assert_true(config.triggers[2].hold == 1500 * NSEC_PER_MSEC);
+	assert_string_equal(said, "warning: [trigger default-iowait]: the window of 3 s is under "
+				  "twice the threshold of 2 s\n");
+}
+
+static void test_syscalls_off(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("[trigger t]\nkind=syscall\nthreshold=1s\n"
+			       "[recorder]\nsyscalls=off\n"),
+			 0);
+	assert_string_equal(said, "warning: f:1: [trigger t]: cannot fire while syscalls = off\n");
+}
+
+static void test_run_directory_room(void **state)
+{
+	char text[256] = "[daemon]\nrun_directory = /";
+	size_t n = strlen(text);
+
+	(void)state;
+	memset(text + n, 'd', 93);
+	assert_int_equal(parse(text), 0);
+	assert_int_equal(strlen(config.run_directory) + strlen("/control.sock") + 1, 108);
+	text[n + 93] = 'd';
+	assert_int_equal(parse(text), -EINVAL);
+}
+
+static void test_long_values(void **state)
+{
+	static char text[5000];
+	size_t n;
+
+	(void)state;
+	/* Longer than libinih's own 200 bytes. */
+	n = (size_t)sprintf(text, "[snapshots]\ndirectory = /");
+	memset(text + n, 'd', 3838);
+	assert_int_equal(parse(text), 0);
+	assert_int_equal(strlen(config.directory), 3839);
+	text[n + 3838] = 'd';
+	assert_int_equal(parse(text), -EINVAL);
+}
+
+static void test_many_triggers(void **state)
+{
+	static char text[8192];
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < TRIGGERS_MAX; i++)
+		n += (size_t)sprintf(text + n, "[trigger t%u]\nkind=lock\nthreshold=1s\n", i);
+	assert_int_equal(parse(text), 0);
+	assert_int_equal(config.n_triggers, TRIGGERS_MAX);
+	sprintf(text + n, "[trigger more]\nkind=lock\nthreshold=x\n");
+	assert_mistakes(text, "f:193: [trigger]: got 'more', want at most 64 triggers\n"
+			      "f:195: threshold: got 'x', want a time from 1us to 24h\n");
+}
+
+static void test_kind_names(void **state)
+{
+	(void)state;
+	assert_string_equal(config_kind_name(TRIGGER_LOCK), "lock");
+	assert_string_equal(config_kind_name(TRIGGER_MANUAL), "manual");
+	assert_null(config_kind_name((enum trigger_kind)0));
+	assert_null(config_kind_name((enum trigger_kind)8));
+	assert_null(config_kind_name((enum trigger_kind) - 1));
+}
+
+/* ---- mistakes ---- */
+
+static void test_bad_values(void **state)
+{
+	(void)state;
+	check_golden("values", -EINVAL);
+}
+
+static void test_bad_keys(void **state)
+{
+	(void)state;
+	check_golden("keys", -EINVAL);
+}
+
+static void test_bad_triggers(void **state)
+{
+	(void)state;
+	check_golden("triggers", -EINVAL);
+}
+
+/* Names of sections are longer than libinih can hold, and differ only behind that. */
+static void test_long_names(void **state)
+{
+	char text[512], name[60];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	name[59] = '\0';
+	snprintf(text, sizeof(text),
+		 "[trigger %sa]\nkind=lock\nthreshold=1s\n[trigger %sb]\nkind=lock\nthreshold=2s\n",
+		 name, name);
+	assert_int_equal(parse(text), 0);
+	assert_int_equal(config.n_triggers, 2);
+	assert_int_equal(config.triggers[1].name[59], 'b');
+}
+
+static void test_text_forms(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("\xef\xbb\xbf[recorder]\r\nwindow = 5s\r\n\r\n\t stacks=1s"), 0);
+	assert_true(config.window == 5 * NSEC_PER_SEC && config.stacks == NSEC_PER_SEC);
+	assert_int_equal(parse("\xef\xbb\xbf# only a comment"), 0);
+	/* Not a continuation of the line before. */
+	assert_mistakes("[recorder]\nwindow = 5s\n  20s\n",
+			"f:3: line: got '20s', want [section] or key = value\n");
+}
+
+static void test_hostile_bytes(void **state)
+{
+	static char big[1 << 20];
+
+	(void)state;
+	assert_int_equal(parse_bytes("[recorder]\nwin\0dow=5s\n", 22), -EINVAL);
+	assert_string_equal(said,
+			    "f:2: line: got 'win', want text: there is a NUL byte behind this\n");
+	assert_mistakes("[recorder]\nwindow = \x1b[31m\xff\n",
+			"f:2: window: got '\\x1b[31m\\xff', want a time from 100ms to 1h\n");
+	assert_mistakes("[recorder]\nwindow = %s%n\n",
+			"f:2: window: got '%s%n', want a time from 100ms to 1h\n");
+
+	memset(big, 'x', sizeof(big));
+	assert_int_equal(parse_bytes(big, sizeof(big)), -EINVAL);
+	assert_non_null(strstr(said, "want at most 8191 bytes in one line\n"));
+	assert_true(strlen(said) < 300);
+	memset(big, '[', sizeof(big));
+	memcpy(big + sizeof(big) - 13, "\n[daemon]\nx=y", 13);
+	assert_int_equal(parse_bytes(big, sizeof(big)), -EINVAL);
+	assert_non_null(strstr(said, "\nf:3: x: got 'y', want a key of [daemon]"));
+
+	/* No end of mistakes, but an end of lines about them. */
+	for (size_t i = 1; i < sizeof(big); i += 2)
+		big[i] = '\n';
+	assert_int_equal(parse_bytes(big, sizeof(big)), -EINVAL);
+	assert_non_null(strstr(said, "f: 100 mistakes, the rest is not checked\n"));
+	assert_null(strstr(said, "f:101:"));
+}
+
+/* ---- files ---- */
+
+static char root[64];
+
+static const char *in_root(const char *name)
+{
+	static char path[2][256];
+	static unsigned int turn;
+	char *p = path[turn++ % 2];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", root, name);
+	return p;
+}
+
+static void put(const char *name, const char *text)
+{
+	FILE *f = fopen(in_root(name), "we");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int root_make(void **state)
+{
+	(void)state;
+	strcpy(root, "/tmp/frec-test-config-XXXXXX");
+	return mkdtemp(root) ? mkdir(in_root("conf.d"), 0700) : -1;
+}
+
+static int root_remove(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", root);
+	return system(command);
+}
+
+static int load_root(void)
+{
+	return load(in_root("frec.conf"), in_root("conf.d"));
+}
+
+#define TRIGGER(name) "[trigger " name "]\nkind=lock\nthreshold=1s\n"
+
+static void test_dropins(void **state)
+{
+	(void)state;
+	assert_int_equal(load_root(), 0);
+	assert_int_equal(config.n_triggers, 3);
+
+	put("frec.conf", "[recorder]\nwindow=5s\nstacks=1s\n" TRIGGER("main"));
+	put("conf.d/20.conf", "[recorder]\nwindow=20s\n" TRIGGER("twenty"));
+	put("conf.d/10.conf", "[recorder]\nwindow=10s\nmemory=1M\n" TRIGGER("ten"));
+	put("conf.d/30.conf~", "rubbish");
+	put("conf.d/.40.conf", "rubbish");
+	put("conf.d/.conf", "rubbish");
+	assert_int_equal(mkdir(in_root("conf.d/50.conf"), 0700), 0);
+	assert_int_equal(mkfifo(in_root("conf.d/60.conf"), 0600), 0);
+	assert_int_equal(symlink("/dev/null", in_root("conf.d/70.conf")), 0);
+	assert_int_equal(load_root(), 0);
+	assert_string_equal(said, "");
+	assert_true(config.window == 20 * NSEC_PER_SEC && config.stacks == NSEC_PER_SEC);
+	assert_true(config.memory == 1 << 20);
+	assert_int_equal(config.n_triggers, 3);
+	assert_string_equal(config.triggers[1].name, "ten");
+
+	/* That file alone. */
+	assert_int_equal(load(in_root("conf.d/10.conf"), NULL), 0);
+	assert_int_equal(config.n_triggers, 1);
+	assert_true(config.window == 10 * NSEC_PER_SEC && config.stacks == 10 * NSEC_PER_MSEC);
+}
+
+static void test_dropin_mistakes(void **state)
+{
+	char want[1024];
+
+	(void)state;
+	put("frec.conf", "[recorder]\nwindow=5\n" TRIGGER("a"));
+	put("conf.d/1.conf", TRIGGER("b"));
+	put("conf.d/2.conf", TRIGGER("c") TRIGGER("a"));
+	snprintf(want, sizeof(want),
+		 "%s/frec.conf:2: window: got '5', want a time from 100ms to 1h\n"
+		 "%s/conf.d/2.conf:4: [trigger]: got 'a', want another name: "
+		 "%s/frec.conf:3 has this one already\n",
+		 root, root, root);
+	assert_int_equal(load_root(), -EINVAL);
+	assert_string_equal(said, want);
+	assert_untouched();
+}
+
+static void test_unreadable(void **state)
+{
+	(void)state;
+	assert_int_equal(load(in_root("missing.conf"), NULL), -ENOENT);
+	assert_non_null(strstr(said, "missing.conf: cannot be read: No such file or directory\n"));
+	assert_int_equal(load(root, NULL), -EISDIR);
+	assert_int_equal(load(root, in_root("conf.d")), -EISDIR);
+	assert_untouched();
+	assert_int_equal(load("/dev/zero", NULL), -ENOTSUP);
+	assert_non_null(strstr(said, "/dev/zero: cannot be read: not a regular file\n"));
+	assert_int_equal(load("/dev/null", NULL), 0);
+	assert_int_equal(mkfifo(in_root("fifo"), 0600), 0);
+	assert_int_equal(load(in_root("fifo"), NULL), -ENOTSUP);
+	assert_int_equal(load(in_root("fifo/frec.conf"), in_root("conf.d")), -ENOTDIR);
+
+	assert_int_equal(symlink("loop.conf", in_root("conf.d/loop.conf")), 0);
+	assert_int_equal(load_root(), -ELOOP);
+	assert_untouched();
+	assert_int_equal(unlink(in_root("conf.d/loop.conf")), 0);
+	assert_int_equal(symlink("nowhere", in_root("conf.d/dangling.conf")), 0);
+	assert_int_equal(load_root(), -ENOENT);
+	assert_int_equal(load(in_root("no"), "/dev/null"), -ENOTDIR);
+	assert_int_equal(load(in_root("no"), in_root("no.d")), 0);
+}
+
+static void test_no_permission(void **state)
+{
+	uid_t uid = geteuid();
+	int r;
+
+	(void)state;
+	put("frec.conf", "[recorder]\n");
+	assert_int_equal(chmod(in_root("frec.conf"), 0), 0);
+	assert_int_equal(chmod(root, 0755), 0);
+	/* Root may read every file. */
+	if (uid == 0)
+		assert_int_equal(seteuid(65534), 0);
+	r = load_root();
+	assert_int_equal(seteuid(uid), 0);
+	assert_int_equal(r, -EACCES);
+	assert_non_null(strstr(said, "frec.conf: cannot be read: Permission denied\n"));
+}
+
+#define FILE_TEST(f) cmocka_unit_test_setup_teardown(f, root_make, root_remove)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_shipped_file),
+		cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_globs),
+		cmocka_unit_test(test_window_fits),
+		cmocka_unit_test(test_syscalls_off),
+		cmocka_unit_test(test_run_directory_room),
+		cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_many_triggers),
+		cmocka_unit_test(test_kind_names),
+		cmocka_unit_test(test_bad_values),
+		cmocka_unit_test(test_bad_keys),
+		cmocka_unit_test(test_bad_triggers),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_text_forms),
+		cmocka_unit_test(test_hostile_bytes),
+		FILE_TEST(test_dropins),
+		FILE_TEST(test_dropin_mistakes),
+		FILE_TEST(test_unreadable),
+		FILE_TEST(test_no_permission),
+	};
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+
+	free(said);
+	return r;
+}
