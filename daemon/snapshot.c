@@ -70,6 +70,7 @@ static void become_worker(const struct snapshot_identity *who, int fds[4])
 	char *envp[] = {NULL};
 	struct sched_param none = {0};
 	sigset_t all;
+	int program = fcntl(who->program, F_DUPFD_CLOEXEC, 10);
 
 	sigemptyset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -87,7 +88,7 @@ static void become_worker(const struct snapshot_identity *who, int fds[4])
 	if (give_up_privileges(who))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
-	syscall(SYS_execveat, who->program, "", argv, envp, AT_EMPTY_PATH);
+	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }
 
