@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tests/run.sh unit|system|vm|fuzz …: runs these tests, a line each, and ends with
+# "N passed, N failed, N skipped". A test that exits 77 is skipped; its last line says why.
+# TESTS: glob over the names of system tests.
+set -u
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export BUILD=${BUILD:-$root/build}
+case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
+cd "$root" || exit 1
+logs=$BUILD/logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+
+# run NAME SECONDS COMMAND…
+run() {
+	local name=$1 limit=$2 log=$logs/${1//\//-}.log status started=$SECONDS
+
+	shift 2
+	timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1
+	status=$?
+	case $status in
+	0)
+		passed=$((passed + 1))
+		echo "ok   $name ($((SECONDS - started)) s)"
+		;;
+	77)
+		skipped=$((skipped + 1))
+		echo "skip $name: $(tail -n 1 "$log")"
+		;;
+	*)
+		failed=$((failed + 1))
+		echo "FAIL $name (status $status, $log)"
+		tail -n 25 "$log" | sed 's/^/     /'
+		;;
+	esac
+}
+
+run_unit() {
+	local dir test
+
+	for dir in "$BUILD/unit" "$BUILD/sanitize/unit"; do
+		for test in "$dir"/test_*; do
+			[[ -x $test && $test != *.* ]] && run "${test#"$BUILD"/}" 120 "$test"
+		done
+	done
+}
+
+run_system() {
+	local test
+
+	for test in tests/system/[0-9]*${TESTS:-}*.sh; do
+		[ -e "$test" ] && run "$(basename "$test" .sh)" 240 "$test"
+	done
+}
+
+run_fuzz() {
+	local fuzzer name
+
+	for fuzzer in "$BUILD"/fuzz/fuzz_*; do
+		[[ -x $fuzzer && $fuzzer != *.* ]] || continue
+		name=$(basename "$fuzzer")
+		mkdir -p "$BUILD/corpus/$name"
+		run "$name" $((${FUZZ_SECONDS:-5} + 60)) "$fuzzer" -max_total_time="${FUZZ_SECONDS:-5}" \
+			-artifact_prefix="$logs/" "$BUILD/corpus/$name"
+	done
+}
+
+run_vm() {
+	run vm 1200 tests/vm/run.sh
+	sed -n 's/^/     /p' "$logs/vm.log"
+}
+
+for what in "$@"; do
+	"run_$what"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
