@@ -151,7 +151,7 @@ demo: deps ## records this machine while a server with a bug runs, shows what fr
 check: deps ## all tests (as root)
 	$(Q)$(MAKE) programs unit-tests
 	$(Q)$(MAKE) SANITIZE=1 unit-tests
-	$(Q)BUILD=$(BUILD) tests/run.sh unit system fuzz
+	$(Q)BUILD=$(BUILD) tests/run.sh unit fuzz system vm
 
 check-unit: unit-tests ## tests that need neither root nor BPF
 	$(Q)BUILD=$(BUILD) tests/run.sh unit

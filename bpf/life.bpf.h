@@ -11,7 +11,7 @@ static __always_inline void life_fill(struct scratch *s, struct task_struct *t, 
 {
 	struct ev_task *e = &s->task;
 	u32 level = BPF_CORE_READ(t, thread_pid, level);
-	struct pid *pid = t->thread_pid;
+	struct pid *pid = BPF_CORE_READ(t, thread_pid); /* a plain number: 6.1 refuses sums with a pointer */
 	struct upid inner = {.nr = t->pid};
 
 	if (level && level < 32)
@@ -82,7 +82,7 @@ static __always_inline u32 life_cmdline(struct scratch *s, struct task_struct *t
 static __always_inline void life_ns_tid(struct task_struct *t)
 {
 	u32 level = BPF_CORE_READ(t, thread_pid, level), tid = t->pid;
-	struct pid *pid = t->thread_pid;
+	struct pid *pid = BPF_CORE_READ(t, thread_pid); /* a plain number: 6.1 refuses sums with a pointer */
 	struct upid inner;
 	u64 key;
 

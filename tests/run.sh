@@ -67,9 +67,24 @@ run_fuzz() {
 	done
 }
 
+# Scripts that print a line a test themselves: "ok …", "not ok …" or "skip …".
+run_lines() {
+	local name=$1 limit=$2 log=$logs/$1.log ok not skip
+
+	shift 2
+	timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1
+	cat "$log"
+	ok=$(grep -c '^ok ' "$log") not=$(grep -c '^not ok ' "$log") skip=$(grep -c '^skip ' "$log")
+	passed=$((passed + ok)) failed=$((failed + not)) skipped=$((skipped + skip))
+	if [ $((ok + not + skip)) = 0 ]; then
+		failed=$((failed + 1))
+		echo "FAIL $name: no result"
+	fi
+}
+
 run_vm() {
-	run vm 1200 tests/vm/run.sh
-	sed -n 's/^/     /p' "$logs/vm.log"
+	run_lines systemd 120 tests/vm/systemd.sh
+	run_lines vm 600 tests/vm/run.sh
 }
 
 for what in "$@"; do

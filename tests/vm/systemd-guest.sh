@@ -24,11 +24,11 @@ property()
 # until_true SECONDS COMMAND...: tries COMMAND until it succeeds.
 until_true()
 {
-	local tries=$(($1 * 10))
+	local deadline=$((SECONDS + $1))
 
 	shift
 	until "$@"; do
-		((--tries > 0)) || return 1
+		((SECONDS < deadline)) || return 1
 		sleep 0.1
 	done
 }

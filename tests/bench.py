@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Measures one recorder on this machine; prints a table and writes bench.json below BUILD.
+
+usage: bench.py [--seconds N] [name …]     names: start load snapshot cost
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
+TICKS = os.sysconf("SC_CLK_TCK")
+rows = []
+
+
+def report(what, value, unit, note=""):
+    rows.append({"what": what, "value": value, "unit": unit, "note": note})
+    shown = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+    print(f"{what:52} {shown:>14} {unit:10} {note}", flush=True)
+
+
+class Recorder:
+    """frecd with a configuration of its own, in a temporary directory."""
+
+    def __init__(self, config):
+        self.work = tempfile.mkdtemp(prefix="frec-bench.")
+        os.chmod(self.work, 0o755)
+        with open(f"{self.work}/frec.conf", "w") as f:
+            f.write(f"[daemon]\nrun_directory = {self.work}/run\npin_directory = {self.work}/run/bpf\n"
+                    f"[snapshots]\ndirectory = {self.work}/spool\n{config}\n")
+        self.log = open(f"{self.work}/log", "w")
+        began = time.monotonic()
+        self.process = subprocess.Popen([f"{BUILD}/frecd", "--config", f"{self.work}/frec.conf"],
+                                        stderr=self.log)
+        while self.status(quiet=True) is None:
+            if time.monotonic() - began > 20 or self.process.poll() is not None:
+                sys.exit("bench: frecd does not record: " + open(f"{self.work}/log").read())
+            time.sleep(0.005)
+        self.start_seconds = time.monotonic() - began
+
+    def ctl(self, *args, **kw):
+        return subprocess.run([f"{BUILD}/frecctl", "--run-directory", f"{self.work}/run", *args],
+                              capture_output=True, text=True, **kw)
+
+    def status(self, quiet=False):
+        r = self.ctl("status", "--json")
+        if r.returncode:
+            if quiet:
+                return None
+            sys.exit("bench: " + r.stderr)
+        return json.loads(r.stdout)
+
+    def cpu(self):
+        """Seconds of CPU of the daemon itself, its children apart."""
+        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def children(self):
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        return [int(p) for p in open(path).read().split()]
+
+    def files(self):
+        d = f"{self.work}/spool"
+        return sorted(f"{d}/{n}" for n in os.listdir(d) if n.endswith(".pftrace"))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        shutil.rmtree(self.work)
+
+
+def load(seconds):
+    """Pairs of threads that pass a byte as fast as they can, on all CPUs."""
+    return subprocess.Popen([f"{BUILD}/tests/switches", "--pairs", str(2 * os.cpu_count()),
+                             "--seconds", str(seconds)], stdout=subprocess.DEVNULL)
+
+
+def explain(path):
+    r = subprocess.run([f"{BUILD}/frecctl", "explain", path, "--json"], capture_output=True, text=True)
+    return json.loads(r.stdout)
+
+
+def bench_start(_seconds):
+    times = []
+    for _ in range(5):
+        r = Recorder("")
+        times.append(r.start_seconds)
+        r.stop()
+    report("start to recording, median of 5", sorted(times)[2] * 1000, "ms", "target < 1000")
+
+
+def bench_load(seconds):
+    r = Recorder("")
+    before, cpu, began = r.status(), r.cpu(), time.monotonic()
+    busy = load(seconds)
+    busy.wait()
+    took, used, after = time.monotonic() - began, r.cpu() - cpu, r.status()
+    events = after["events"]["recorded"] - before["events"]["recorded"]
+    report("load: events a second", int(events / took), "events/s", f"for {took:.0f} s, target > 200,000")
+    report("load: lost", after["events"]["lost"], "events", "target 0")
+    report("load: daemon, of one CPU", used / took * 100, "%", "target < 0.5")
+    report("load: daemon, resident beside the window", after["memory"]["daemon_rss"] / 2**20, "MiB")
+    report("load: window held", after["window"]["held_ns"] / 1e9, "s",
+           f"in {after['memory']['hot'] >> 20} MiB")
+    busy = load(20)
+    time.sleep(1)
+    for _ in range(3):
+        s = r.ctl("snapshot", "--json")
+        if s.returncode:
+            sys.exit("bench: " + s.stderr)
+        report("load goes on: a snapshot takes", json.loads(s.stdout)["duration_ns"] / 1e9, "s")
+    report("load goes on: lost with three snapshots", r.status()["events"]["lost"], "events", "target 0")
+    busy.terminate()
+    busy.wait()
+    r.stop()
+
+
+def watch_worker(r, seen):
+    """Peak of the worker's own memory until a new file is there; its MiB and the file."""
+    peak = 0
+    while True:
+        for pid in r.children():
+            try:
+                if open(f"/proc/{pid}/comm").read().strip() != "frecd-worker":
+                    continue
+                text = open(f"/proc/{pid}/status").read()
+                peak = max(peak, sum(int(n) for n in re.findall(r"Rss(?:Anon|File):\s+(\d+)", text)))
+            except OSError:
+                pass
+        new = [f for f in r.files() if f not in seen]
+        if new:
+            return peak / 1024, new[0]
+        time.sleep(0.002)
+
+
+def snapshot_of_full_window(r, name, busy):
+    seen = r.files()
+    w = subprocess.Popen([f"{BUILD}/tests/waits", "lock", "--count", "1", "--ms", "150"],
+                         stdout=subprocess.PIPE, text=True)
+    peak, path = watch_worker(r, seen)
+    done = time.clock_gettime(time.CLOCK_MONOTONIC)
+    fired = json.loads(w.communicate()[0].splitlines()[0])["end_ns"] / 1e9
+    if busy:
+        busy.terminate()
+        busy.wait()
+    facts = explain(path)
+    switches = int(facts["attributes"]["frec.events.switches"])
+    size = os.path.getsize(path)
+    report(f"{name}: trigger to finished file", done - fired, "s", "target < 2")
+    report(f"{name}: file", size / 2**20, "MiB")
+    report(f"{name}: bytes a switch", size / switches, "bytes", f"{switches:,} switches, target <= 6")
+    report(f"{name}: the worker's own memory", peak, "MiB", "beside the copy of the window")
+
+
+def bench_snapshot(_seconds):
+    r = Recorder("[recorder]\nmemory = 64M\nwindow = 1m\n"
+                 "[trigger lock]\nkind = lock\nthreshold = 100ms\npost = 0\ncooldown = 0\n"
+                 "max_per_hour = 0\ncomm = waits\n")
+    size = r.status()["memory"]["hot"]
+    for name, keep in (("64 MiB, host idle again", False), ("64 MiB, load goes on", True)):
+        before = r.status()["events"]["recorded"]
+        busy = load(60)
+        while (r.status()["events"]["recorded"] - before) * 32 < 1.2 * size:
+            time.sleep(0.2)
+        if not keep:
+            busy.terminate()
+            busy.wait()
+        snapshot_of_full_window(r, name, busy if keep else None)
+    report("64 MiB: lost", r.status()["events"]["lost"], "events", "target 0")
+    r.stop()
+
+
+# ---- what recording adds to a switch and to a syscall ----
+
+def ftrace(events):
+    """The kernel's own ring buffer, overwritten, in an instance of ours; returns the way to stop it."""
+    base = tempfile.mkdtemp(prefix="frec-bench.")
+    subprocess.run(["mount", "-t", "tracefs", "bench", base], check=True)
+    instance = f"{base}/instances/frec-bench"
+    os.mkdir(instance)
+    for event in events:
+        with open(f"{instance}/events/{event}/enable", "w") as f:
+            f.write("1")
+
+    def stop():
+        os.rmdir(instance)
+        subprocess.run(["umount", base], check=True)
+        os.rmdir(base)
+    return stop
+
+
+def recorder(mode):
+    triggers = "".join(f"[trigger t{i}]\nkind = {k}\nthreshold = 10s\n" for i, k in enumerate(
+        ["lock", "futex", "offcpu", "runqueue", "iowait", "lock", "runqueue", "iowait"]))
+    return Recorder(f"[recorder]\nsyscalls = {mode}\n{triggers}").stop
+
+
+def switch_ns():
+    """A round trip through two pipes on one CPU: two switches and two wake-ups."""
+    out = subprocess.run(["taskset", "-c", "1", "perf", "bench", "sched", "pipe", "-l", "100000"],
+                         capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"([\d.]+) usecs/op", out).group(1)) * 1000 / 2
+
+
+def syscall_ns():
+    out = subprocess.run(["taskset", "-c", "1", "perf", "bench", "syscall", "basic", "-l", "2000000"],
+                         capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"([\d.]+) usecs/op", out).group(1)) * 1000
+
+
+def interleaved(measure, variants, rounds):
+    """Rounds of A B C, A B C …; added ns against the first of the same round."""
+    added = {name: [] for name in variants}
+    for _ in range(rounds):
+        base = None
+        for name, begin in variants.items():
+            end = begin()
+            value = min(measure() for _ in range(2))
+            end()
+            base = value if base is None else base
+            added[name].append(value - base if name != "bare" else value)
+    return added
+
+
+def bench_cost(_seconds):
+    bare = {"bare": lambda: lambda: None}
+    plans = [
+        ("a switch and its wake-up", switch_ns,
+         bare | {"ftrace": lambda: ftrace(["sched/sched_switch", "sched/sched_waking"]),
+                 "frec": lambda: recorder("slow")}),
+        ("a syscall that does not sleep", syscall_ns,
+         bare | {"ftrace": lambda: ftrace(["raw_syscalls"]), "frec off": lambda: recorder("off"),
+                 "frec slow": lambda: recorder("slow"), "frec all": lambda: recorder("all")}),
+    ]
+    for what, measure, variants in plans:
+        for name, values in interleaved(measure, variants, 10).items():
+            values.sort()
+            report(f"{what}: {name}", values[len(values) // 2], "ns",
+                   f"{'' if name == 'bare' else 'added, '}middle half {values[2]:.0f} to {values[7]:.0f}")
+
+
+def main():
+    args = sys.argv[1:]
+    seconds = 60
+    if "--seconds" in args:
+        at = args.index("--seconds")
+        seconds = int(args[at + 1])
+        del args[at:at + 2]
+    if os.geteuid():
+        sys.exit("bench: needs root")
+    known = {"start": bench_start, "load": bench_load, "snapshot": bench_snapshot,
+             "cost": bench_cost}
+    for name in args or known:
+        if name not in known:
+            sys.exit(__doc__)
+        known[name](seconds)
+    with open(f"{BUILD}/bench.json", "w") as f:
+        json.dump({"kernel": os.uname().release, "cpus": os.cpu_count(), "rows": rows}, f, indent=1)
+
+
+main()
