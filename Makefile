@@ -11,7 +11,7 @@ ARCH    := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
-CPPFLAGS += -D_GNU_SOURCE -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -MMD -MP
+CPPFLAGS += -D_GNU_SOURCE= -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -MMD -MP
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
 	    -fno-omit-frame-pointer -fstack-protector-strong
@@ -149,7 +149,7 @@ demo: deps ## records this machine while a server with a bug runs, shows what fr
 	$(Q)BUILD=$(BUILD) tests/demo.sh
 
 check: deps ## all tests (as root)
-	$(Q)$(MAKE) programs unit-tests
+	$(Q)$(MAKE) programs unit-tests fuzzers
 	$(Q)$(MAKE) SANITIZE=1 unit-tests
 	$(Q)BUILD=$(BUILD) tests/run.sh unit fuzz system vm
 
@@ -172,7 +172,7 @@ FUZZ_LIB := lib/units.c lib/protocol.c $(LIB_READ) $(wildcard daemon/config*.c) 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) -D_GNU_SOURCE -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
+	$(Q)$(CLANG) -D_GNU_SOURCE= -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
 		-fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_LIB) -linih -lseccomp -ljansson \
 		-lprotobuf-c -lz -lm
 

@@ -20,6 +20,7 @@ struct client {
 	int fd;	     /* -1: free */
 	uint64_t id; /* of its request in the policy; 0: none under way */
 	int output;  /* descriptor that came with the request, or -1 */
+	uint64_t seen; /* MONOTONIC ns of its last sign of life */
 	uint64_t last;
 	uint32_t pid;
 	bool only;
@@ -37,11 +38,12 @@ struct daemon {
 	struct snapshot_identity worker;
 	struct snapshot snapshot;
 	uint64_t writing_id; /* of the manual request that is being written; 0: a trigger's */
-	bool capturing_failed; /* said already */
+	char writing_directory[PATH_MAX];
 
-	int lock_fd, listen_fd, signal_fd, timer_fd, epoll_fd;
+	int lock_fd, pin_fd, listen_fd, signal_fd, timer_fd, epoll_fd;
 	int opener_fd;
-	pid_t opener_pid;
+	pid_t opener_pid; /* 0: none */
+	unsigned int opener_deaths;
 	struct client clients[CLIENTS_MAX];
 	uint64_t next_id;
 
@@ -50,6 +52,7 @@ struct daemon {
 	bool stopping;
 	uint64_t next_second; /* when the next once-a-second work is due */
 	uint64_t lost_said;   /* losses that the log knows of */
+	uint64_t cpu_before;  /* ns of CPU that the start took */
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX];
 	uint32_t n_offsets;
 };
@@ -82,6 +85,8 @@ void shoot_finish(struct daemon *d);
 int control_open(struct daemon *d);
 void control_accept(struct daemon *d);
 void control_readable(struct daemon *d, unsigned int i);
+/* Parts from clients that have long asked nothing. */
+void control_expire(struct daemon *d, uint64_t now);
 /* Answers the client of this request, if it is still there, and forgets it. Takes reply. */
 void control_answer(struct daemon *d, uint64_t id, json_t *reply);
 struct client *control_client(struct daemon *d, uint64_t id);
@@ -91,6 +96,8 @@ void control_close_all(struct daemon *d);
 
 json_t *status_json(struct daemon *d);
 json_t *status_triggers(struct daemon *d);
+/* ns of CPU that this process and its children have used. */
+uint64_t status_cpu_used(void);
 /* ns that all CPUs and the evidence cover. */
 uint64_t status_held(struct daemon *d, uint64_t now);
 

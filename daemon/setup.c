@@ -17,6 +17,7 @@
 
 #include <cap-ng.h>
 
+#include "../lib/protocol.h"
 #include "daemon.h"
 #include "log.h"
 #include "opener.h"
@@ -56,19 +57,51 @@ static void choose_identity(struct daemon *d)
 
 /* ---- run directory ---- */
 
-static int make_directory(const struct daemon *d, const char *path, mode_t mode)
+/* Who else may write into it could put what he likes in the place of our files. */
+static const char *directory_flaw(const struct daemon *d, const struct stat *st)
 {
-	if (mkdir(path, mode)) {
-		if (errno == EEXIST)
-			return 0;
-		log_error("cannot create %s: %s", path, strerror(errno));
-		return -errno;
+	if (st->st_uid && st->st_uid != geteuid() && st->st_uid != d->uid)
+		return "it belongs to another user";
+	if (st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && st->st_gid && st->st_gid != d->gid))
+		return "others may write into it";
+	return NULL;
+}
+
+static int make_run_directory(const struct daemon *d)
+{
+	const char *path = d->config.run_directory, *flaw;
+	int made = mkdir(path, 0755) ? -errno : 0, fd, err = 0;
+	struct stat st;
+
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		err = made && made != -EEXIST ? made : -errno;
+		log_error("cannot use %s as run_directory: %s", path, strerror(-err));
+		return err;
 	}
-	if (chmod(path, mode) || (d->uid != (uid_t)-1 && chown(path, d->uid, d->gid))) {
-		log_error("cannot set the owner of %s: %s", path, strerror(errno));
-		return -errno;
-	}
-	return 0;
+	if (fstat(fd, &st))
+		err = -errno;
+	flaw = err ? NULL : directory_flaw(d, &st);
+	if (flaw)
+		err = -EPERM;
+	else if (!err && ((!made && fchmod(fd, 0755)) ||
+			  (d->uid != (uid_t)-1 && st.st_uid != d->uid && fchown(fd, d->uid, d->gid))))
+		err = -errno;
+	close(fd);
+	if (err)
+		log_error("cannot use %s as run_directory: %s", path, flaw ? flaw : strerror(-err));
+	return err;
+}
+
+/* Of a recorder that died; perhaps of another user's, so that it could not be asked. */
+static void remove_stale_socket(const struct daemon *d)
+{
+	char path[PATH_MAX + 32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/" PROTOCOL_SOCKET, d->config.run_directory);
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
 }
 
 static int lock_run(struct daemon *d)
@@ -83,13 +116,20 @@ static int lock_run(struct daemon *d)
 		log_error("cannot open %s: %s", path, strerror(errno));
 		return err;
 	}
-	if (flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
-		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+	/* the file is never removed: a lock on one that has lost its name would bar nobody */
+	if (!flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
+		remove_stale_socket(d);
+		return 0;
+	}
+	err = -errno;
+	close(d->lock_fd);
+	d->lock_fd = -1;
+	if (err == -EWOULDBLOCK)
 		log_error("another frecd runs in %s: stop it, or give this one its own run_directory",
 			  d->config.run_directory);
-		return err;
-	}
-	return 0;
+	else
+		log_error("cannot lock %s: %s", path, strerror(-err));
+	return err;
 }
 
 /* ---- bpffs ---- */
@@ -101,30 +141,60 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &fs) && (uint32_t)fs.f_type == BPF_FS_MAGIC;
 }
 
-static int open_pins(struct daemon *d)
+static int mount_pins(struct daemon *d, const char *path)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	if (is_bpffs(path))
+		return 0;
+	/* a link would have us mount over a directory of somebody else's choice */
+	if (lstat(path, &st))
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return -errno;
+	d->mounted = true;
+	if (d->uid != (uid_t)-1 && chown(path, d->uid, d->gid))
+		return -errno;
+	return 0;
+}
+
+static int lock_pins(struct daemon *d, const char *path)
+{
+	int err = 0;
+
+	d->pin_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->pin_fd < 0)
+		return -errno;
+	if (flock(d->pin_fd, LOCK_EX | LOCK_NB))
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (err) {
+		close(d->pin_fd);
+		d->pin_fd = -1;
+	}
+	return err;
+}
+
+/* Nothing of this is needed to record. */
+static void open_pins(struct daemon *d)
 {
 	const char *path = d->config.pin_directory;
+	int err = mount_pins(d, path);
 
-	if (mkdir(path, 0700) && errno != EEXIST) {
-		log_warning("cannot create %s: %s; what is recorded ends with this process", path,
-			    strerror(errno));
-		return 0;
-	}
-	if (!is_bpffs(path)) {
-		if (mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")) {
-			log_warning("cannot mount a bpffs at %s: %s; what is recorded ends with this "
-				    "process",
-				    path, strerror(errno));
-			return 0;
-		}
-		d->mounted = true;
-		if (d->uid != (uid_t)-1 && chown(path, d->uid, d->gid))
-			log_warning("cannot set the owner of %s: %s", path, strerror(errno));
+	if (!err)
+		err = lock_pins(d, path);
+	if (err) {
+		log_warning("cannot use %s as pin_directory: %s; what is recorded ends with this "
+			    "process",
+			    path, err == -EBUSY ? "another frecd uses it" : strerror(-err));
+		return;
 	}
 	if (recorder_clear_pins(path) > 0)
 		log_notice("removed what a recorder that died had left in %s", path);
 	d->pinned = true;
-	return 0;
 }
 
 /* ---- helpers ---- */
@@ -134,11 +204,9 @@ int setup_spool(struct daemon *d)
 	struct spool *s;
 	int err = spool_open(d->config.directory, d->uid, d->gid, &s);
 
-	if (err)
-		return err;
 	spool_free(d->spool);
-	d->spool = s;
-	return 0;
+	d->spool = err ? NULL : s; /* never that of a directory no longer configured */
+	return err;
 }
 
 int setup_opener(struct daemon *d)
@@ -180,23 +248,34 @@ static int drop_privileges(struct daemon *d)
 	return 0;
 }
 
+static bool may_record(void)
+{
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) ||
+	       (capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF) &&
+		capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON));
+}
+
 int setup_host(struct daemon *d)
 {
 	int err;
 
+	if (!may_record()) {
+		log_error("not permitted: run as root, or with CAP_BPF and CAP_PERFMON");
+		return -EPERM;
+	}
 	choose_identity(d);
 	d->worker.program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (d->worker.program < 0) {
 		log_error("cannot open /proc/self/exe: %s", strerror(errno));
 		return -errno;
 	}
-	err = make_directory(d, d->config.run_directory, 0755);
+	err = make_run_directory(d);
 	if (!err)
 		err = lock_run(d);
-	if (!err)
-		err = open_pins(d);
 	if (err)
 		return err;
+	open_pins(d);
 	err = setup_spool(d);
 	if (err)
 		log_error("cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
@@ -208,16 +287,13 @@ int setup_host(struct daemon *d)
 
 void setup_undo(struct daemon *d)
 {
-	char path[PATH_MAX + 16];
-
+	if (d->pin_fd >= 0)
+		close(d->pin_fd);
 	if (d->mounted) {
-		if (umount2(d->config.pin_directory, 0))
-			log_warning("cannot unmount %s: %s", d->config.pin_directory, strerror(errno));
-		else
+		if (!umount2(d->config.pin_directory, 0))
 			rmdir(d->config.pin_directory);
+		else if (errno != EPERM) /* as another user: it is empty, and the next start's */
+			log_warning("cannot unmount %s: %s", d->config.pin_directory, strerror(errno));
 	}
-	snprintf(path, sizeof(path), "%s/frecd.lock", d->config.run_directory);
-	if (d->lock_fd >= 0)
-		unlink(path);
 	spool_free(d->spool);
 }
