@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* control.c - the control socket: one request at a time from each of a few clients. */
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../lib/protocol.h"
@@ -11,7 +14,10 @@
 #include "daemon.h"
 #include "loop.h"
 
-#define LIST_MAX 500
+/* A client has so long for its next request; when places are short, the longest silent goes. */
+#define IDLE_NS 5000000000ull
+/* Of the reply to `list`, which must stay below PROTOCOL_REPLY_MAX. */
+#define LIST_BYTES (PROTOCOL_REPLY_MAX - 16 * 1024)
 
 static void client_close(struct daemon *d, struct client *c)
 {
@@ -19,6 +25,9 @@ static void client_close(struct daemon *d, struct client *c)
 		return;
 	if (c->id)
 		policy_cancel(&d->policy, c->id);
+	/* nobody waits for it any more, and others may */
+	if (c->id && c->id == d->writing_id && c->output >= 0)
+		snapshot_kill(&d->snapshot, -ECANCELED);
 	close(c->fd);
 	if (c->output >= 0)
 		close(c->output);
@@ -50,6 +59,7 @@ void control_answer(struct daemon *d, uint64_t id, json_t *reply)
 		return;
 	}
 	c->id = 0;
+	c->seen = clock_monotonic();
 	if (c->output >= 0)
 		close(c->output);
 	c->output = -1;
@@ -75,7 +85,7 @@ static json_t *do_triggers(struct daemon *d, struct client *c, const json_t *req
 static json_t *do_list(struct daemon *d, struct client *c, const json_t *request)
 {
 	struct spool_entry *list = NULL;
-	size_t n = 0, first;
+	size_t n = 0, first, max;
 	json_t *array;
 	int err;
 
@@ -85,7 +95,9 @@ static json_t *do_list(struct daemon *d, struct client *c, const json_t *request
 	if (err)
 		return protocol_error("cannot read %s: %s", d->config.directory, strerror(-err));
 	array = json_array();
-	first = n > LIST_MAX ? n - LIST_MAX : 0; /* the newest are what is asked for */
+	/* each has its name twice; the newest are what is asked for */
+	max = LIST_BYTES / (strlen(d->config.directory) + 2 * SPOOL_NAME_MAX + 80);
+	first = n > max ? n - max : 0;
 	for (size_t i = first; i < n; i++) {
 		char path[PATH_MAX + SPOOL_NAME_MAX + 1];
 
@@ -124,13 +136,33 @@ static json_t *do_resume(struct daemon *d, struct client *c, const json_t *reque
 	return set_paused(d, false);
 }
 
+/*
+ * A regular file alone (frecctl makes one): a pipe that nobody reads would keep
+ * the worker, and with it the snapshots of all triggers, until the deadline.
+ */
+static const char *output_flaw(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+		return "the descriptor passed is not open for writing";
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return "the descriptor passed is no regular file";
+	return NULL;
+}
+
 /* Queues a manual snapshot; NULL: the answer comes when it is written. */
 static json_t *enqueue(struct daemon *d, struct client *c, int trigger)
 {
+	const char *flaw;
 	int err;
 
 	if (c->id)
 		return protocol_error("this connection already waits for a snapshot");
+	flaw = c->output >= 0 ? output_flaw(c->output) : NULL;
+	if (flaw)
+		return protocol_error("cannot write the snapshot: %s", flaw);
 	err = policy_manual(&d->policy, clock_monotonic(), ++d->next_id, trigger);
 	if (err)
 		return protocol_error("too many snapshots are waiting to be written: try again later");
@@ -203,31 +235,61 @@ static json_t *dispatch(struct daemon *d, struct client *c, const json_t *reques
 
 int control_open(struct daemon *d)
 {
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
-		d->clients[i] = (struct client){.fd = -1, .output = -1};
 	return protocol_listen(d->config.run_directory, 0660, d->gid, &d->listen_fd);
+}
+
+/* Closes, with a word of why. */
+static void client_part(struct daemon *d, struct client *c)
+{
+	json_t *why = protocol_error("closed: no request came, and others want to be heard");
+
+	protocol_send(c->fd, why, -1);
+	json_decref(why);
+	client_close(d, c);
+}
+
+void control_expire(struct daemon *d, uint64_t now)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &d->clients[i];
+
+		if (c->fd >= 0 && !c->id && now - c->seen > IDLE_NS)
+			client_part(d, c);
+	}
+}
+
+/*
+ * A place for a new client, if need be that of the one that has been silent
+ * longest. There is always one: fewer than CLIENTS_MAX can wait for snapshots.
+ */
+static unsigned int client_place(struct daemon *d)
+{
+	unsigned int idlest = CLIENTS_MAX;
+
+	_Static_assert(POLICY_MANUAL_MAX + 1 < CLIENTS_MAX, "those who wait leave places");
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		if (d->clients[i].fd < 0)
+			return i;
+		if (!d->clients[i].id &&
+		    (idlest == CLIENTS_MAX || d->clients[i].seen < d->clients[idlest].seen))
+			idlest = i;
+	}
+	assert(idlest < CLIENTS_MAX);
+	client_part(d, &d->clients[idlest]);
+	return idlest;
 }
 
 void control_accept(struct daemon *d)
 {
-	json_t *busy;
+	unsigned int i;
 	int fd;
 
 	if (protocol_accept(d->listen_fd, &fd))
 		return;
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
-		if (d->clients[i].fd >= 0)
-			continue;
-		d->clients[i] = (struct client){.fd = fd, .output = -1};
-		if (loop_add(d, fd, LOOP_CLIENT + i))
-			client_close(d, &d->clients[i]);
-		return;
-	}
-	/* idle clients hold their place until they go; a new one is told so */
-	busy = protocol_error("too many clients are connected: try again later");
-	protocol_send(fd, busy, -1);
-	json_decref(busy);
-	close(fd);
+	i = client_place(d);
+	d->clients[i] = (struct client){.fd = fd, .output = -1, .seen = clock_monotonic()};
+	if (loop_add(d, fd, LOOP_CLIENT + i))
+		client_close(d, &d->clients[i]);
 }
 
 void control_readable(struct daemon *d, unsigned int i)
@@ -241,6 +303,7 @@ void control_readable(struct daemon *d, unsigned int i)
 	err = protocol_receive(c->fd, PROTOCOL_REQUEST_MAX, &request, &passed);
 	if (err == -EAGAIN)
 		return;
+	c->seen = clock_monotonic();
 	if (err) {
 		if (err == -EBADMSG || err == -EMSGSIZE) {
 			reply = protocol_error("that is no request of frecctl's");

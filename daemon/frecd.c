@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
+#include "loop.h"
 #include "worker.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -78,11 +79,16 @@ static int start_recording(struct daemon *d)
 	int err;
 
 	err = recorder_load(&d->config, &d->recorder, error);
+	d->cpu_before = status_cpu_used();
 	if (!err)
 		err = recorder_start(d->recorder, d->pinned ? d->config.pin_directory : NULL, error);
 	if (err) {
 		log_error("%s", error[0] ? error : strerror(-err));
 		return err;
+	}
+	if (d->pinned && !recorder_pinned(d->recorder)) {
+		log_warning("%s; what is recorded ends with this process", error);
+		d->pinned = false;
 	}
 	window_init(&d->window, d->config.window, recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));
@@ -97,8 +103,11 @@ static int start_recording(struct daemon *d)
 
 static int run(struct daemon *d)
 {
-	int err = setup_host(d);
+	sigset_t blocked;
+	int err;
 
+	loop_block_signals(&blocked);
+	err = setup_host(d);
 	if (!err)
 		err = start_recording(d);
 	if (!err) {
@@ -108,8 +117,9 @@ static int run(struct daemon *d)
 	}
 	if (!err)
 		err = loop_run(d);
-	if (d->recorder)
-		snapshot_abort(&d->snapshot);
+	if (d->snapshot.pid)
+		log_notice("stopped: the snapshot that was being written is dropped");
+	snapshot_abort(&d->snapshot);
 	control_close_all(d);
 	recorder_free(d->recorder);
 	setup_undo(d);
@@ -132,7 +142,7 @@ static int dry_run(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	static struct daemon d = {.lock_fd = -1, .listen_fd = -1, .opener_fd = -1,
+	static struct daemon d = {.lock_fd = -1, .pin_fd = -1, .listen_fd = -1, .opener_fd = -1,
 				  .snapshot = {.result_fd = -1, .file = SPOOL_FILE_NONE}};
 	struct options o = {0};
 	int status, err;

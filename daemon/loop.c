@@ -18,6 +18,7 @@
 
 #define TICK_NS 50000000ull /* the evidence is sampled so often */
 #define SECOND_NS 1000000000ull
+#define OPENER_DEATHS_MAX 5
 
 int loop_add(struct daemon *d, int fd, unsigned int source)
 {
@@ -68,6 +69,22 @@ static void report_losses(struct daemon *d)
 	d->lost_said = t.lost * 2; /* one line for each doubling, not for each loss */
 }
 
+static void watch_opener(struct daemon *d)
+{
+	if (!d->opener_pid || waitpid(d->opener_pid, NULL, WNOHANG) != d->opener_pid)
+		return;
+	close(d->opener_fd);
+	d->opener_fd = -1;
+	d->opener_pid = 0;
+	if (++d->opener_deaths == OPENER_DEATHS_MAX) {
+		log_warning("the opener has died %d times: snapshots will lack command lines",
+			    OPENER_DEATHS_MAX);
+		return;
+	}
+	if (!setup_opener(d))
+		log_warning("the opener has died; another one was started");
+}
+
 static void every_second(struct daemon *d, uint64_t now)
 {
 	int added;
@@ -80,11 +97,8 @@ static void every_second(struct daemon *d, uint64_t now)
 	if (added > 0)
 		log_notice("%d more CPUs are recorded", added);
 	report_losses(d);
-	if (d->opener_pid && waitpid(d->opener_pid, NULL, WNOHANG) == d->opener_pid) {
-		close(d->opener_fd);
-		log_warning("the opener has died; starting another");
-		setup_opener(d);
-	}
+	watch_opener(d);
+	control_expire(d, now);
 	sd_notify(0, "WATCHDOG=1");
 }
 
@@ -127,6 +141,7 @@ static void reload(struct daemon *d)
 {
 	static struct config fresh; /* large */
 	char error[RECORDER_ERROR_MAX];
+	int err;
 
 	if (config_load(d->config_file, stderr, &fresh)) {
 		log_error("the configuration has mistakes: what was in force stays");
@@ -150,8 +165,9 @@ static void reload(struct daemon *d)
 	policy_reconfigure(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);
 	window_resize(&d->window, d->config.window);
-	if (setup_spool(d))
-		log_error("cannot use %s for snapshots", d->config.directory);
+	err = setup_spool(d);
+	if (err)
+		log_error("cannot use %s for snapshots: %s", d->config.directory, strerror(-err));
 	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
 }
 
@@ -173,19 +189,24 @@ static void take_signal(struct daemon *d)
 
 /* ---- the loop ---- */
 
+void loop_block_signals(sigset_t *ret)
+{
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+
+	sigemptyset(ret);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		sigaddset(ret, taken[i]);
+	sigprocmask(SIG_BLOCK, ret, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
 static int open_sources(struct daemon *d)
 {
 	struct itimerspec it = {{0, TICK_NS}, {0, TICK_NS}};
 	sigset_t set;
 	int err;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	loop_block_signals(&set);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -226,7 +247,6 @@ static void dispatch(struct daemon *d, unsigned int source)
 int loop_run(struct daemon *d)
 {
 	struct epoll_event events[16];
-	pid_t watched = 0;
 	int err = open_sources(d), n;
 
 	if (err) {
@@ -239,10 +259,6 @@ int loop_run(struct daemon *d)
 		for (int i = 0; i < n; i++)
 			dispatch(d, events[i].data.u32);
 		shoot_due(d, clock_monotonic());
-		/* a worker that was started just now is a source, too; its end closes it */
-		if (d->snapshot.pid && d->snapshot.pid != watched &&
-		    !loop_add(d, d->snapshot.result_fd, LOOP_WORKER))
-			watched = d->snapshot.pid;
 	}
 	sd_notify(0, "STOPPING=1");
 	return 0;

@@ -3,6 +3,8 @@
 #ifndef FREC_LOOP_H
 #define FREC_LOOP_H
 
+#include <signal.h>
+
 #include "daemon.h"
 
 enum loop_source {
@@ -14,6 +16,8 @@ enum loop_source {
 	LOOP_CLIENT, /* + index */
 };
 
+/* Those that the loop takes, so that none ends us half-way through the start. */
+void loop_block_signals(sigset_t *ret);
 int loop_add(struct daemon *d, int fd, unsigned int source);
 
 #endif

@@ -29,6 +29,8 @@ static const struct {
 	{"counted", NULL, object_counted_start, object_counted_end},
 };
 
+#define N_VARIANTS (sizeof(variants) / sizeof(variants[0]))
+
 /* ---- libbpf's own words, kept for the error line ---- */
 
 static char libbpf_said[RECORDER_ERROR_MAX];
@@ -83,18 +85,36 @@ static void sizes_choose(const struct config *c, unsigned int online, struct rec
 
 /* ---- loading ---- */
 
-static bool kernel_symbol(const char *name)
+/* "address type name\n" or "address type name\t[module]\n" */
+static void find_variant(const char *line, bool found[N_VARIANTS])
 {
-	char line[512], found[256];
-	FILE *f = fopen("/proc/kallsyms", "re");
-	bool yes = false;
+	const char *name = strchr(line, ' ');
+	size_t len;
 
+	name = name ? strchr(name + 1, ' ') : NULL;
+	if (!name++)
+		return;
+	len = strcspn(name, "\t\n");
+	for (size_t i = 0; i < N_VARIANTS; i++)
+		if (variants[i].symbol && strlen(variants[i].symbol) == len &&
+		    !memcmp(variants[i].symbol, name, len))
+			found[i] = true;
+}
+
+/* Which variants this kernel can run: it takes longest of all at the start, so once. */
+static void find_variants(bool found[N_VARIANTS])
+{
+	FILE *f = fopen("/proc/kallsyms", "re");
+	char line[512];
+
+	for (size_t i = 0; i < N_VARIANTS; i++)
+		found[i] = !variants[i].symbol;
 	if (!f)
-		return false;
-	while (!yes && fgets(line, sizeof(line), f))
-		yes = sscanf(line, "%*s %*s %255s", found) == 1 && !strcmp(found, name);
+		return;
+	setvbuf(f, NULL, _IOFBF, 64 << 10);
+	while (fgets(line, sizeof(line), f))
+		find_variant(line, found);
 	fclose(f);
-	return yes;
 }
 
 static int set_constants(struct recorder *r)
@@ -186,11 +206,13 @@ static const char *load_advice(int err)
 
 static int load_any(struct recorder *r, char error[RECORDER_ERROR_MAX])
 {
+	bool found[N_VARIANTS];
 	int err = -ENOENT;
 
 	libbpf_set_print(libbpf_print);
-	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
-		if (variants[i].symbol && !kernel_symbol(variants[i].symbol))
+	find_variants(found);
+	for (size_t i = 0; i < N_VARIANTS; i++) {
+		if (!found[i])
 			continue;
 		libbpf_said[0] = 0;
 		err = load_variant(r, i);
@@ -262,16 +284,19 @@ static int map_all(struct recorder *r)
 	return r->triggers ? 0 : -errno;
 }
 
-static void control_init(struct recorder *r, const struct config *c)
+/*
+ * A window's worth of evidence fills at most 7/16 of the ring: as much again
+ * may come while the daemon is stopped for a whole window.
+ */
+static uint64_t budget_rate(const struct recorder *r, const struct config *c)
+{
+	return r->sizes.evidence * 3 / 8 / (c->window / 1e9);
+}
+
+static void control_init(struct recorder *r)
 {
 	struct control *ctl = r->control;
-	double seconds = c->window / 1e9;
 
-	/*
-	 * A window's worth of evidence fills at most 7/16 of the ring: as much again
-	 * may come while the daemon is stopped for a whole window.
-	 */
-	ctl->budget_rate = r->sizes.evidence * 3 / 8 / seconds;
 	ctl->budget_cap = r->sizes.evidence / 16;
 	ctl->budget_tokens = ctl->budget_cap;
 	ctl->heartbeat = clock_monotonic();
@@ -293,8 +318,9 @@ int recorder_load(const struct config *c, struct recorder **ret, char error[RECO
 		return -EIO;
 	}
 	r->hot = calloc(r->n_cpus, sizeof(*r->hot));
+	r->hot_since = calloc(r->n_cpus, sizeof(*r->hot_since));
 	sizes_choose(c, online, &r->sizes);
-	err = r->hot ? load_any(r, error) : -ENOMEM;
+	err = r->hot && r->hot_since ? load_any(r, error) : -ENOMEM;
 	if (!err) {
 		err = map_all(r);
 		if (err)
@@ -302,7 +328,7 @@ int recorder_load(const struct config *c, struct recorder **ret, char error[RECO
 				 strerror(-err));
 	}
 	if (!err) {
-		control_init(r, c);
+		control_init(r);
 		err = recorder_configure(r, c, error);
 	}
 	if (err) {
@@ -348,6 +374,7 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	err = recorder_attach_mode(r, c->syscalls, error);
 	if (err)
 		return err;
+	r->control->budget_rate = budget_rate(r, c);
 	r->control->syscalls = c->syscalls;
 	r->control->slow_ns = c->slow_syscall;
 	r->control->min_sleep_ns = smallest(c, 1 << TRIGGER_LOCK | 1 << TRIGGER_FUTEX |
@@ -370,6 +397,7 @@ void recorder_free(struct recorder *r)
 		if (r->hot[i])
 			munmap(r->hot[i], r->sizes.hot_cpu);
 	free(r->hot);
+	free(r->hot_since);
 	ring_buffer__free(r->triggers);
 	if (r->ring.data)
 		munmap((void *)r->ring.producer, page + 2 * r->sizes.evidence);

@@ -26,12 +26,15 @@ int recorder_load(const struct config *c, struct recorder **ret, char error[RECO
 
 /*
  * Attaches, adopts the threads that live and starts recording. pin_directory
- * is on a bpffs, or NULL: then recording ends with this process.
+ * is on a bpffs, or NULL: then recording ends with this process. So it does
+ * where nothing can be pinned there: 0, but !recorder_pinned() and an error text.
  */
 int recorder_start(struct recorder *r, const char *pin_directory,
 		   char error[RECORDER_ERROR_MAX]);
 
-/* Removes all pins in the directory; returns their number. Their programs end. */
+bool recorder_pinned(const struct recorder *r);
+
+/* Removes our pins in the directory; returns their number. Their programs end. */
 int recorder_clear_pins(const char *directory);
 
 /* Detaches and unpins. NULL is fine. */
@@ -77,6 +80,8 @@ const struct recorder_ring *recorder_evidence(const struct recorder *r);
 unsigned int recorder_cpus(const struct recorder *r); /* possible CPUs */
 /* NULL where the CPU has had no window. */
 const struct hot_slot *recorder_hot(const struct recorder *r, unsigned int cpu);
+/* MONOTONIC ns from which on that CPU's window has everything; UINT64_MAX: it has nothing. */
+uint64_t recorder_hot_since(const struct recorder *r, unsigned int cpu);
 const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned int cpu);
 const struct task_slot *recorder_tasks(const struct recorder *r, size_t *ret_n);
 uint64_t recorder_started(const struct recorder *r); /* MONOTONIC ns */

@@ -130,28 +130,28 @@ static bool has_link(const struct recorder *r, const struct recorder_program *p)
 	return false;
 }
 
-int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
-			 char error[RECORDER_ERROR_MAX])
+static void drop_unwanted(struct recorder *r)
 {
-	int err;
-
-	r->mode = mode;
-	if (!r->started)
-		return 0;
-	for (size_t i = 0; i < N_PROGRAMS; i++) {
-		if (!mode_wants(mode, &programs[i]) || has_link(r, &programs[i]))
-			continue;
-		err = link_add(r, &programs[i], error);
-		if (err)
-			return err;
-	}
 	for (unsigned int i = r->n_links; i-- > 0;) {
 		const struct recorder_program *p = r->links[i].program;
 
-		if ((p->when == PROGRAM_SLOW || p->when == PROGRAM_ALL) && !mode_wants(mode, p))
+		if ((p->when == PROGRAM_SLOW || p->when == PROGRAM_ALL) && !mode_wants(r->mode, p))
 			link_drop(r, i);
 	}
-	return 0;
+}
+
+int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
+			 char error[RECORDER_ERROR_MAX])
+{
+	int err = 0;
+
+	for (size_t i = 0; r->started && !err && i < N_PROGRAMS; i++)
+		if (mode_wants(mode, &programs[i]) && !has_link(r, &programs[i]))
+			err = link_add(r, &programs[i], error);
+	if (!err)
+		r->mode = mode;
+	drop_unwanted(r); /* of the old mode or, after a failure, of the new */
+	return err;
 }
 
 void recorder_detach(struct recorder *r)
@@ -196,27 +196,28 @@ static int window_add(struct recorder *r, unsigned int cpu)
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hot_window", 4, r->sizes.hot_cpu, 1, &opts);
 	if (fd < 0)
 		return -errno;
-	if (bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY))
+	p = mmap(NULL, r->sizes.hot_cpu, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
 		err = -errno;
-	if (!err) {
-		p = mmap(NULL, r->sizes.hot_cpu, PROT_READ, MAP_SHARED, fd, 0);
-		if (p == MAP_FAILED)
-			err = -errno;
-	}
 	if (!err && r->pins[0]) {
 		snprintf(path, sizeof(path), "%s/hot_window_%u", r->pins, cpu);
+		unlink(path);
 		if (bpf_obj_pin(fd, path))
 			err = -errno;
 	}
+	if (!err && bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY))
+		err = -errno;
 	close(fd); /* the outer map holds it */
 	if (err) {
 		if (p != MAP_FAILED)
 			munmap(p, r->sizes.hot_cpu);
-		bpf_map_delete_elem(outer, &cpu);
 		return err;
 	}
 	madvise(p, r->sizes.hot_cpu, MADV_DONTFORK);
 	r->hot[cpu] = p;
+	if (r->started)
+		r->hot_since[cpu] = clock_monotonic();
+	r->sizes.hot = r->sizes.hot_cpu * ++r->n_windows;
 	return 0;
 }
 
@@ -249,10 +250,29 @@ static int pin_maps(struct recorder *r)
 		if (bpf_map__fd(m) < 0 || strchr(name, '.'))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", r->pins, name);
+		unlink(path); /* of another version, perhaps: not cleared before */
 		if (bpf_obj_pin(bpf_map__fd(m), path))
 			return -errno;
 	}
 	return 0;
+}
+
+/* The directory may be one that others pin in, too. */
+static bool is_our_pin(const char *name)
+{
+	static const char *const maps[] = {"control",	   "cpus",	     "evidence",
+					   "hot_windows",  "ns_tids",	     "scratches",
+					   "task_states",  "task_table",     "trigger_counts",
+					   "trigger_ring", "trigger_filters"};
+
+	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
+		return true;
+	if (!strncmp(name, "hot_window_", 11))
+		return true;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		if (!strcmp(maps[i], name))
+			return true;
+	return false;
 }
 
 int recorder_clear_pins(const char *directory)
@@ -262,7 +282,7 @@ int recorder_clear_pins(const char *directory)
 	int n = 0;
 
 	while (d && (e = readdir(d)))
-		if (e->d_name[0] != '.' && !unlinkat(dirfd(d), e->d_name, 0))
+		if (is_our_pin(e->d_name) && !unlinkat(dirfd(d), e->d_name, 0))
 			n++;
 	if (d)
 		closedir(d);
@@ -273,6 +293,12 @@ void recorder_unpin(struct recorder *r)
 {
 	if (r->pins[0])
 		recorder_clear_pins(r->pins);
+	r->pins[0] = 0;
+}
+
+bool recorder_pinned(const struct recorder *r)
+{
+	return r->pins[0];
 }
 
 /* Runs a task iterator to its end; what it writes goes to *ret where that is wanted. */
@@ -283,14 +309,15 @@ static int iterate(struct recorder *r, const char *name, uint8_t **ret, size_t *
 	size_t len = 0, size = 64 << 10;
 	uint8_t *buf = NULL, *more;
 	ssize_t n = -1;
-	int fd;
+	int fd, err;
 
 	if (!link)
 		return -errno;
 	fd = bpf_iter_create(bpf_link__fd(link));
+	err = -errno;
 	bpf_link__destroy(link);
 	if (fd < 0)
-		return -errno;
+		return err;
 	do {
 		if (!buf || size - len < 16 << 10) {
 			size *= 2;
@@ -306,10 +333,11 @@ static int iterate(struct recorder *r, const char *name, uint8_t **ret, size_t *
 		if (n > 0)
 			len += n;
 	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	err = n < 0 ? -errno : 0;
 	close(fd);
-	if (n < 0 || !ret) {
+	if (err || !ret) {
 		free(buf);
-		return n < 0 ? -errno : 0;
+		return err;
 	}
 	*ret = buf;
 	*ret_len = len;
@@ -321,24 +349,23 @@ int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len)
 	return iterate(r, "iter_tasks", ret, ret_len);
 }
 
-int recorder_start(struct recorder *r, const char *pin_directory, char error[RECORDER_ERROR_MAX])
+static void start_pinning(struct recorder *r, const char *directory,
+			  char error[RECORDER_ERROR_MAX])
 {
 	int err;
 
-	if (pin_directory)
-		snprintf(r->pins, sizeof(r->pins), "%s", pin_directory);
-	err = r->pins[0] ? pin_maps(r) : 0;
-	if (err) {
-		snprintf(error, RECORDER_ERROR_MAX, "cannot pin in %.300s: %s", r->pins,
-			 strerror(-err));
-		return err;
-	}
-	err = recorder_update_cpus(r);
-	if (err < 0) {
-		snprintf(error, RECORDER_ERROR_MAX, "cannot make the windows: %s; lower `memory`",
-			 strerror(-err));
-		return err;
-	}
+	snprintf(r->pins, sizeof(r->pins), "%s", directory);
+	err = pin_maps(r);
+	if (!err)
+		return;
+	snprintf(error, RECORDER_ERROR_MAX, "cannot pin in %.300s: %s", directory, strerror(-err));
+	recorder_unpin(r);
+}
+
+static int attach_all(struct recorder *r, char error[RECORDER_ERROR_MAX])
+{
+	int err;
+
 	for (size_t i = 0; i < N_PROGRAMS; i++) {
 		if (programs[i].when == PROGRAM_SLOW || programs[i].when == PROGRAM_ALL ||
 		    programs[i].when == PROGRAM_ITER)
@@ -348,7 +375,22 @@ int recorder_start(struct recorder *r, const char *pin_directory, char error[REC
 			return err;
 	}
 	r->started = true;
-	err = recorder_attach_mode(r, r->mode, error);
+	return recorder_attach_mode(r, r->mode, error);
+}
+
+int recorder_start(struct recorder *r, const char *pin_directory, char error[RECORDER_ERROR_MAX])
+{
+	int err;
+
+	if (pin_directory)
+		start_pinning(r, pin_directory, error);
+	err = recorder_update_cpus(r);
+	if (err < 0) {
+		snprintf(error, RECORDER_ERROR_MAX, "cannot make the windows: %s; lower `memory`",
+			 strerror(-err));
+		return err;
+	}
+	err = attach_all(r, error);
 	if (err)
 		return err;
 	r->started_at = clock_monotonic();

@@ -34,7 +34,9 @@ struct recorder {
 	const char *variant;
 	struct recorder_sizes sizes;
 	unsigned int n_cpus;
+	unsigned int n_windows;
 	struct hot_slot **hot; /* by CPU */
+	uint64_t *hot_since;   /* by CPU: when it got its window, 0: at the start */
 	struct cpu_state *cpus;
 	struct control *control;
 	struct trigger_count *counts;

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "recorder_internal.h"
+#include "window.h"
 
 void recorder_heartbeat(struct recorder *r, uint64_t now)
 {
@@ -66,6 +67,26 @@ unsigned int recorder_cpus(const struct recorder *r)
 const struct hot_slot *recorder_hot(const struct recorder *r, unsigned int cpu)
 {
 	return cpu < r->n_cpus ? r->hot[cpu] : NULL;
+}
+
+uint64_t recorder_hot_since(const struct recorder *r, unsigned int cpu)
+{
+	uint64_t size = r->sizes.hot_cpu, pos = r->cpus[cpu].pos, at, end;
+
+	if (!r->hot[cpu])
+		return UINT64_MAX;
+	if (pos <= size)
+		return r->hot_since[cpu] ? r->hot_since[cpu] : r->started_at;
+	/* the very oldest are being overwritten: ask a little further on */
+	at = (pos - size + size / 64) & ~(uint64_t)(HOT_SLOT_SIZE - 1);
+	for (end = at + size / 64; at < end; at += HOT_SLOT_SIZE) {
+		struct hot_slot s = r->hot[cpu][(at & (size - 1)) / HOT_SLOT_SIZE];
+		unsigned int kind = window_good(&s, at);
+
+		if (kind && kind != HOT_SYS_ARGS)
+			return s.ts;
+	}
+	return UINT64_MAX;
 }
 
 const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned int cpu)

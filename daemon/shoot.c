@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
+#include "loop.h"
 
 /* ---- attributes that only the daemon knows ---- */
 
@@ -147,26 +148,37 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd,
 			     client ? client->output : -1, now);
 	close(fd);
+	if (err)
+		return err;
+	err = loop_add(d, d->snapshot.result_fd, LOOP_WORKER);
+	if (err)
+		snapshot_abort(&d->snapshot);
 	return err;
 }
 
-static void fail(struct daemon *d, const struct policy_job *job, int err)
+/* to: the directory that cannot be written to, or NULL where something else is wrong. */
+static void fail(struct daemon *d, const struct policy_job *job, const char *to, int err)
 {
+	const char *reason = strerror(-err);
+
 	policy_done(&d->policy, false);
 	spool_abort(&d->snapshot.file);
+	if (err == -ENOSPC)
+		reason = "no space left, or less than min_free and max_bytes demand";
 	if (job->manual)
 		control_answer(d, job->request.id,
-			       protocol_error("cannot write a snapshot to %s: %s",
-					      d->config.directory, strerror(-err)));
+			       protocol_error("cannot write a snapshot%s%s: %s", to ? " to " : "",
+					      to ? to : "", reason));
 	else
-		log_error("trigger %s fired, but no snapshot can be written to %s: %s",
-			  job->hits[0].name, d->config.directory, strerror(-err));
+		log_error("trigger %s fired, but no snapshot can be written%s%s: %s",
+			  job->hits[0].name, to ? " to " : "", to ? to : "", reason);
 }
 
 void shoot_due(struct daemon *d, uint64_t now)
 {
 	static struct policy_job job; /* tens of KB: not for the stack */
 	const struct client *client = NULL;
+	const char *to = NULL;
 	int err = 0;
 
 	if (d->snapshot.pid || policy_take(&d->policy, now, &job))
@@ -180,12 +192,15 @@ void shoot_due(struct daemon *d, uint64_t now)
 	}
 	d->writing_id = job.manual ? job.request.id : 0;
 	d->snapshot.file = (struct spool_file)SPOOL_FILE_NONE;
+	strcpy(d->writing_directory, d->config.directory);
 	if (!client || client->output < 0)
 		err = open_file(d, &job, client);
-	if (!err)
+	if (err)
+		to = d->writing_directory;
+	else
 		err = capture_and_start(d, &job, client, now);
 	if (err)
-		fail(d, &job, err);
+		fail(d, &job, to, err);
 	else if (!job.manual)
 		log_notice("trigger %s: %.16s (tid %u, pid %u) waited %llu ms, writing a snapshot",
 			   job.hits[0].name, job.hits[0].record.w.comm, job.hits[0].record.w.tid,
@@ -201,6 +216,12 @@ static const char *failure_text(int err)
 		return "the worker did not finish in time";
 	if (err == -ECHILD)
 		return "the worker died";
+	if (err == -ECANCELED)
+		return "the client that wanted it has gone";
+	if (err == -ENOSPC || err == -EDQUOT)
+		return "no space left for it";
+	if (err == -EFBIG)
+		return "it alone is larger than max_bytes";
 	return strerror(-err);
 }
 
@@ -216,6 +237,7 @@ void shoot_finish(struct daemon *d)
 	if (err == -EAGAIN)
 		return;
 	policy_done(&d->policy, !err);
+	loop_publish(d); /* what is quiet depends on how it ended */
 	if (err) {
 		log_error("no snapshot: %s", failure_text(err));
 		if (d->writing_id)
@@ -223,7 +245,7 @@ void shoot_finish(struct daemon *d)
 				       protocol_error("no snapshot: %s", failure_text(err)));
 		return;
 	}
-	snprintf(path, sizeof(path), "%s/%s", d->config.directory, name);
+	snprintf(path, sizeof(path), "%s/%s", d->writing_directory, name);
 	if (name[0])
 		log_notice("snapshot %s: %llu events, %llu bytes, %llu ms", path,
 			   (unsigned long long)r.events, (unsigned long long)r.bytes,

@@ -29,7 +29,8 @@ static void limit(int what, rlim_t value)
 
 static int give_up_privileges(const struct snapshot_identity *who)
 {
-	if (who->uid != (uid_t)-1 &&
+	/* a daemon that runs as this user already has no right to set it, and no need */
+	if (who->uid != (uid_t)-1 && (getuid() != who->uid || getgid() != who->gid) &&
 	    (setgroups(0, NULL) || setresgid(who->gid, who->gid, who->gid) ||
 	     setresuid(who->uid, who->uid, who->uid)))
 		return -errno;
@@ -64,7 +65,7 @@ static int place_all(int fds[4])
 	return 0;
 }
 
-static void become_worker(const struct snapshot_identity *who, int fds[4])
+static void become_worker(const struct snapshot_identity *who, int fds[4], pid_t parent)
 {
 	char *argv[] = {WORKER_ARGV0, NULL};
 	char *envp[] = {NULL};
@@ -88,6 +89,8 @@ static void become_worker(const struct snapshot_identity *who, int fds[4])
 	if (give_up_privileges(who))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
+	if (getppid() != parent)
+		_exit(126);
 	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }
@@ -97,8 +100,8 @@ static void become_worker(const struct snapshot_identity *who, int fds[4])
 int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
 		   int opener, int output, uint64_t now)
 {
+	pid_t pid, parent = getpid();
 	int pipes[2], fds[4];
-	pid_t pid;
 
 	if (pipe2(pipes, O_CLOEXEC))
 		return -errno;
@@ -109,7 +112,7 @@ int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int 
 	fds[3] = pipes[1];
 	pid = fork();
 	if (!pid)
-		become_worker(who, fds);
+		become_worker(who, fds, parent);
 	close(pipes[1]);
 	if (pid < 0) {
 		int err = -errno;
@@ -121,6 +124,7 @@ int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int 
 	s->result_fd = pipes[0];
 	s->started = now;
 	s->hurried = false;
+	s->killed = 0;
 	return 0;
 }
 
@@ -137,23 +141,33 @@ void snapshot_watch(struct snapshot *s, uint64_t now)
 		s->hurried = true;
 	}
 	if (now - s->started > SNAPSHOT_DEADLINE_NS)
-		kill(s->pid, SIGKILL);
+		snapshot_kill(s, -ETIME);
+}
+
+void snapshot_kill(struct snapshot *s, int why)
+{
+	if (!s->pid || s->killed)
+		return;
+	s->killed = why;
+	kill(s->pid, SIGKILL);
 }
 
 static int end_of_worker(struct snapshot *s, struct worker_result *ret, uint64_t magic)
 {
 	int status;
 
+	/* it has said all that it has to say; waiting for one that stays would hold us up */
+	kill(s->pid, SIGKILL);
 	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	s->pid = 0;
 	close(s->result_fd);
 	s->result_fd = -1;
-	if (WIFSIGNALED(status))
-		return WTERMSIG(status) == SIGKILL ? -ETIME : -ECHILD;
+	if (s->killed)
+		return s->killed;
 	if (magic != WORKER_MAGIC)
 		return -ECHILD;
-	return ret->error;
+	return ret->error > 0 ? -ECHILD : ret->error;
 }
 
 int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_name)

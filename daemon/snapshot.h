@@ -19,6 +19,7 @@ struct snapshot {
 	int result_fd;
 	uint64_t started; /* MONOTONIC ns */
 	bool hurried;
+	int killed;    /* -errno of why it was, or 0 */
 	bool own_file; /* the spool's; else the client's descriptor */
 	struct spool_file file;
 	struct spool_limits limits;
@@ -41,10 +42,13 @@ int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int 
 /* To be called often while one runs: more CPU if it starves, SIGKILL after the deadline. */
 void snapshot_watch(struct snapshot *s, uint64_t now);
 
+/* Ends it; snapshot_finish() then returns why (-errno). */
+void snapshot_kill(struct snapshot *s, int why);
+
 /*
  * The end of the worker, when s->result_fd is readable. -EAGAIN: not yet. Else
  * the file is in the spool (its name in ret_name, SPOOL_NAME_MAX bytes) or
- * gone, and 0 or -errno is returned (-ETIME: the deadline).
+ * gone, and 0 or -errno is returned (-ETIME: the deadline, -ECHILD: it died).
  */
 int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_name);
 

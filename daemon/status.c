@@ -11,21 +11,14 @@
 
 static uint64_t cpu_held(struct daemon *d, unsigned int cpu, uint64_t now)
 {
-	const struct hot_slot *slots = recorder_hot(d->recorder, cpu);
-	uint64_t size = recorder_sizes(d->recorder)->hot_cpu;
-	uint64_t pos = recorder_cpu(d->recorder, cpu)->pos, oldest, since;
+	uint64_t since = recorder_hot_since(d->recorder, cpu);
 
-	if (pos <= size)
-		return now - recorder_started(d->recorder);
-	/* the very oldest are being overwritten: ask a little further on */
-	oldest = pos - size + size / 64;
-	since = slots[(oldest & (size - 1)) / HOT_SLOT_SIZE].ts;
-	return since && since < now ? now - since : 0;
+	return since < now ? now - since : 0;
 }
 
 uint64_t status_held(struct daemon *d, uint64_t now)
 {
-	uint64_t held = now - d->window.held_since, one;
+	uint64_t held = now > d->window.held_since ? now - d->window.held_since : 0, one;
 
 	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
 		if (!recorder_hot(d->recorder, i))
@@ -70,19 +63,27 @@ static uint64_t own_rss(void)
 	return (uint64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
 }
 
+static uint64_t rusage_ns(int who)
+{
+	struct rusage u;
+
+	if (getrusage(who, &u))
+		return 0;
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000ull +
+	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000ull;
+}
+
+uint64_t status_cpu_used(void)
+{
+	return rusage_ns(RUSAGE_SELF) + rusage_ns(RUSAGE_CHILDREN);
+}
+
+/* Of one CPU, since recording began. */
 static double daemon_share(struct daemon *d, uint64_t now)
 {
 	uint64_t wall = now - recorder_started(d->recorder);
-	struct rusage self, children;
-	double used;
 
-	getrusage(RUSAGE_SELF, &self);
-	getrusage(RUSAGE_CHILDREN, &children);
-	used = self.ru_utime.tv_sec + self.ru_stime.tv_sec +
-	       (self.ru_utime.tv_usec + self.ru_stime.tv_usec) / 1e6;
-	used += children.ru_utime.tv_sec + children.ru_stime.tv_sec +
-		(children.ru_utime.tv_usec + children.ru_stime.tv_usec) / 1e6;
-	return wall ? used * 1e9 / wall : 0;
+	return wall ? (double)(status_cpu_used() - d->cpu_before) / wall : 0;
 }
 
 static uint64_t suppressed(struct daemon *d, unsigned int i)
