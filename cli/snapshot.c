@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -174,20 +175,53 @@ static int to_spool(const struct arguments *args, json_t *message)
 	return status;
 }
 
+/* All of fd to stdout; returns an exit status. */
+static int copy_to_stdout(int fd)
+{
+	static char buf[64 << 10];
+	ssize_t n, sent;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return output_fail("cannot read the snapshot again: %s", strerror(errno));
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0; at < n; at += sent) {
+			sent = write(STDOUT_FILENO, buf + at, n - at);
+			if (sent < 0 && errno == EINTR)
+				sent = 0;
+			else if (sent < 0)
+				return output_fail("cannot write the snapshot to stdout: %s",
+						   strerror(errno));
+		}
+	}
+	return n < 0 ? output_fail("cannot read the snapshot again: %s", strerror(errno))
+		     : EXIT_DONE;
+}
+
+/*
+ * By way of a file of ours: whoever reads a pipe slowly must not hold up the
+ * recorder, and nothing reaches stdout of a snapshot that failed.
+ */
 static int to_stdout(const struct arguments *args)
 {
 	json_t *reply;
-	int status;
+	int fd, status;
 
 	if (isatty(STDOUT_FILENO)) {
 		output_fail(
 			"a snapshot is binary: -o - writes to a pipe or file, not to a terminal");
 		return EXIT_USAGE;
 	}
-	if (call(args, make_message(args), STDOUT_FILENO, &reply) != EXIT_DONE)
-		return EXIT_FAILED;
-	status = print_result(args, reply, NULL);
-	json_decref(reply);
+	fd = memfd_create("frecctl-snapshot", MFD_CLOEXEC);
+	if (fd < 0)
+		return output_fail("cannot create a file in memory: %s", strerror(errno));
+	status = call(args, make_message(args), fd, &reply);
+	if (status == EXIT_DONE) {
+		status = copy_to_stdout(fd);
+		if (status == EXIT_DONE)
+			status = print_result(args, reply, NULL);
+		json_decref(reply);
+	}
+	close(fd);
 	return status;
 }
 
