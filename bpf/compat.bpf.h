@@ -16,7 +16,7 @@
 #if defined(__TARGET_ARCH_x86)
 
 struct pt_regs {
-	unsigned long r10, r9, r8, bx, cx, dx, si, di, bp, orig_ax;
+	unsigned long r10, r9, r8, ax, bx, cx, dx, si, di, bp, orig_ax;
 } __attribute__((preserve_access_index));
 
 #define NR_FUTEX 202
@@ -26,6 +26,15 @@ struct pt_regs {
 static __always_inline int regs_syscall(const struct pt_regs *r)
 {
 	return (int)r->orig_ax;
+}
+
+/*
+ * Is the syscall itself still running? Afterwards (task work, signals, the
+ * freezer) its number still stands in the registers, but its sys_exit is over.
+ */
+static __always_inline bool regs_in_call(const struct pt_regs *r)
+{
+	return (long)r->ax == -38; /* the entry code's -ENOSYS, until there is a result */
 }
 
 static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 args[6])
@@ -71,6 +80,11 @@ struct pt_regs {
 static __always_inline int regs_syscall(const struct pt_regs *r)
 {
 	return r->syscallno;
+}
+
+static __always_inline bool regs_in_call(const struct pt_regs *r)
+{
+	return r->regs[0] == r->orig_x0; /* the result takes the place of the argument */
 }
 
 static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 args[6])
@@ -150,6 +164,36 @@ static __always_inline u32 irq_context(struct cpu_state *c)
 }
 
 #endif
+
+/*
+ * Does prev leave its CPU to sleep? A thread with a signal pending stays
+ * runnable; prev_state says so since 6.14 only.
+ */
+static __always_inline bool switch_sleeps(bool preempt, struct task_struct *prev,
+					  unsigned int prev_state)
+{
+	return !preempt && prev_state && prev->__state;
+}
+
+/*
+ * As the kernel's __task_state_index(): the highest bit alone. Frozen threads
+ * are D since 6.10; before, they were R, which helps nobody.
+ */
+static __always_inline u16 state_report(bool preempt, unsigned int state, int exit_state)
+{
+	u32 bits = (state | exit_state) & 0x7f;
+
+	if (preempt)
+		return TASK_REPORT_PREEMPTED;
+	if ((state & (TASK_REPORT_DISK | TASK_NOLOAD_)) == (TASK_REPORT_DISK | TASK_NOLOAD_))
+		return TASK_REPORT_IDLE;
+	if (state & (TASK_RTLOCK_WAIT_ | TASK_FROZEN_))
+		return TASK_REPORT_DISK;
+	bits |= bits >> 1;
+	bits |= bits >> 2;
+	bits |= bits >> 4;
+	return bits ^ bits >> 1;
+}
 
 /* kernfs_node.parent became __parent (RCU) in 6.15 */
 struct kernfs_node___new {

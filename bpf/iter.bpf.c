@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* iter.bpf.c - walks over all threads: once at the start, and for each snapshot. */
+/* iter.bpf.c - walks over all threads: at the start, after a pause, and for each snapshot. */
 #include "life.bpf.h"
 
-/* At the start: a state and a place in the table for every thread that lives. */
+/*
+ * At the start and after a pause: a state and a place in the table for every
+ * thread that lives, and nothing in them that the thread has outrun unseen.
+ */
 SEC("iter/task")
 int iter_adopt(struct bpf_iter__task *ctx)
 {
@@ -14,10 +17,19 @@ int iter_adopt(struct bpf_iter__task *ctx)
 	c = cpu_self(&cpu);
 	if (!t || !c)
 		return 0;
+	if (t->flags & PF_EXITING)
+		return 0;
 	s = task_state_make(t, c);
-	if (s && !s->slot)
-		task_slot_claim(s, c, t->pid, t->tgid);
-	life_ns_tid(t);
+	if (!s)
+		return 0;
+	task_state_forget(t, s);
+	task_slot_claim(t, s, c);
+	ns_tid_add(t, c);
+	/* it may have exited since the first look, before it had a state to clean up */
+	if (*(volatile unsigned int *)&t->flags & PF_EXITING) {
+		task_slot_release(s);
+		ns_tid_remove(t);
+	}
 	return 0;
 }
 
@@ -32,7 +44,7 @@ int iter_tasks(struct bpf_iter__task *ctx)
 	if (!t || !s)
 		return 0;
 	life_fill(s, t, TASK_ALIVE, bpf_ktime_get_ns(), 0);
-	s->task.state = t->__state & 0x7f;
+	s->task.state = state_report(false, t->__state, t->exit_state);
 	if (t->pid == t->tgid)
 		len += life_cgroup(s, SCRATCH_ITER, t);
 	len = (len + 7) & ~7u;

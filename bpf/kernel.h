@@ -32,9 +32,9 @@ typedef _Bool bool;
 #define NULL ((void *)0)
 
 enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
-	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
@@ -59,8 +59,17 @@ struct thread_info {
 
 struct pt_regs; /* per architecture: compat.bpf.h */
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -138,6 +147,8 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
 	u64 start_time;
 	const struct cred *real_cred;
 	char comm[16];
@@ -160,9 +171,12 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
+#define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
-#define PF_USER_WORKER 0x00004000 /* vhost and the like, since 6.4; PF_NO_... before */
+#define PF_USER_WORKER 0x00004000 /* vhost and the like, since 6.4; unused before */
+/* threads that never were in user space: their registers say nothing */
+#define PF_NO_REGS (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
 
 #define CLONE_THREAD 0x00010000
 

@@ -16,14 +16,15 @@ static __always_inline void life_record(struct task_struct *t, u32 event, u32 ol
 					const char *comm, u32 creator, bool strings, bool cmdline)
 {
 	u64 now = bpf_ktime_get_ns();
-	struct control *ctl = control_live(now);
+	struct control *ctl;
 	struct cpu_state *c;
 	struct scratch *s;
 	u32 cpu, len = sizeof(s->task);
 
 	c = cpu_self(&cpu);
+	ctl = c ? control_live(now, c) : NULL;
 	s = scratch_get(SCRATCH_LIFE);
-	if (!ctl || !c || !s)
+	if (!ctl || !s)
 		return;
 	life_fill(s, t, event, now, cpu);
 	s->task.old_tid = old_tid;
@@ -51,9 +52,9 @@ int BPF_PROG(on_task_newtask, struct task_struct *t, u64 clone_flags)
 	if (!c)
 		return 0;
 	s = task_state_make(t, c);
-	if (s && !s->slot)
-		task_slot_claim(s, c, t->pid, t->tgid);
-	life_ns_tid(t);
+	if (s)
+		task_slot_claim(t, s, c);
+	ns_tid_add(t, c);
 	life_record(t, TASK_NEW, 0, NULL, bpf_get_current_pid_tgid() >> 32,
 		    !(clone_flags & CLONE_THREAD), false);
 	return 0;
@@ -72,8 +73,8 @@ int BPF_PROG(on_sched_process_exec, struct task_struct *t, pid_t old_pid)
 	/* a thread that was no leader is one now, with the leader's tid */
 	if (old_pid != t->pid && s) {
 		task_slot_release(s);
-		task_slot_claim(s, c, t->pid, t->tgid);
-		life_ns_tid(t);
+		task_slot_claim(t, s, c);
+		ns_tid_add(t, c);
 	}
 	life_record(t, TASK_EXEC, old_pid != t->pid ? old_pid : 0, NULL, 0, true, true);
 	return 0;
@@ -93,6 +94,7 @@ int BPF_PROG(on_sched_process_exit, struct task_struct *t)
 
 	if (s)
 		task_slot_release(s);
+	ns_tid_remove(t);
 	life_record(t, TASK_EXIT, 0, NULL, 0, t->pid == t->tgid, false);
 	return 0;
 }

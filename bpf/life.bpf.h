@@ -78,21 +78,39 @@ static __always_inline u32 life_cmdline(struct scratch *s, struct task_struct *t
 	return len + 1;
 }
 
-/* Remembers which thread a tid of an inner pid namespace means to its process, and to others. */
-static __always_inline void life_ns_tid(struct task_struct *t)
+/*
+ * The key of a thread in ns_tids, which says what a tid of an inner pid
+ * namespace means outside. False for threads of the initial one.
+ */
+static __always_inline bool ns_tid_key(struct task_struct *t, u64 *ret_key)
 {
-	u32 level = BPF_CORE_READ(t, thread_pid, level), tid = t->pid;
 	struct pid *pid = BPF_CORE_READ(t, thread_pid); /* a plain number: 6.1 refuses sums with a pointer */
-	struct upid inner;
-	u64 key;
+	u32 level = BPF_CORE_READ(pid, level);
+	struct upid *inner;
 
 	if (!level || level >= 32)
-		return;
-	bpf_probe_read_kernel(&inner, sizeof(inner),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid));
-	key = (u64)t->tgid << 32 | (u32)inner.nr;
-	bpf_map_update_elem(&ns_tids, &key, &tid, BPF_ANY);
+		return false;
+	inner = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+		level * bpf_core_type_size(struct upid);
+	*ret_key = (u64)BPF_CORE_READ(inner, ns, ns.inum) << 32 | (u32)BPF_CORE_READ(inner, nr);
+	return true;
+}
+
+static __always_inline void ns_tid_add(struct task_struct *t, struct cpu_state *c)
+{
+	u32 tid = t->pid;
+	u64 key;
+
+	if (ns_tid_key(t, &key) && bpf_map_update_elem(&ns_tids, &key, &tid, BPF_ANY))
+		__sync_fetch_and_add(&c->lost_slot, 1);
+}
+
+static __always_inline void ns_tid_remove(struct task_struct *t)
+{
+	u64 key;
+
+	if (ns_tid_key(t, &key))
+		bpf_map_delete_elem(&ns_tids, &key);
 }
 
 #endif

@@ -29,8 +29,8 @@ struct hot_window {
 struct task_state {
 	u64 out;       /* asleep since; 0: not asleep */
 	u64 first_out; /* first sleep of the syscall it is in; 0: none owed to sys_exit */
-	u64 woken;     /* last wake-up of the last sleep; 0: not seen */
-	u64 runnable;  /* waits for a CPU since; 0: unknown */
+	u64 woken;     /* last wake-up, of this sleep or an earlier one: see wait_woken() */
+	u64 runnable;  /* preempted, or new, since; 0: neither */
 	u64 in;	       /* last switch-in after a sleep */
 	u64 enter;     /* entry of the syscall it is in, where that is recorded */
 	u32 waker_tid;
@@ -38,11 +38,15 @@ struct task_state {
 	u32 owner; /* of the lock it went to sleep for */
 	u32 slot;  /* place in the task table + 1; 0: none */
 	u32 sleeps;
+	u32 switches; /* task_switches() when it left the CPU last; written before out */
+	u32 bank;     /* configuration in force at first_out */
 	s16 nr;
 	u16 state;
 	u16 flags; /* WAIT_* */
 	u8 waker_irq;
 	u8 iowait;
+	u8 unplaced; /* has no place in the task table; counted once */
+	u8 pad[7];
 	char waker_comm[COMM_LEN]; /* only for slow waits */
 };
 
@@ -132,10 +136,11 @@ MAP struct {
 	__type(value, struct task_state);
 } task_states SEC(".maps");
 
-/* (tgid << 32 | tid in its own pid namespace) -> tid, for threads in inner namespaces */
+/* (inode of the pid namespace << 32 | tid in it) -> tid, for threads in inner namespaces */
 MAP struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
 	__type(key, u64);
 	__type(value, u32);
 } ns_tids SEC(".maps");
@@ -163,14 +168,27 @@ static __always_inline struct cpu_state *cpu_self(u32 *ret_cpu)
 	return bpf_map_lookup_elem(&cpus, &cpu);
 }
 
-/* The control block, or NULL while nothing is to be recorded. */
-static __always_inline struct control *control_live(u64 now)
+/*
+ * The control block, or NULL while nothing is to be recorded. Whoever sees the
+ * first event after a pause on a CPU where events were missed moves live_since:
+ * before a thread's missed past can matter, that CPU has had such an event.
+ */
+static __always_inline struct control *control_live(u64 now, struct cpu_state *c)
 {
 	u32 zero = 0;
 	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
 
-	if (!ctl || ctl->paused || now - ctl->heartbeat > HEARTBEAT_MAX_NS)
+	if (!ctl)
 		return NULL;
+	/* the heartbeat may be newer than `now`, which was read before */
+	if (ctl->paused || (s64)(now - ctl->heartbeat) > (s64)HEARTBEAT_MAX_NS) {
+		c->blind = 1;
+		return NULL;
+	}
+	if (c->blind) {
+		c->blind = 0;
+		ctl->live_since = now;
+	}
 	return ctl;
 }
 
@@ -232,6 +250,31 @@ static __always_inline void hot_close(struct hot_slot *e, u64 pos, u32 kind)
 
 /* ---- evidence ---- */
 
+#define BUDGET_GAP_NS 10000000ull
+#define BUDGET_GAP_MAX_NS (1ull << 36) /* times any rate of a ring: no overflow */
+#define BUDGET_STEP 1024 /* bytes: smaller refills would round slow rates to nothing */
+
+static __always_inline void budget_refill(struct control *ctl, u64 now)
+{
+	u64 last = ctl->budget_last, gap = now - last;
+	s64 room, more;
+
+	if (now < last || gap < BUDGET_GAP_NS)
+		return;
+	if (gap > BUDGET_GAP_MAX_NS)
+		gap = BUDGET_GAP_MAX_NS;
+	more = ctl->budget_rate * (gap / 1000) / 1000000;
+	if (more < BUDGET_STEP && gap < BUDGET_GAP_MAX_NS)
+		return;
+	if (__sync_val_compare_and_swap(&ctl->budget_last, last, now) != last)
+		return;
+	room = ctl->budget_cap - ctl->budget_tokens;
+	if (more > room)
+		more = room;
+	if (more > 0)
+		__sync_fetch_and_add(&ctl->budget_tokens, more);
+}
+
 /*
  * Takes len bytes from the budget (a token bucket); false: refused, counted.
  * The last half of what is saved up belongs to the life of tasks: without it
@@ -240,25 +283,17 @@ static __always_inline void hot_close(struct hot_slot *e, u64 pos, u32 kind)
 static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,
 					    u32 len, bool life)
 {
-	u64 last = ctl->budget_last;
 	s64 floor = life ? 0 : ctl->budget_cap >> 1;
 	s64 had;
 
-	if (now - last > 10000000 && now > last &&
-	    __sync_val_compare_and_swap(&ctl->budget_last, last, now) == last) {
-		u64 gap = now - last < 1000000000 ? now - last : 1000000000;
-		s64 room = ctl->budget_cap - ctl->budget_tokens;
-		s64 more = ctl->budget_rate / 1000 * (gap / 1000) / 1000;
-
-		if (more > room)
-			more = room;
-		if (more > 0)
-			__sync_fetch_and_add(&ctl->budget_tokens, more);
+	budget_refill(ctl, now);
+	/* the common refusal, in a storm, must not fight for the cache line */
+	if (*(volatile s64 *)&ctl->budget_tokens - (s64)len >= floor) {
+		had = __sync_fetch_and_add(&ctl->budget_tokens, -(s64)len);
+		if (had - (s64)len >= floor)
+			return true;
+		__sync_fetch_and_add(&ctl->budget_tokens, (s64)len);
 	}
-	had = __sync_fetch_and_add(&ctl->budget_tokens, -(s64)len);
-	if (had - (s64)len >= floor)
-		return true;
-	__sync_fetch_and_add(&ctl->budget_tokens, (s64)len);
 	__sync_fetch_and_add(&c->refused, 1);
 	return false;
 }
@@ -297,10 +332,24 @@ static __always_inline struct task_slot *task_slot_find(u32 tid)
 	return NULL;
 }
 
-/* Finds the thread a place; leaves s->slot 0 (counted) where the table is full. */
-static __always_inline void task_slot_claim(struct task_state *s, struct cpu_state *c, u32 tid,
-					    u32 tgid)
+static __always_inline void task_slot_free(struct task_slot *e)
 {
+	e->since = 0;
+	e->tgid = 0;
+	*(volatile u32 *)&e->tid = 0;
+}
+
+/*
+ * Finds the thread a place unless it has one; s->slot stays 0 (counted once)
+ * where the table is full. A thread that exits gets none: nobody would free it.
+ */
+static __always_inline void task_slot_claim(struct task_struct *t, struct task_state *s,
+					    struct cpu_state *c)
+{
+	u32 tid = t->pid;
+
+	if (s->slot || t->flags & PF_EXITING)
+		return;
 	for (u32 i = 0; i < TASK_PROBES; i++) {
 		u32 index = task_hash(tid, i) & task_mask;
 		struct task_slot *e = task_slot_at(index);
@@ -308,30 +357,64 @@ static __always_inline void task_slot_claim(struct task_state *s, struct cpu_sta
 		if (!e || e->tid || __sync_val_compare_and_swap(&e->tid, 0, tid))
 			continue;
 		e->since = 0;
-		e->tgid = tgid;
+		e->tgid = t->tgid;
 		e->owner = 0;
 		e->flags = 0;
-		s->slot = index + 1;
+		/* the walk over all tasks and the thread's own switch may both come here */
+		if (__sync_val_compare_and_swap(&s->slot, 0, index + 1))
+			task_slot_free(e);
 		return;
 	}
-	__sync_fetch_and_add(&c->lost_slot, 1);
+	if (!s->unplaced)
+		__sync_fetch_and_add(&c->lost_slot, 1);
+	s->unplaced = 1;
 }
 
 static __always_inline struct task_slot *task_slot_of(struct task_state *s)
 {
-	return s->slot ? task_slot_at(s->slot - 1) : NULL;
+	u32 slot = s->slot;
+
+	return slot ? task_slot_at(slot - 1) : NULL;
 }
 
 static __always_inline void task_slot_release(struct task_state *s)
 {
-	struct task_slot *e = task_slot_of(s);
+	u32 slot = __sync_lock_test_and_set(&s->slot, 0);
+	struct task_slot *e = slot ? task_slot_at(slot - 1) : NULL;
 
-	s->slot = 0;
-	if (!e)
-		return;
-	e->since = 0;
-	e->tgid = 0;
-	*(volatile u32 *)&e->tid = 0;
+	if (e)
+		task_slot_free(e);
+}
+
+/* ---- what a pause has made of a thread's state ---- */
+
+/* How often it has left a CPU: raised right before sched_switch. */
+static __always_inline u32 task_switches(struct task_struct *t)
+{
+	return t->nvcsw + t->nivcsw;
+}
+
+/*
+ * Drops what is known of a thread that has run unseen since it left its CPU.
+ * True: it was so. Safe against the thread's own switches on another CPU: while
+ * out or runnable are set, switches is of the same departure.
+ */
+static __always_inline bool task_state_forget(struct task_struct *t, struct task_state *s)
+{
+	u64 out = *(volatile u64 *)&s->out, runnable = *(volatile u64 *)&s->runnable;
+	struct task_slot *e;
+
+	if ((!out && !runnable) || *(volatile u32 *)&s->switches == task_switches(t))
+		return false;
+	__sync_val_compare_and_swap(&s->runnable, runnable, 0);
+	if (__sync_val_compare_and_swap(&s->out, out, 0) != out)
+		return false;
+	s->first_out = 0;
+	s->enter = 0;
+	e = task_slot_of(s);
+	if (e && out)
+		__sync_val_compare_and_swap(&e->since, out, 0);
+	return true;
 }
 
 #endif

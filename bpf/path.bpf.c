@@ -58,7 +58,7 @@ __noinline int path_cgroup(u32 which)
 	s->path[PATH_MAX_ - 1] = 0;
 	s->path[PATH_MAX_ - 2] = '/';
 	w.node = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn);
-	bpf_loop(16, cgroup_step, &w, 0);
+	bpf_loop(64, cgroup_step, &w, 0);
 	return w.pos | (w.done ? 0 : PATH_CLIPPED);
 }
 
@@ -69,14 +69,18 @@ static long exe_step(u32 i, struct path_walk *w)
 	struct mount *m, *up;
 
 	if (d != BPF_CORE_READ(vfs, mnt_root) && d != parent) {
+		u32 before = w->pos;
+
 		w->pos = path_prepend(w->s, w->pos, BPF_CORE_READ(d, d_name.name));
 		w->node = parent;
-		return 0;
+		return w->pos == before;
 	}
 	m = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
 	up = BPF_CORE_READ(m, mnt_parent);
-	if (!up || up == m)
+	if (!up || up == m) {
+		w->done = 1;
 		return 1;
+	}
 	w->node = BPF_CORE_READ(m, mnt_mountpoint);
 	w->mount = (void *)up + bpf_core_field_offset(struct mount, mnt);
 	return 0;
@@ -97,8 +101,8 @@ __noinline int path_exe(u32 which)
 	w.node = BPF_CORE_READ(exe, f_path.dentry);
 	w.mount = BPF_CORE_READ(exe, f_path.mnt);
 	if (w.node && w.mount)
-		bpf_loop(32, exe_step, &w, 0);
-	return w.pos;
+		bpf_loop(128, exe_step, &w, 0);
+	return w.pos | (w.done ? 0 : PATH_CLIPPED);
 }
 
 /* ---- globs ---- */
@@ -153,8 +157,13 @@ __noinline int path_match(u32 which, u32 start, u32 key, u32 filter)
 		g.pattern = f->comm;
 		g.mask = GLOB_COMM_MAX - 1;
 	}
+	/* a path that lacks its beginning must not look like one from the root */
+	if (start & PATH_CLIPPED) {
+		g.t = (start & (PATH_MAX_ - 1)) ? start - 1 : start;
+		s->path[g.t & (PATH_MAX_ - 1)] = '?';
+	}
 	/* bounded: a pattern that would take longer does not match */
-	bpf_loop(1024, glob_step, &g, 0);
+	bpf_loop(8192, glob_step, &g, 0);
 	return g.result;
 }
 

@@ -156,6 +156,7 @@ _Static_assert(sizeof(struct ev_task) == 88, "ev_task");
 #define WAIT_FUTEX 8u	/* a futex wait: args are uaddr, op, val, … */
 #define WAIT_LOCK 16u	/* a mutex-like futex wait with a living owner */
 #define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
+#define WAIT_FROZEN 64u	/* by the freezer: state says DISK, but no I/O was waited for */
 
 /*
  * One wait: a sleep, or all sleeps of one syscall. start is the (first)
@@ -273,21 +274,26 @@ enum syscall_mode { SYSCALLS_OFF = 0, SYSCALLS_SLOW = 1, SYSCALLS_ALL = 2 };
 
 #define HEARTBEAT_MAX_NS 30000000000ull
 
-/* One element, written by the daemon (budget_* and tokens: by BPF). */
+/*
+ * One element, written by the daemon (live_since, budget_last and budget_tokens:
+ * by BPF). Every event reads the first cache line; what records of evidence
+ * write is in the second.
+ */
 struct control {
 	__u64 heartbeat; /* last sign of life of the daemon */
 	__u64 slow_ns;	 /* waits from here on are evidence */
 	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
 	__u64 min_runqueue_ns; /* likewise on the run queue */
 	__u64 min_syscall_ns;  /* likewise on a syscall */
-	__u64 budget_rate;     /* evidence bytes a second */
-	__s64 budget_cap;      /* bytes that may be saved up */
-	__u64 budget_last;
-	__s64 budget_tokens;
+	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;
 	__u32 syscalls; /* enum syscall_mode */
 	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
 	__u32 pad;
+	__u64 budget_rate; /* evidence bytes a second */
+	__s64 budget_cap;  /* bytes that may be saved up */
+	__u64 budget_last;
+	__s64 budget_tokens;
 };
 
 /* One element for each possible CPU, a cache line or two of its own. */
@@ -306,7 +312,8 @@ struct cpu_state {
 	__u64 cost_runs;    /* … and how many were sampled */
 	__u32 hardirq; /* depth; only where the kernel does not say it */
 	__u32 softirq;
-	__u64 pad[3];
+	__u64 blind; /* 1: something happened here while nothing was recorded */
+	__u64 pad[2];
 };
 _Static_assert(sizeof(struct cpu_state) == 128, "cpu_state");
 

@@ -2,23 +2,6 @@
 /* sched.bpf.c - switches and wake-ups: the hot window, and where every wait is measured. */
 #include "wait.bpf.h"
 
-static __always_inline u16 state_report(bool preempt, unsigned int state, int exit_state)
-{
-	u32 bits = (state | exit_state) & 0x7f;
-
-	if (preempt)
-		return TASK_REPORT_PREEMPTED;
-	if ((state & (TASK_REPORT_DISK | TASK_NOLOAD_)) == (TASK_REPORT_DISK | TASK_NOLOAD_))
-		return TASK_REPORT_IDLE;
-	if (state & (TASK_RTLOCK_WAIT_ | TASK_FROZEN_))
-		return TASK_REPORT_DISK;
-	/* the highest bit alone, as the kernel's __task_state_index() */
-	bits |= bits >> 1;
-	bits |= bits >> 2;
-	bits |= bits >> 4;
-	return bits ^ bits >> 1;
-}
-
 /* ---- futex waits, looked at while the thread goes to sleep ---- */
 
 #define FUTEX_CMD(op) ((op) & 0x7f)
@@ -42,6 +25,23 @@ struct mutex_words {
 	u32 lock, count, owner, word3, word4;
 };
 
+#define MUTEX_TYPE 3u
+#define MUTEX_RECURSIVE 1u
+#define MUTEX_USERS_MAX (1u << 22)
+
+/*
+ * Does m look like a mutex with an owner? Other locks wait with value 2, too,
+ * and have something where the owner would be: a flag (malloc's arenas), a
+ * pointer (stdio's), anything. Only a mutex has users while it is owned.
+ */
+static __always_inline bool mutex_plausible(const struct mutex_words *m, bool compat)
+{
+	u32 kind = compat ? m->word3 : m->word4, users = compat ? m->word4 : m->word3;
+
+	return !(kind & ~MUTEX_KINDS) && users - 1 < MUTEX_USERS_MAX &&
+	       ((kind & MUTEX_TYPE) == MUTEX_RECURSIVE || !m->count);
+}
+
 static __always_inline bool is_futex(int nr, bool compat)
 {
 	return compat ? nr == NR_FUTEX_32 || nr == NR_FUTEX_TIME64_32 : nr == NR_FUTEX;
@@ -57,8 +57,8 @@ static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool share
 	u32 *outer;
 	u64 key;
 
-	if (BPF_CORE_READ(t, thread_pid, level)) {
-		key = (shared ? 0 : (u64)t->tgid << 32) | tid;
+	if (ns_tid_key(t, &key)) {
+		key = (key & ~0xffffffffull) | tid;
 		outer = bpf_map_lookup_elem(&ns_tids, &key);
 		if (!outer)
 			return 0;
@@ -101,11 +101,9 @@ static __always_inline void futex_look(struct task_struct *t, struct task_state 
 	if (bpf_probe_read_user(&m, sizeof(m), (void *)args[0]))
 		return;
 	kind = compat ? m.word3 : m.word4;
-	if (kind & ~MUTEX_KINDS)
-		return;
 	if (val == 2)
-		owner = m.owner;
-	else if (kind & MUTEX_ROBUST) /* the word itself is the owner */
+		owner = mutex_plausible(&m, compat) ? m.owner : 0;
+	else if (!(kind & ~MUTEX_KINDS) && kind & MUTEX_ROBUST) /* the word itself is the owner */
 		owner = val & FUTEX_TID;
 	if (owner)
 		owner = lock_owner(t, owner, shared);
@@ -117,39 +115,63 @@ static __always_inline void futex_look(struct task_struct *t, struct task_state 
 
 /* ---- switch-out ---- */
 
+/*
+ * Will a sys_exit come and say that the syscall prev sleeps in has ended? Not
+ * for a thread that exits, nor for one that is stopped, traced or frozen on the
+ * way back to user space, nor for task work there: the sys_exit is over then.
+ */
+static __always_inline bool wait_pends(struct control *ctl, struct task_struct *prev,
+				       const struct task_state *s, unsigned int prev_state, int nr)
+{
+	if (nr < 0 || ctl->syscalls == SYSCALLS_OFF || prev->flags & PF_EXITING ||
+	    prev_state & (TASK_STOPPED_ | TASK_TRACED_ | TASK_FROZEN_))
+		return false;
+	return (s->first_out && s->nr == nr) || regs_in_call((void *)bpf_task_pt_regs(prev));
+}
+
+/* Forgets a syscall whose end was not seen: during a pause, or while no sys_exit was attached. */
+static __always_inline void wait_distrust(struct control *ctl, struct task_state *s, u32 switches)
+{
+	if (ctl->syscalls != SYSCALLS_ALL)
+		s->enter = 0;
+	if (s->first_out && (s->bank != ctl->bank || (s->first_out < ctl->live_since &&
+						      switches != s->switches + 1)))
+		s->first_out = 0;
+}
+
 /* prev goes to sleep. */
 static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
-				       struct task_struct *prev, u64 now, u16 state, int nr,
-				       u8 hot_flags)
+				       struct task_struct *prev, u64 now, unsigned int prev_state,
+				       u16 state, int nr, u8 hot_flags)
 {
 	struct task_state *s = task_state_make(prev, c);
+	u32 switches = task_switches(prev);
 	struct task_slot *e;
 	bool pending;
 
 	if (!s)
 		return;
-	if (!s->slot)
-		task_slot_claim(s, c, prev->pid, prev->tgid);
-	/* stopped, traced or frozen on the way back to user space: not the syscall's time */
-	pending = nr >= 0 && !(state & (TASK_REPORT_STOPPED | TASK_REPORT_TRACED)) &&
-		  ctl->syscalls != SYSCALLS_OFF && !(prev->flags & (PF_IO_WORKER | PF_USER_WORKER));
+	task_slot_claim(prev, s, c);
+	wait_distrust(ctl, s, switches);
+	pending = wait_pends(ctl, prev, s, prev_state, nr);
 	if (!pending || !s->first_out || s->nr != nr) {
 		s->first_out = pending ? now : 0;
+		s->bank = ctl->bank;
 		s->sleeps = 0;
 	}
 	s->sleeps++;
-	s->out = now;
-	s->woken = 0;
+	/* woken and the waker stay: a wake-up may have come just before this, see wait_woken() */
 	s->runnable = 0;
-	s->waker_tid = 0;
-	s->waker_tgid = 0;
-	s->waker_irq = 0;
 	s->owner = 0;
 	s->nr = nr;
 	s->state = state;
 	s->iowait = !!(hot_flags & SWITCH_IOWAIT);
 	s->flags = (hot_flags & SWITCH_COMPAT ? WAIT_COMPAT : 0) |
-		   (hot_flags & SWITCH_KTHREAD ? WAIT_KTHREAD : 0);
+		   (hot_flags & SWITCH_KTHREAD ? WAIT_KTHREAD : 0) |
+		   (prev_state & TASK_FROZEN_ ? WAIT_FROZEN : 0);
+	s->switches = switches;
+	barrier();
+	*(volatile u64 *)&s->out = now;
 	e = task_slot_of(s);
 	if (e)
 		e->what = 0;
@@ -164,7 +186,33 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	*(volatile u64 *)&e->since = now;
 }
 
+/* prev would go on running, if it were let. */
+static __always_inline void wait_preempted(struct task_struct *prev, u64 now)
+{
+	struct task_state *s = prev->pid ? task_state_get(prev) : NULL;
+
+	if (!s)
+		return;
+	s->switches = task_switches(prev);
+	barrier();
+	*(volatile u64 *)&s->runnable = now;
+}
+
 /* ---- switch-in ---- */
+
+#define WAKEUP_RACE_NS 1000000ull
+
+/*
+ * When the sleep that ends now was ended, 0: unknown. The waker traces before it
+ * takes the run queue's lock, the sleeper switches while it holds it: a wake-up
+ * may stand before the sleep that it ends.
+ */
+static __always_inline u64 wait_woken(const struct control *ctl, const struct task_state *s)
+{
+	if (s->woken >= s->out)
+		return s->woken;
+	return s->out >= ctl->live_since && s->out - s->woken < WAKEUP_RACE_NS ? s->out : 0;
+}
 
 static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c, u32 cpu,
 				       struct task_struct *next, struct task_state *s, u64 now,
@@ -178,11 +226,14 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 	scratch->task_address = (u64)next;
 	wait_fill(&scratch->facts, next, s, slept ? s->out : s->runnable, now);
 	if (!slept) { /* preempted: the rest of s is about an earlier wait */
+		scratch->facts.in = now;
 		scratch->facts.nr = -1;
 		scratch->facts.flags = 0;
+		scratch->facts.state = 0;
+		scratch->facts.iowait = 0;
+		scratch->facts.sleeps = 0;
 		scratch->facts.owner_tid = 0;
-		scratch->facts.waker_tid = 0;
-		scratch->facts.waker_comm[0] = 0;
+		wait_no_waker(&scratch->facts);
 	}
 	/* where no sys_exit will tell, this is the end of the wait */
 	if (slept >= ctl->slow_ns && !s->first_out)
@@ -192,10 +243,11 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 	scratch->judge.now = now;
 	scratch->judge.bank = ctl->bank;
 	scratch->judge.cpu = cpu;
-	scratch->judge.runnable = s->runnable;
+	scratch->judge.runnable = now - queued;
 	durations = scratch->judge.durations;
 	durations[TRIGGER_OFFCPU] = slept;
-	durations[TRIGGER_IOWAIT] = s->state == TASK_REPORT_DISK ? slept : 0;
+	durations[TRIGGER_IOWAIT] =
+		s->state == TASK_REPORT_DISK && !(s->flags & WAIT_FROZEN) ? slept : 0;
 	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
 	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
 	durations[TRIGGER_RUNQUEUE] = queued;
@@ -208,17 +260,27 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 {
 	struct task_state *s = task_state_get(next);
 	struct task_slot *e;
-	u64 slept, queued;
+	u64 slept = 0, queued = 0, since;
 
 	if (!s)
 		return;
-	slept = s->out && now > s->out ? now - s->out : 0;
-	queued = s->runnable && now > s->runnable ? now - s->runnable : 0;
-	if (slept) {
+	since = s->out | s->runnable; /* one of them is 0 */
+	if (since && since < ctl->live_since)
+		task_state_forget(next, s);
+	if (ctl->syscalls == SYSCALLS_OFF)
+		s->first_out = 0;
+	if (s->out) {
+		slept = now > s->out ? now - s->out : 0;
+		s->woken = wait_woken(ctl, s);
+		if (!s->woken)
+			wait_unwake(s);
+		queued = s->woken && now > s->woken ? now - s->woken : 0;
 		s->in = now;
 		e = task_slot_of(s);
 		if (e)
 			*(volatile u64 *)&e->since = 0;
+	} else if (s->runnable) {
+		queued = now > s->runnable ? now - s->runnable : 0;
 	}
 	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || queued >= ctl->min_runqueue_ns)
 		wait_judge(ctl, c, cpu, next, s, now, slept, queued);
@@ -235,8 +297,8 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	     unsigned int prev_state)
 {
 	u64 now = bpf_ktime_get_ns(), pos;
-	struct control *ctl = control_live(now);
-	bool compat = false, kthread = prev->flags & PF_KTHREAD;
+	bool compat = false, kthread = prev->flags & PF_NO_REGS;
+	struct control *ctl;
 	struct cpu_state *c;
 	struct hot_slot *h;
 	u8 flags = 0;
@@ -245,10 +307,11 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	u32 cpu;
 	void *base;
 
-	if (!ctl)
-		return 0;
 	c = cpu_self(&cpu);
 	if (!c)
+		return 0;
+	ctl = control_live(now, c);
+	if (!ctl)
 		return 0;
 	c->armed = 0;
 	state = state_report(preempt, prev_state, prev->exit_state);
@@ -276,16 +339,10 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 		hot_close(h, pos, HOT_SWITCH);
 	}
 
-	if (state & TASK_REPORT_PREEMPTED || !prev_state) {
-		struct task_state *s = prev->pid ? task_state_get(prev) : NULL;
-
-		if (s) {
-			s->out = 0;
-			s->runnable = now;
-		}
-	} else if (prev->pid && !(prev_state & TASK_DEAD_)) {
-		wait_begin(ctl, c, prev, now, state, nr, flags);
-	}
+	if (!switch_sleeps(preempt, prev, prev_state))
+		wait_preempted(prev, now);
+	else if (prev->pid && !(prev_state & TASK_DEAD_))
+		wait_begin(ctl, c, prev, now, prev_state, state, nr, flags);
 	if (next->pid)
 		wait_end(ctl, c, cpu, next, now);
 	if (!(pos & COST_SAMPLE_MASK)) {
@@ -300,18 +357,17 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 static __always_inline void wakeup(struct task_struct *t, u32 kind)
 {
 	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
-	struct control *ctl = control_live(now);
 	struct task_state *s;
+	struct control *ctl;
 	struct cpu_state *c;
 	struct hot_slot *h;
 	void *base;
 	u32 cpu;
 	u8 irq;
 
-	if (!ctl)
-		return;
 	c = cpu_self(&cpu);
-	if (!c)
+	ctl = c ? control_live(now, c) : NULL;
+	if (!ctl)
 		return;
 	irq = irq_context(c);
 	base = hot_base(c, cpu, 1);
@@ -329,14 +385,13 @@ static __always_inline void wakeup(struct task_struct *t, u32 kind)
 	s = task_state_get(t);
 	if (!s)
 		return;
-	s->runnable = now;
-	if (!s->out)
-		return;
+	if (kind == HOT_WAKEUP_NEW)
+		s->runnable = now;
 	s->woken = now;
 	s->waker_tid = me;
 	s->waker_tgid = me >> 32;
 	s->waker_irq = irq;
-	if (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)
+	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns))
 		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
 	else
 		s->waker_comm[0] = 0;

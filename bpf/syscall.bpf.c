@@ -13,16 +13,25 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 {
 	struct scratch *scratch;
 	u64 duration = now - start;
+	bool slept = s->first_out;
 
 	if (duration < ctl->slow_ns && duration < ctl->min_syscall_ns)
 		return;
 	scratch = scratch_get(SCRATCH_EXIT);
 	if (!scratch)
 		return;
-	wait_fill(&scratch->facts, t, s, start, now);
+	wait_fill(&scratch->facts, t, s, slept ? s->first_out : start, now);
 	scratch->facts.ret = ret;
 	scratch->facts.flags |= WAIT_HAS_RET;
-	if (duration >= ctl->slow_ns && s->first_out)
+	if (!slept) { /* what s says is of an earlier wait */
+		scratch->facts.in = start;
+		scratch->facts.flags &= WAIT_HAS_RET | WAIT_COMPAT;
+		scratch->facts.state = 0;
+		scratch->facts.iowait = 0;
+		scratch->facts.owner_tid = 0;
+		wait_no_waker(&scratch->facts);
+	}
+	if (duration >= ctl->slow_ns && slept)
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
 	if (duration < ctl->min_syscall_ns)
 		return;
@@ -56,7 +65,7 @@ int BPF_PROG(on_sys_exit_slow, struct pt_regs *regs, long ret)
 	if (!s || !s->first_out)
 		return 0;
 	now = bpf_ktime_get_ns();
-	ctl = control_live(now);
+	ctl = control_live(now, c);
 	if (ctl && s->nr == regs_syscall(regs)) {
 		s->enter = 0;
 		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, ret);
@@ -69,19 +78,18 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 {
 	u64 now = bpf_ktime_get_ns(), pos, args[6];
-	struct control *ctl = control_live(now);
 	struct task_struct *t;
 	struct task_state *s;
+	struct control *ctl;
 	struct cpu_state *c;
 	struct hot_slot *h;
 	void *base;
 	bool compat;
 	u32 cpu;
 
-	if (!ctl)
-		return 0;
 	c = cpu_self(&cpu);
-	if (!c)
+	ctl = c ? control_live(now, c) : NULL;
+	if (!ctl)
 		return 0;
 	t = bpf_get_current_task_btf();
 	s = task_state_make(t, c);
@@ -89,6 +97,8 @@ int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 		s->enter = now;
 		s->first_out = 0;
 		s->sleeps = 0;
+		s->nr = nr;
+		s->flags = task_compat(t) ? WAIT_COMPAT : 0;
 	}
 	base = hot_base(c, cpu, 1);
 	if (!base)
@@ -115,20 +125,19 @@ int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 {
-	u64 now = bpf_ktime_get_ns(), pos;
-	struct control *ctl = control_live(now);
+	u64 now = bpf_ktime_get_ns(), pos, start;
 	int nr = regs_syscall(regs);
 	struct task_struct *t;
 	struct task_state *s;
+	struct control *ctl;
 	struct cpu_state *c;
 	struct hot_slot *h;
 	void *base;
 	u32 cpu;
 
-	if (!ctl)
-		return 0;
 	c = cpu_self(&cpu);
-	if (!c)
+	ctl = c ? control_live(now, c) : NULL;
+	if (!ctl)
 		return 0;
 	c->armed = 0;
 	t = bpf_get_current_task_btf();
@@ -146,19 +155,12 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 	s = task_state_get(t);
 	if (!s)
 		return 0;
-	if (s->enter && (s->first_out || now - s->enter >= ctl->min_syscall_ns)) {
-		if (!s->first_out) { /* never slept: what s says is of an earlier wait */
-			s->nr = nr;
-			s->flags = task_compat(t) ? WAIT_COMPAT : 0;
-			s->state = 0;
-			s->woken = 0;
-			s->in = 0;
-			s->owner = 0;
-			s->waker_tid = 0;
-		}
-		if (s->nr == nr)
-			syscall_judge(ctl, c, cpu, t, s, now, s->enter, ret);
-	}
+	/* an entry before a pause may be that of an earlier syscall; first_out is looked after */
+	if (s->enter && s->enter < ctl->live_since)
+		s->enter = 0;
+	start = s->enter ? s->enter : s->first_out;
+	if (start && s->nr == (s16)nr)
+		syscall_judge(ctl, c, cpu, t, s, now, start, ret);
 	s->enter = 0;
 	s->first_out = 0;
 	return 0;

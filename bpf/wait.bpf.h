@@ -3,7 +3,7 @@
 #ifndef FREC_WAIT_BPF_H
 #define FREC_WAIT_BPF_H
 
-#include "maps.bpf.h"
+#include "life.bpf.h"
 
 static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *t,
 				      struct task_state *s, u64 start, u64 end)
@@ -28,10 +28,27 @@ static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *
 	w->iowait = s->iowait;
 	bpf_probe_read_kernel(w->comm, sizeof(w->comm), t->comm);
 	__builtin_memcpy(w->waker_comm, s->waker_comm, sizeof(w->waker_comm));
-	if (s->nr >= 0 && !(t->flags & PF_KTHREAD))
+	if (s->nr >= 0 && !(t->flags & PF_NO_REGS))
 		regs_args((void *)bpf_task_pt_regs(t), s->flags & WAIT_COMPAT, w->args);
 	else
 		__builtin_memset(w->args, 0, sizeof(w->args));
+}
+
+static __always_inline void wait_no_waker(struct wait_facts *w)
+{
+	w->woken = 0;
+	w->waker_tid = 0;
+	w->waker_tgid = 0;
+	w->waker_irq = 0;
+	w->waker_comm[0] = 0;
+}
+
+static __always_inline void wait_unwake(struct task_state *s)
+{
+	s->waker_tid = 0;
+	s->waker_tgid = 0;
+	s->waker_irq = 0;
+	s->waker_comm[0] = 0;
 }
 
 static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, u32 cpu, u64 now,
