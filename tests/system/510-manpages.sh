@@ -122,8 +122,9 @@ END
 
 command -v mandoc >/dev/null || skip "the texts agree; mandoc, which would look for mistakes in them, is not installed"
 for page in "${pages[@]}"; do
-	# pages of this project are not where mandoc looks for those that others refer to
-	mandoc -Tlint -Wstyle "$page" 2>&1 | grep -v 'referenced manual not found\|outdated mandoc.db' && fail "$page"
+	# not where mandoc looks for pages; and how long a line of source is, nobody sees
+	mandoc -Tlint -Wstyle "$page" 2>&1 |
+		grep -v 'referenced manual not found\|outdated mandoc.db\|input text line longer' && fail "$page"
 	mandoc -Tutf8 "$page" >/dev/null || fail "$page"
 done
 exit 0
