@@ -166,6 +166,18 @@ static __always_inline u32 irq_context(struct cpu_state *c)
 #endif
 
 /*
+ * No interrupt is served where threads are switched: depths that were counted
+ * while only the entry, or only the exit, was attached end here.
+ */
+static __always_inline void irq_reset(struct cpu_state *c)
+{
+	if (c->hardirq)
+		c->hardirq = 0;
+	if (c->softirq)
+		c->softirq = 0;
+}
+
+/*
  * Does prev leave its CPU to sleep? A thread with a signal pending stays
  * runnable; prev_state says so since 6.14 only.
  */

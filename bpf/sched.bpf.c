@@ -314,6 +314,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	if (!ctl)
 		return 0;
 	c->armed = 0;
+	irq_reset(c);
 	state = state_report(preempt, prev_state, prev->exit_state);
 	if (!kthread) {
 		nr = regs_syscall((void *)bpf_task_pt_regs(prev));

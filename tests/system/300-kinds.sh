@@ -1,0 +1,159 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Every kind of trigger fires on its workload, not on the others, and says who waited, how long,
+# for whom, and who woke it.
+. "$(dirname "$0")/../lib.sh"
+
+write_config <<-EOF
+	[recorder]
+	window = 10s
+	[trigger t-lock]
+	kind = lock
+	threshold = 60ms
+	comm = waits*
+	cooldown = 0
+	max_per_hour = 0
+	[trigger t-futex]
+	kind = futex
+	threshold = 60ms
+	comm = waits*
+	cooldown = 0
+	max_per_hour = 0
+	[trigger t-syscall]
+	kind = syscall
+	syscalls = read, poll
+	threshold = 60ms
+	comm = waits*
+	cooldown = 0
+	max_per_hour = 0
+	[trigger t-iowait]
+	kind = iowait
+	threshold = 60ms
+	comm = waits*
+	cooldown = 0
+	max_per_hour = 0
+EOF
+start_frecd
+
+# counts: NAME=COUNT of each trigger, all that it saw
+counts() {
+	ctl triggers --json | json - "' '.join('%s=%d' % (t['name'], t['fired'] + t['merged'] + t['suppressed']) for t in (d if isinstance(d, list) else d['triggers']))"
+}
+
+# has_fired "BEFORE" TRIGGER…: all of these have, since
+has_fired() {
+	local before=" $1 " now name
+
+	now=" $(counts) "
+	shift
+	for name in "$@"; do
+		[[ $before =~ \ t-$name=([0-9]+)\  ]] || return 1
+		[[ $now == *" t-$name=${BASH_REMATCH[1]} "* ]] && return 1
+	done
+	return 0
+}
+
+is_written() {
+	[ "$(grep -c "writing a snapshot" "$work/frecd.log")" = "$(grep -c "snapshot $work" "$work/frecd.log")" ]
+}
+
+# slow MODE "TRIGGERS THAT FIRE" "ONES THAT MUST NOT" [COMMAND…]: runs waits MODE below COMMAND;
+# what it printed is in $work/truth
+slow() {
+	local mode=$1 fire=$2 quiet=$3 before name
+
+	shift 3
+	before=$(counts)
+	"$@" "$workloads/waits" "$mode" --ms 120 --dir "$work" >"$work/truth" || fail "waits $mode"
+	# shellcheck disable=SC2086 # a list
+	within 5 has_fired "$before" $fire || fail "$fire did not fire on waits $mode"
+	within 10 is_written || fail "snapshots are not written"
+	for name in $quiet; do
+		has_fired "$before" "$name" && fail "$name fired on waits $mode"
+	done
+}
+
+# facts EXPRESSION: over t (the trigger of the newest snapshot of $trigger) and w (the truth)
+facts() {
+	local file
+
+	file=$(snapshots "*-$trigger-*" | tail -n 1)
+	[ -n "$file" ] || fail "no snapshot of $trigger"
+	ctl explain "$file" --json >"$work/explain.json" || fail "explain $file"
+	[ "$(python3 -c 'import json, sys
+t = json.load(open(sys.argv[1]))["trigger"]
+w = json.loads(open(sys.argv[2]).readlines()[0])
+print(bool(eval(sys.argv[3])))' "$work/explain.json" "$work/truth" "$1")" = True ] ||
+		fail "$1: $(cat "$work/explain.json" "$work/truth")"
+}
+
+# the thread may be preempted before and after the wait itself
+near="105000000 < t['duration_ns'] < w['end_ns'] - w['begin_ns'] + 50000"
+woken="t['waker_tid'] == w['waker_tid']"
+
+for mode in lock lock-pi lock-robust lock-shared; do
+	slow $mode "lock futex" "syscall iowait"
+	trigger=t-lock # t-futex fires at the same moment and is merged into it
+	facts "t['pid'] == w['pid'] and t['tid'] == w['tid']"
+	facts "$near and $woken"
+	facts "t['owner_tid'] == w['owner_tid'] and t['address'] == w['addr']"
+done
+
+for mode in futex condvar sem; do
+	slow $mode "futex" "lock syscall iowait"
+	trigger=t-futex
+	facts "t['tid'] == w['tid'] and $near and $woken and 'owner_tid' not in t"
+done
+
+for mode in pipe poll; do
+	slow $mode "syscall" "lock futex iowait"
+	trigger=t-syscall
+	facts "t['tid'] == w['tid'] and $near and $woken"
+done
+slow epoll "" "lock futex syscall iowait"
+slow sleep "" "lock futex syscall iowait"
+slow vfork "iowait" "lock syscall"
+[ "$(json "$work/truth" "d['state']")" = D ] || fail "no D in the truth"
+trigger=t-iowait
+facts "t['tid'] == w['tid'] and $near"
+slow cpuhog "" "lock iowait syscall"
+
+# in a pid namespace of its own: owners are tids of that namespace
+for mode in lock lock-pi lock-robust lock-shared; do
+	slow $mode "lock futex" "syscall iowait" unshare --pid --fork --kill-child
+	trigger=t-lock
+	facts "t['owner_tid'] == t['waker_tid'] != w['owner_tid'] and $near"
+done
+[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+
+# only_trigger KIND THRESHOLD: alone, as others would be merged with it
+only_trigger() {
+	write_config <<-EOF
+		[trigger t-$1]
+		kind = $1
+		threshold = $2
+		comm = waits*
+		cooldown = 0
+		max_per_hour = 0
+	EOF
+	kill -HUP "$frecd_pid"
+	within 5 is_loaded "$1" || fail "no reload"
+}
+is_loaded() { ctl triggers --json | grep -q "t-$1"; }
+
+only_trigger offcpu 60ms
+for mode in epoll futex vfork sleep; do
+	slow $mode offcpu ""
+done
+trigger=t-offcpu
+facts "t['tid'] == w['tid'] and $near and 'waker_tid' not in t"
+before=$(counts)
+"$workloads/waits" sleep --ms 20 >"$work/truth"
+[ "$(counts)" = "$before" ] || fail "offcpu fired below its threshold"
+
+only_trigger runqueue 2ms
+slow cpuhog runqueue ""
+trigger=t-runqueue
+facts "t['pid'] == w['pid'] and 2000000 <= t['duration_ns'] <= w['waited_ns'] + 50000000"
+
+stop_frecd || fail "frecd ended with $?"

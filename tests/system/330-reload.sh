@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# SIGHUP: 64 triggers work at once, one more is a mistake that leaves the old in force; a trigger
+# that came later fires, the window is not lost by it, and a new syscall mode takes effect.
+. "$(dirname "$0")/../lib.sh"
+
+section() { # NUMBER
+	printf '[trigger t%d]\nkind = futex\nthreshold = 60ms\ncomm = waits\ncooldown = 0\n' "$1"
+}
+config() { # NUMBER OF TRIGGERS, MODE
+	local i
+
+	{
+		printf '[recorder]\nwindow = 60s\nsyscalls = %s\n' "$2"
+		for ((i = 1; i <= $1; i++)); do
+			section "$i"
+		done
+	} | write_config
+}
+said() { [ "$(grep -c "$1" "$work/frecd.log")" -ge "${2:-1}" ]; }
+n_triggers() { ctl triggers --json | json - "len(d if isinstance(d, list) else d['triggers'])"; }
+
+config 1 slow
+start_frecd
+started=$SECONDS
+# an old event, to be found again: its name is in no other
+cp "$workloads/waits" "$work/old-marker"
+"$work/old-marker" sleep --ms 20 >/dev/null
+
+config 64 slow
+kill -HUP "$frecd_pid"
+within 5 said "configuration reloaded, 64 triggers" || fail "no reload of 64"
+"$workloads/waits" lock --ms 100 >/dev/null
+all_fired() {
+	[ "$(ctl triggers --json | json - "sum(1 for t in (d if isinstance(d, list) else d['triggers']) if t['fired'] + t['merged'] + t['suppressed'])")" = 64 ]
+}
+within 5 all_fired || fail "not all of 64 triggers fired"
+within 10 has_snapshot "*-t1-*" || fail "no snapshot"
+ctl explain "$(snapshots | head -n 1)" --json >"$work/explain.json"
+[ "$(json "$work/explain.json" "d['trigger']['merged']")" = 63 ] || fail "merged: $(json "$work/explain.json" "d['trigger']")"
+
+# one too many: the old stays
+config 65 slow
+"$frecd" --config "$work/frec.conf" --check-config 2>"$work/said"
+[ $? = 2 ] || fail "65 triggers are accepted"
+grep -q "$work/frec.conf:[0-9]*: " "$work/said" || fail "65 triggers: said '$(cat "$work/said")'"
+kill -HUP "$frecd_pid"
+within 5 said "what was in force stays" || fail "a bad configuration is taken"
+[ "$(n_triggers)" = 64 ] || fail "$(n_triggers) triggers"
+kill -0 "$frecd_pid" || fail "frecd died of a bad configuration"
+
+# the counts of those that stay, and the window
+before=$(trigger t1 fired)
+held=$(status "d['window']['held_ns']")
+config 2 all
+kill -HUP "$frecd_pid"
+within 5 said "configuration reloaded, 2 triggers" || fail "no reload of 2"
+[ "$(trigger t1 fired)" -ge "$before" ] || fail "the counts are gone"
+[ "$(status "d['window']['held_ns']")" -ge "$held" ] || fail "the window is gone"
+ctl snapshot -o "$work/later.pftrace" >/dev/null || fail "snapshot"
+ctl export "$work/later.pftrace" --format json >"$work/events" || fail "export"
+grep -q old-marker "$work/events" || fail "the old event is gone"
+
+# mode all: a syscall that never sleeps is in the window; mode off: none
+calls() {
+	ctl snapshot --last 2s -o "$work/calls.pftrace" >/dev/null
+	ctl explain "$work/calls.pftrace" --json | json - "d['attributes'].get('frec.events.syscalls', 0)"
+}
+dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
+[ "$(calls)" -gt 40000 ] || fail "mode all: $(calls) syscalls"
+config 2 off
+kill -HUP "$frecd_pid"
+within 5 said "configuration reloaded, 2 triggers" 2 || fail "no reload"
+sleep 2.1
+dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
+[ "$(calls)" = 0 ] || fail "mode off: $(calls) syscalls"
+[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+[ $((SECONDS - started)) -lt 60 ] || fail "the old event may have left the window: too slow"
+stop_frecd || fail "frecd ended with $?"
