@@ -4,6 +4,7 @@
  * happened there, into the trace.
  */
 #include <errno.h>
+#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,7 @@ struct stream {
 	const struct extra *x, *x_end;
 	struct event queue[QUEUE];
 	unsigned int n;
+	uint64_t since; /* the CPU's events are complete from here on */
 	bool running; /* what ran when the window began has been said */
 };
 
@@ -156,8 +158,8 @@ static void put_switch(struct stream *s, const struct hot_slot *h)
 
 	if (!s->running) {
 		s->running = true;
-		if (h->ts > w->h->from)
-			trace_cpu_running(s->c, worker_boot(w, w->h->from), n.prev_tid, n.prev_comm, 120);
+		if (h->ts > s->since)
+			trace_cpu_running(s->c, worker_boot(w, s->since), n.prev_tid, n.prev_comm, 120);
 	}
 	trace_cpu_switch(s->c, &n);
 	/* after its last switch-out, or the tid would rise again */
@@ -191,12 +193,16 @@ static void put_syscall(struct stream *s, const struct event *e)
 {
 	const struct hot_slot *h = e->slot;
 	uint64_t ts = worker_boot(s->w, h->ts);
+	int nr = h->sys.nr;
 
+	/* a return from a signal has taken over the registers of who was interrupted */
+	if (e->kind == HOT_SYS_EXIT && nr < 0)
+		nr = seccomp_syscall_resolve_name("rt_sigreturn");
 	/* the trace has one table of names: the host's own */
 	if (h->sys.compat || !is_detailed(s->w, h->sys.tid, h->ts))
 		return;
 	if (e->kind == HOT_SYS_ENTER) {
-		struct trace_sys_enter n = {.ts = ts, .tid = h->sys.tid, .nr = h->sys.nr, .n_args = 1};
+		struct trace_sys_enter n = {.ts = ts, .tid = h->sys.tid, .nr = nr, .n_args = 1};
 
 		n.args[0] = h->sys.value;
 		if (e->args) {
@@ -207,7 +213,7 @@ static void put_syscall(struct stream *s, const struct event *e)
 		}
 		trace_cpu_sys_enter(s->c, &n);
 	} else {
-		struct trace_sys_exit n = {.ts = ts, .tid = h->sys.tid, .nr = h->sys.nr,
+		struct trace_sys_exit n = {.ts = ts, .tid = h->sys.tid, .nr = nr,
 					   .ret = h->sys.value};
 
 		trace_cpu_sys_exit(s->c, &n);
@@ -303,11 +309,13 @@ int worker_write_cpus(struct worker *w)
 
 	for (uint32_t i = 0; !err && i < w->h->n_cpus; i++) {
 		const struct capture_cpu *cpu = &w->h->cpus[i];
-		struct stream s = {.w = w};
+		struct stream s = {.w = w, .since = w->h->from};
 
 		err = trace_cpu_open(w->out, cpu->cpu, 0, &s.c);
 		if (err)
 			break;
+		if (cpu->held_since > s.since)
+			s.since = cpu->held_since;
 		s.x = extras_of(w, cpu->cpu, &s.x_end);
 		read_slots(&s, cpu);
 		queue_flush(&s, 0);

@@ -304,6 +304,7 @@ void worker_write_summary(struct worker *w)
 	put_number(a, "frec.events.waits", w->n_waits);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);
+	put_number(a, "frec.events.rejected", trace_writer_counters(w->out)->rejected);
 	trace_put_attributes(w->out, a->list, a->n);
 	free(a);
 }

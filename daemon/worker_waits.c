@@ -31,6 +31,8 @@ const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 		return "lock";
 	if (f->flags & WAIT_FUTEX)
 		return "futex";
+	if (f->state & (TASK_REPORT_STOPPED | TASK_REPORT_TRACED))
+		return "stopped"; /* on the way back from whatever syscall it was */
 	if (f->flags & WAIT_KTHREAD)
 		return "kernel thread";
 	if (f->nr < 0)
@@ -208,7 +210,7 @@ static void put_compat(struct worker *w, struct task *t, const struct wait_facts
 	char buf[64], name[96];
 	struct args a = {.n = 0};
 	struct trace_slice s = {
-		.ts = worker_boot(w, start),
+		.ts = worker_boot(w, start - 1), /* the wait's slice lies inside */
 		.track = worker_track(w, t),
 		.type = TRACE_SLICE_BEGIN,
 		.name = name,
