@@ -4,32 +4,36 @@
 # for whom, and who woke it.
 . "$(dirname "$0")/../lib.sh"
 
+# a name that nobody else's threads have
+own=kinds-$$
+cp "$workloads/waits" "$work/$own"
+
 write_config <<-EOF
 	[recorder]
 	window = 10s
 	[trigger t-lock]
 	kind = lock
 	threshold = 60ms
-	comm = waits*
+	comm = $own
 	cooldown = 0
 	max_per_hour = 0
 	[trigger t-futex]
 	kind = futex
 	threshold = 60ms
-	comm = waits*
+	comm = $own
 	cooldown = 0
 	max_per_hour = 0
 	[trigger t-syscall]
 	kind = syscall
 	syscalls = read, poll
 	threshold = 60ms
-	comm = waits*
+	comm = $own
 	cooldown = 0
 	max_per_hour = 0
 	[trigger t-iowait]
 	kind = iowait
 	threshold = 60ms
-	comm = waits*
+	comm = $own
 	cooldown = 0
 	max_per_hour = 0
 EOF
@@ -64,7 +68,7 @@ slow() {
 
 	shift 3
 	before=$(counts)
-	"$@" "$workloads/waits" "$mode" --ms 120 --dir "$work" >"$work/truth" || fail "waits $mode"
+	"$@" "$work/$own" "$mode" --ms 120 --dir "$work" >"$work/truth" || fail "waits $mode"
 	# shellcheck disable=SC2086 # a list
 	within 5 has_fired "$before" $fire || fail "$fire did not fire on waits $mode"
 	within 10 is_written || fail "snapshots are not written"
@@ -132,7 +136,7 @@ only_trigger() {
 		[trigger t-$1]
 		kind = $1
 		threshold = $2
-		comm = waits*
+		comm = $own
 		cooldown = 0
 		max_per_hour = 0
 	EOF
@@ -148,7 +152,7 @@ done
 trigger=t-offcpu
 facts "t['tid'] == w['tid'] and $near and 'waker_tid' not in t"
 before=$(counts)
-"$workloads/waits" sleep --ms 20 >"$work/truth"
+"$work/$own" sleep --ms 20 >"$work/truth"
 [ "$(counts)" = "$before" ] || fail "offcpu fired below its threshold"
 
 only_trigger runqueue 2ms

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 section() { # NUMBER
-	printf '[trigger t%d]\nkind = futex\nthreshold = 60ms\ncomm = waits\ncooldown = 0\n' "$1"
+	printf '[trigger t%d]\nkind = futex\nthreshold = 60ms\ncomm = reloads\ncooldown = 0\n' "$1"
 }
 config() { # NUMBER OF TRIGGERS, MODE
 	local i
@@ -25,12 +25,13 @@ start_frecd
 started=$SECONDS
 # an old event, to be found again: its name is in no other
 cp "$workloads/waits" "$work/old-marker"
+cp "$workloads/waits" "$work/reloads"
 "$work/old-marker" sleep --ms 20 >/dev/null
 
 config 64 slow
 kill -HUP "$frecd_pid"
 within 5 said "configuration reloaded, 64 triggers" || fail "no reload of 64"
-"$workloads/waits" lock --ms 100 >/dev/null
+"$work/reloads" lock --ms 100 >/dev/null
 all_fired() {
 	[ "$(ctl triggers --json | json - "sum(1 for t in (d if isinstance(d, list) else d['triggers']) if t['fired'] + t['merged'] + t['suppressed'])")" = 64 ]
 }
