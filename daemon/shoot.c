@@ -97,6 +97,19 @@ static void limits_of(const struct config *c, struct spool_limits *ret)
 	ret->min_free = c->min_free;
 }
 
+/* For which room is made: two bytes a slot are usual, and a little is always there. */
+static uint64_t expected_bytes(const struct daemon *d)
+{
+	uint64_t slots = 0, size = recorder_sizes(d->recorder)->hot_cpu, pos;
+
+	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
+		pos = recorder_cpu(d->recorder, i)->pos;
+		if (recorder_hot(d->recorder, i))
+			slots += (pos < size ? pos : size) / HOT_SLOT_SIZE;
+	}
+	return slots * 2 + (512 << 10);
+}
+
 static int open_file(struct daemon *d, const struct policy_job *job, const struct client *client)
 {
 	struct spool_naming n = {.realtime = clock_read(CLOCK_REALTIME)};
@@ -119,7 +132,8 @@ static int open_file(struct daemon *d, const struct policy_job *job, const struc
 	err = d->spool ? 0 : setup_spool(d);
 	if (err)
 		return err;
-	return spool_create_temp(d->spool, &n, &d->snapshot.limits, 1 << 20, &d->snapshot.file);
+	return spool_create_temp(d->spool, &n, &d->snapshot.limits, expected_bytes(d),
+				 &d->snapshot.file);
 }
 
 /* The capture's own copy and descriptor live only in here: the worker has its own. */

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A spool that is missing, full, read-only or vanishes: said, and recording goes on; when it is
+# mended snapshots are written again. Under a final name there are complete files only.
+. "$(dirname "$0")/../lib.sh"
+
+# cannot PATTERN: a snapshot fails with one line that matches; recording goes on, no rubbish stays.
+cannot() {
+	ctl snapshot >"$work/out" 2>&1
+	[ $? = 1 ] || fail "a snapshot was written: $(cat "$work/out")"
+	[ "$(wc -l <"$work/out")" = 1 ] || fail "more than a line: $(cat "$work/out")"
+	grep -qE "$1" "$work/out" || fail "got '$(cat "$work/out")', want $1"
+	is_recording || fail "does not record any more"
+	[ -z "$(find "$work/parent" "$work/full" -name '.*.tmp' 2>/dev/null)" ] || fail "a temporary file stays"
+}
+
+works() {
+	local path
+
+	path=$(ctl snapshot) || fail "no snapshot although the spool is mended"
+	ctl explain "$path" >/dev/null || fail "$path is no snapshot"
+}
+
+set_spool() { # DIRECTORY LINE
+	sed "s|^directory.*|directory = $1|; s|^min_free.*|min_free = ${2:-0%}|" "$work/frec.conf" >"$work/new.conf"
+	mv "$work/new.conf" "$work/frec.conf"
+}
+
+reload() {
+	local n
+
+	n=$(grep -c 'configuration reloaded' "$work/frecd.log")
+	kill -HUP "$frecd_pid"
+	within 5 eval '[ $(grep -c "configuration reloaded" "$work/frecd.log") -gt '"$n" ] || fail "not reloaded"
+}
+
+# ---- missing at the start, then there
+
+write_config <<-EOF
+	[trigger never]
+	kind = lock
+	threshold = 4s
+	comm = nobody-has-this
+EOF
+set_spool "$work/parent/spool"
+start_frecd
+grep -q "cannot use $work/parent/spool for snapshots: No such file" "$work/frecd.log" || fail "not said"
+cannot "cannot write a snapshot to $work/parent/spool: No such file"
+mkdir "$work/parent"
+works
+
+# ---- vanishes while running
+
+rm -r "$work/parent"
+cannot "cannot write a snapshot to $work/parent/spool: No such file"
+mkdir "$work/parent"
+works
+[ "$(stat -c %a "$work/parent/spool")" = 750 ] || fail "mode of the spool"
+[ "$(stat -c %a "$work"/parent/spool/*.pftrace)" = 640 ] || fail "mode of a snapshot"
+
+# ---- another one by reload: never the old one, even if the new one is not there
+
+set_spool "$work/parent/none/spool"
+reload
+cannot "cannot write a snapshot to $work/parent/none/spool"
+mkdir "$work/parent/none"
+works
+[ "$(find "$work/parent/none" -name '*.pftrace' | wc -l)" = 1 ] || fail "not in the new directory"
+
+# ---- read-only
+
+mkdir "$work/ro"
+mount -t tmpfs -o size=8M,mode=755 none "$work/ro"
+unmount() {
+	[ -z "$frecd_pid" ] || stop_pid "$frecd_pid"
+	frecd_pid=
+	umount "$work/ro"
+	[ ! -e "$work/full" ] || umount "$work/full"
+	cleanup
+}
+trap unmount EXIT
+mount -o remount,ro "$work/ro"
+set_spool "$work/ro"
+reload
+cannot "cannot write a snapshot to $work/ro: Read-only"
+mount -o remount,rw "$work/ro"
+works
+
+# ---- full: no room at all, then hardly any, then only where an old one goes; min_free out of reach
+
+mkdir "$work/full"
+mount -t tmpfs -o size=4M,mode=755 none "$work/full"
+set_spool "$work/full"
+reload
+works
+head -c 8M /dev/zero >"$work/full/filler" 2>/dev/null
+cannot "cannot write a snapshot to $work/full: no space left"
+[ "$(find "$work/full" -name '*.pftrace' | wc -l)" = 1 ] || fail "deleted what would not have helped"
+rm "$work"/full/*.pftrace
+head -c 2950K /dev/zero >"$work/full/filler"
+"$workloads/switches" --pairs 4 --seconds 4 >/dev/null
+cannot "no snapshot: no space left|cannot write a snapshot to $work/full: no space left"
+rm "$work/full/filler"
+works
+set_spool "$work/full" 99%
+reload
+cannot "cannot write a snapshot to $work/full: no space left, or less than min_free"
+set_spool "$work/full" 10%
+reload
+works
+[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+[ "$(status "d['spool']['failed'] >= 7")" = true ] || fail "failures not counted"
+stop_frecd || fail "ended with $?"
+exit 0
