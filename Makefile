@@ -192,6 +192,8 @@ install: all ## installs below DESTDIR and PREFIX
 	install -D -m 0644 systemd/frec.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf
 	install -D -m 0644 cli/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1
 	install -D -m 0644 daemon/frecd.8 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8
+	install -D -m 0644 daemon/frec.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/frec.conf.5
+	install -D -m 0644 lib/frec-snapshot.5 $(DESTDIR)$(PREFIX)/share/man/man5/frec-snapshot.5
 	install -d -m 0755 $(DESTDIR)/etc/frec/conf.d
 	test -e $(DESTDIR)/etc/frec/frec.conf || \
 		install -m 0644 systemd/frec.conf $(DESTDIR)/etc/frec/frec.conf
@@ -201,7 +203,12 @@ uninstall: ## removes what install put there; the configuration and the spool st
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/frecd.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/run-frec-bpf.mount \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf \
-		$(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8
+		$(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/frec.conf.5 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/frec-snapshot.5
+
+deb: ## builds the Debian package into build/deb
+	$(Q)BUILD=$(BUILD) debian/build.sh
 
 clean: ## removes build/
 	rm -rf $(BUILD)
