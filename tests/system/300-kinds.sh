@@ -134,7 +134,7 @@ for mode in lock lock-pi lock-robust lock-shared; do
 	trigger=t-lock
 	facts "t['owner_tid'] == t['waker_tid'] != w['owner_tid'] and $near"
 done
-[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+[ "$(status "d['events']['lost']")" = 0 ] || fail "lost: $(status "d['events']['lost_by']")"
 
 # only_trigger KIND THRESHOLD: alone, as others would be merged with it
 only_trigger() {

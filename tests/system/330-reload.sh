@@ -75,6 +75,6 @@ within 5 said "configuration reloaded, 2 triggers" 2 || fail "no reload"
 sleep 2.1
 dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 [ "$(calls)" = 0 ] || fail "mode off: $(calls) syscalls"
-[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+[ "$(status "d['events']['lost']")" = 0 ] || fail "lost: $(status "d['events']['lost_by']")"
 [ $((SECONDS - started)) -lt 60 ] || fail "the old event may have left the window: too slow"
 stop_frecd || fail "frecd ended with $?"

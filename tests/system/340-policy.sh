@@ -128,5 +128,5 @@ run total
 must total suppressed 1
 [ "$(status "sum(t['fired'] for t in d['triggers'])")" = 7 ] || fail "status: $(status "d['triggers']")"
 [ "$(snapshots | wc -l)" = 7 ] || fail "$(snapshots | wc -l) files"
-[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+[ "$(status "d['events']['lost']")" = 0 ] || fail "lost: $(status "d['events']['lost_by']")"
 stop_frecd || fail "frecd ended with $?"
