@@ -116,7 +116,10 @@ static json_t *set_paused(struct daemon *d, bool paused)
 {
 	bool changed = recorder_paused(d->recorder) != paused;
 
-	recorder_pause(d->recorder, paused);
+	int err = recorder_pause(d->recorder, paused);
+
+	if (err)
+		return protocol_error("cannot go on recording: %s", strerror(-err));
 	policy_pause(&d->policy, paused);
 	loop_publish(d);
 	return json_pack("{s:b,s:b}", "ok", 1, "changed", changed);

@@ -44,7 +44,8 @@ void recorder_free(struct recorder *r);
 int recorder_configure(struct recorder *r, const struct config *c, char error[RECORDER_ERROR_MAX]);
 
 void recorder_heartbeat(struct recorder *r, uint64_t now);
-void recorder_pause(struct recorder *r, bool paused);
+/* Going on again takes a walk over all threads, which can fail; pausing cannot. */
+int recorder_pause(struct recorder *r, bool paused);
 bool recorder_paused(const struct recorder *r);
 
 /* Gives CPUs that came online a window. Returns how many, or -errno. */

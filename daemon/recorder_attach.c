@@ -349,6 +349,29 @@ int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len)
 	return iterate(r, "iter_tasks", ret, ret_len);
 }
 
+/*
+ * Threads get their states before the programs record: a program that interrupts
+ * the walk while it makes one could make none itself, and would count a loss.
+ */
+int recorder_pause(struct recorder *r, bool paused)
+{
+	int err;
+
+	if (paused) {
+		__atomic_store_n(&r->control->paused, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	if (!r->control->paused)
+		return 0;
+	err = iterate(r, "iter_adopt", NULL, NULL);
+	if (err)
+		return err;
+	r->control->live_since = clock_monotonic();
+	recorder_heartbeat(r, r->control->live_since);
+	__atomic_store_n(&r->control->paused, 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
 static void start_pinning(struct recorder *r, const char *directory,
 			  char error[RECORDER_ERROR_MAX])
 {
@@ -393,11 +416,9 @@ int recorder_start(struct recorder *r, const char *pin_directory, char error[REC
 	err = attach_all(r, error);
 	if (err)
 		return err;
-	r->started_at = clock_monotonic();
-	recorder_heartbeat(r, r->started_at);
-	recorder_pause(r, false);
-	err = iterate(r, "iter_adopt", NULL, NULL);
+	err = recorder_pause(r, false);
 	if (err)
 		snprintf(error, RECORDER_ERROR_MAX, "cannot walk the threads: %s", strerror(-err));
+	r->started_at = r->control->live_since;
 	return err;
 }

@@ -13,11 +13,6 @@ void recorder_heartbeat(struct recorder *r, uint64_t now)
 	__atomic_store_n(&r->control->heartbeat, now, __ATOMIC_RELAXED);
 }
 
-void recorder_pause(struct recorder *r, bool paused)
-{
-	__atomic_store_n(&r->control->paused, paused, __ATOMIC_RELAXED);
-}
-
 bool recorder_paused(const struct recorder *r)
 {
 	return r->control->paused;
