@@ -173,6 +173,7 @@ static const struct member cpu_stats[] = {
 static const struct member track[] = {
 	MEMBER("uuid", TYPE_U64, track.uuid),	 MEMBER("parent", TYPE_U64, track.parent),
 	MEMBER("name", TYPE_STRING, track.name), MEMBER("tgid", TYPE_I32, track.tgid),
+	MEMBER("description", TYPE_STRING, track.description),
 	MEMBER("tid", TYPE_I32, track.tid),	 END,
 };
 static const struct member slice[] = {

@@ -45,10 +45,11 @@ static int collect(struct worker *w)
 	/* in mode all the window itself has every entry and exit */
 	for (size_t i = 0; w->h->syscalls != SYSCALLS_ALL && i < w->n_waits; i++) {
 		const struct ev_wait *e = w->waits[i];
-		uint64_t start = e->w.start > w->h->from ? e->w.start : w->h->from + 1;
+		uint64_t start;
 
 		if (!wait_wanted(w, e))
 			continue;
+		start = worker_wait_start(w, worker_task(w, e->w.tid, e->w.end), &e->w);
 		/* one ns before the sleep, so that the slice of the wait lies inside */
 		*x++ = (struct extra){start - 1, EXTRA_ENTER, e->h.cpu, e};
 		*x++ = (struct extra){e->w.end, EXTRA_EXIT, e->h.cpu, e};

@@ -78,6 +78,8 @@ int worker_write_cpus(struct worker *w);
 /* ---- worker_waits.c: slices of waits and triggers ---- */
 
 uint64_t worker_track(struct worker *w, struct task *t);
+/* Where the slice of a wait of t begins: inside the window, and after t got its tid. */
+uint64_t worker_wait_start(const struct worker *w, const struct task *t, const struct wait_facts *f);
 void worker_write_waits(struct worker *w);
 void worker_write_triggers(struct worker *w);
 /* The name of a wait: "lock", "futex", a syscall, "fault", … */

@@ -111,7 +111,7 @@ static int learn_task(struct worker *w, const struct ev_task *e)
 		t->born = e;
 	if (e->event == TASK_EXIT)
 		t->exited = e->h.ts;
-	else if (e->h.ts >= t->exited)
+	else if (e->event == TASK_EXEC)
 		t->exited = 0; /* a thread that exec'ed has taken over the life of its dead leader */
 	if (e->event == TASK_EXEC) {
 		t->exec = e;
@@ -302,8 +302,8 @@ static void write_process(struct worker *w, struct task *t)
 		put_process(w, t, worker_boot(w, since), &comm, 1, true);
 		since = t->exec->h.ts > from ? t->exec->h.ts : from;
 	}
-	if (!n && t->exec && t->exec->cmdline_len)
-		n = split(record_text(t->exec, t->exec->cgroup_len), t->exec->cmdline_len, argv);
+	if (!n && t->exec && t->exec->cmdline_len) /* less the NUL that the kernel side put behind it */
+		n = split(record_text(t->exec, t->exec->cgroup_len), t->exec->cmdline_len - 1, argv);
 	if (n)
 		put_process(w, t, worker_boot(w, since), argv, n, false);
 	else
@@ -319,6 +319,12 @@ void worker_write_tasks(struct worker *w)
 
 		if (t->tid == t->tgid)
 			write_process(w, t);
+	}
+	for (size_t i = 0; i < w->tasks.n; i++) {
+		struct task *t = &w->tasks.list[i];
+
+		if (t->tid == t->tgid && t->cgroup && !(t->last->flags & TASK_KTHREAD))
+			worker_track(w, t); /* which tells the cgroup */
 	}
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];

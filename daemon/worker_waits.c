@@ -52,12 +52,29 @@ uint64_t worker_track(struct worker *w, struct task *t)
 {
 	uint64_t uuid = TRACK_THREADS + (uint64_t)(t - w->tasks.list);
 	struct trace_track track = {.uuid = uuid, .tgid = t->tgid, .tid = t->tid};
+	char cgroup[EV_CGROUP_MAX + 8];
 
 	if (!t->declared) {
+		/* there is no field for it */
+		if (t->tid == t->tgid && t->cgroup) {
+			snprintf(cgroup, sizeof(cgroup), "cgroup %s", (const char *)(t->cgroup + 1));
+			track.description = cgroup;
+		}
 		t->declared = true;
 		trace_put_track(w->out, &track);
 	}
 	return uuid;
+}
+
+uint64_t worker_wait_start(const struct worker *w, const struct task *t, const struct wait_facts *f)
+{
+	const struct ev_task *e = t->exec;
+	uint64_t start = f->start > w->h->from ? f->start : w->h->from + 1;
+
+	/* exec from a thread that was no leader: until then the tid was the dying leader's */
+	if (e && e->old_tid && start <= e->h.ts && e->h.ts < f->end)
+		start = e->h.ts + 1;
+	return start;
 }
 
 /* ---- whose details ---- */
@@ -165,7 +182,7 @@ static const char *waker_name(struct worker *w, const struct wait_facts *f, char
 
 static void put_wait(struct worker *w, struct task *t, const struct wait_facts *f)
 {
-	uint64_t from = w->h->from, start = f->start > from ? f->start : from + 1;
+	uint64_t start = worker_wait_start(w, t, f);
 	char buf[64], waker[COMM_LEN + 1], name[96];
 	struct args a = {.n = 0};
 	struct trace_slice s = {
@@ -206,7 +223,7 @@ static void put_wait(struct worker *w, struct task *t, const struct wait_facts *
 static void put_compat(struct worker *w, struct task *t, const struct wait_facts *f)
 {
 	static const char *const keys[6] = {"arg0", "arg1", "arg2", "arg3", "arg4", "arg5"};
-	uint64_t from = w->h->from, start = f->start > from ? f->start : from + 1;
+	uint64_t start = worker_wait_start(w, t, f);
 	char buf[64], name[96];
 	struct args a = {.n = 0};
 	struct trace_slice s = {
