@@ -218,3 +218,6 @@ help: ## this list
 
 .PRECIOUS: $(BUILD)/%.o $(BUILD)/bpf/%.o $(BUILD)/bpf/sched-%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# dependency files are made beside the objects, never by a rule
+%.d: ;
