@@ -71,6 +71,7 @@ struct scratch {
 	char text[1024]; /* strings of an ev_task; room for bounded copies behind them */
 	char name[256];	 /* one component of a path */
 	char path[1024];
+	u32 path_at, path_done;
 };
 
 MAP struct {

@@ -22,34 +22,36 @@ static __always_inline u32 path_prepend(struct scratch *s, u32 pos, const void *
 	return pos;
 }
 
-/* A walk from a leaf to the root; bpf_loop() keeps it cheap for the verifier. */
+/*
+ * A walk from a leaf to the root. Where it stands is in the scratch (path_at,
+ * path_done): what is loaded from a map is unknown to the verifier, which so
+ * need not follow every value that it can have.
+ */
 struct path_walk {
 	struct scratch *s;
 	void *node;  /* kernfs_node or dentry */
 	void *mount; /* vfsmount of a dentry */
-	u32 pos;
-	u32 done;
 };
 
 static long cgroup_step(u32 i, struct path_walk *w)
 {
 	struct kernfs_node *parent, *kn = w->node;
-	u32 before = w->pos;
+	u32 before = w->s->path_at;
 
 	parent = kernfs_parent(kn);
 	if (!parent) { /* the root: its name is no part of the path */
-		w->done = 1;
+		w->s->path_done = 1;
 		return 1;
 	}
-	w->pos = path_prepend(w->s, w->pos, BPF_CORE_READ(kn, name));
+	w->s->path_at = path_prepend(w->s, before, BPF_CORE_READ(kn, name));
 	w->node = parent;
-	return w->pos == before;
+	return w->s->path_at == before;
 }
 
 __noinline int path_cgroup(u32 which)
 {
 	struct scratch *s = scratch_get(which);
-	struct path_walk w = {.s = s, .pos = PATH_MAX_ - 2};
+	struct path_walk w = {.s = s};
 	struct task_struct *t;
 
 	if (!s)
@@ -57,9 +59,11 @@ __noinline int path_cgroup(u32 which)
 	t = (void *)s->task_address;
 	s->path[PATH_MAX_ - 1] = 0;
 	s->path[PATH_MAX_ - 2] = '/';
+	s->path_at = PATH_MAX_ - 2;
+	s->path_done = 0;
 	w.node = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn);
 	bpf_loop(64, cgroup_step, &w, 0);
-	return w.pos | (w.done ? 0 : PATH_CLIPPED);
+	return s->path_at | (s->path_done ? 0 : PATH_CLIPPED);
 }
 
 static long exe_step(u32 i, struct path_walk *w)
@@ -69,16 +73,16 @@ static long exe_step(u32 i, struct path_walk *w)
 	struct mount *m, *up;
 
 	if (d != BPF_CORE_READ(vfs, mnt_root) && d != parent) {
-		u32 before = w->pos;
+		u32 before = w->s->path_at;
 
-		w->pos = path_prepend(w->s, w->pos, BPF_CORE_READ(d, d_name.name));
+		w->s->path_at = path_prepend(w->s, before, BPF_CORE_READ(d, d_name.name));
 		w->node = parent;
-		return w->pos == before;
+		return w->s->path_at == before;
 	}
 	m = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
 	up = BPF_CORE_READ(m, mnt_parent);
 	if (!up || up == m) {
-		w->done = 1;
+		w->s->path_done = 1;
 		return 1;
 	}
 	w->node = BPF_CORE_READ(m, mnt_mountpoint);
@@ -89,7 +93,7 @@ static long exe_step(u32 i, struct path_walk *w)
 __noinline int path_exe(u32 which)
 {
 	struct scratch *s = scratch_get(which);
-	struct path_walk w = {.s = s, .pos = PATH_MAX_ - 1};
+	struct path_walk w = {.s = s};
 	struct task_struct *t;
 	struct file *exe;
 
@@ -98,11 +102,13 @@ __noinline int path_exe(u32 which)
 	t = (void *)s->task_address;
 	exe = BPF_CORE_READ(t, mm, exe_file);
 	s->path[PATH_MAX_ - 1] = 0;
+	s->path_at = PATH_MAX_ - 1;
+	s->path_done = 0;
 	w.node = BPF_CORE_READ(exe, f_path.dentry);
 	w.mount = BPF_CORE_READ(exe, f_path.mnt);
 	if (w.node && w.mount)
 		bpf_loop(128, exe_step, &w, 0);
-	return w.pos | (w.done ? 0 : PATH_CLIPPED);
+	return s->path_at | (s->path_done ? 0 : PATH_CLIPPED);
 }
 
 /* ---- globs ---- */
