@@ -239,8 +239,11 @@ static bool header_ok(const struct capture_header *h, uint64_t size)
 		    c->slots.len % HOT_SLOT_SIZE || c->slots.offset % 8)
 			return false;
 	}
+	for (uint32_t i = 0; i < h->n_hits; i++)
+		if (!memchr(h->hits[i].name, 0, sizeof(h->hits[i].name)))
+			return false;
 	return span_ok(h, h->evidence) && h->evidence.offset % 8 == 0 && span_ok(h, h->walked) &&
-	       span_ok(h, h->table) && h->table.offset % 8 == 0 && span_ok(h, h->text);
+	       h->walked.offset % 8 == 0 && span_ok(h, h->table) && h->table.offset % 8 == 0 && span_ok(h, h->text);
 }
 
 int capture_map(int fd, struct capture_header **ret)

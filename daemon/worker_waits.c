@@ -79,9 +79,13 @@ uint64_t worker_wait_start(const struct worker *w, const struct task *t, const s
 
 /* ---- whose details ---- */
 
-static bool mark_process(struct worker *w, uint32_t tgid)
+static bool mark_process(struct worker *w, uint32_t tgid, uint64_t when)
 {
+	const struct task *leader = tgid ? worker_task(w, tgid, when) : NULL;
 	bool changed = false;
+
+	if (leader && leader->tid == leader->tgid && leader->detailed)
+		return false; /* all of it was marked together; a walk for each wait takes too long */
 
 	for (size_t i = 0; tgid && i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];
@@ -104,10 +108,10 @@ static bool mark_partners(struct worker *w)
 		if (!t || !t->detailed)
 			continue;
 		if (!f->waker_irq)
-			changed |= mark_process(w, f->waker_tgid);
+			changed |= mark_process(w, f->waker_tgid, f->end);
 		owner = f->owner_tid ? worker_task(w, f->owner_tid, f->end) : NULL;
 		if (owner)
-			changed |= mark_process(w, owner->tgid);
+			changed |= mark_process(w, owner->tgid, f->end);
 	}
 	return changed;
 }
@@ -119,7 +123,7 @@ void worker_mark_details(struct worker *w)
 			w->tasks.list[i].detailed = true;
 		return;
 	}
-	mark_process(w, w->h->focus_pid);
+	mark_process(w, w->h->focus_pid, w->h->clocks.monotonic);
 	for (int hop = 0; hop < 8 && mark_partners(w); hop++)
 		;
 }
