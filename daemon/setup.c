@@ -110,7 +110,12 @@ static int lock_run(struct daemon *d)
 	int err;
 
 	snprintf(path, sizeof(path), "%s/frecd.lock", d->config.run_directory);
-	d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	d->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	/* its user may start it next time; one that was there is not ours to give away */
+	if (d->lock_fd >= 0 && d->uid != (uid_t)-1 && fchown(d->lock_fd, d->uid, d->gid))
+		log_warning("cannot set the owner of %s: %s", path, strerror(errno));
+	if (d->lock_fd < 0 && errno == EEXIST)
+		d->lock_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (d->lock_fd < 0) {
 		err = -errno;
 		log_error("cannot open %s: %s", path, strerror(errno));

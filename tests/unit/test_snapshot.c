@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The worker's life, with other programs in its place and the time passed in. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../../daemon/snapshot.h"
+
+static char directory[] = "/tmp/frec-snapshot.XXXXXX";
+static struct spool *spool;
+
+static int setup(void **state)
+{
+	(void)state;
+	return !mkdtemp(directory) || spool_open(directory, -1, -1, &spool);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	spool_free(spool);
+	return rmdir(directory); /* fails where anything is left in it */
+}
+
+static void start(struct snapshot *s, const char *program)
+{
+	struct snapshot_identity who = {(uid_t)-1, (gid_t)-1, open(program, O_RDONLY | O_CLOEXEC)};
+	struct spool_naming n = {.realtime = 1700000000000000000ull};
+	int capture = memfd_create("capture", MFD_CLOEXEC);
+
+	*s = (struct snapshot){.result_fd = -1, .file = SPOOL_FILE_NONE};
+	assert_true(who.program >= 0 && capture >= 0);
+	assert_int_equal(spool_create_temp(spool, &n, &s->limits, 0, &s->file), 0);
+	assert_int_equal(snapshot_start(s, &who, capture, -1, -1, 1000), 0);
+	close(capture);
+	close(who.program);
+}
+
+static int finish(struct snapshot *s)
+{
+	struct pollfd p = {.fd = s->result_fd, .events = POLLIN};
+	char name[SPOOL_NAME_MAX];
+	struct worker_result r;
+	int err;
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	err = snapshot_finish(s, &r, name);
+	assert_int_equal(s->pid, 0);
+	assert_int_equal(s->result_fd, -1);
+	assert_string_equal(name, "");
+	return err;
+}
+
+static void test_deadline(void **state)
+{
+	struct worker_result r;
+	char name[SPOOL_NAME_MAX];
+	struct snapshot s;
+
+	(void)state;
+	start(&s, "/usr/bin/yes"); /* runs for ever */
+	snapshot_watch(&s, 1000 + SNAPSHOT_DEADLINE_NS);
+	assert_int_equal(snapshot_finish(&s, &r, name), -EAGAIN);
+	assert_int_equal(kill(s.pid, 0), 0);
+	assert_true(s.hurried);
+	kill(s.pid, SIGSTOP);
+	snapshot_watch(&s, 1001 + SNAPSHOT_DEADLINE_NS);
+	assert_int_equal(finish(&s), -ETIME);
+}
+
+static void test_dies(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	start(&s, "/usr/bin/yes");
+	kill(s.pid, SIGKILL);
+	assert_int_equal(finish(&s), -ECHILD);
+	/* says done, but has not said so to us */
+	start(&s, "/usr/bin/true");
+	assert_int_equal(finish(&s), -ECHILD);
+	start(&s, "/etc/passwd");
+	assert_int_equal(finish(&s), -ECHILD);
+}
+
+static void test_killed(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	start(&s, "/usr/bin/yes");
+	snapshot_kill(&s, -ECANCELED);
+	snapshot_watch(&s, 1001 + SNAPSHOT_DEADLINE_NS); /* the first reason stands */
+	assert_int_equal(finish(&s), -ECANCELED);
+	snapshot_kill(&s, -ETIME);
+	assert_int_equal(s.killed, -ECANCELED);
+}
+
+static void test_abort(void **state)
+{
+	struct snapshot s;
+	pid_t pid;
+
+	(void)state;
+	start(&s, "/usr/bin/yes");
+	pid = s.pid;
+	snapshot_abort(&s);
+	assert_int_equal(s.pid, 0);
+	assert_int_equal(kill(pid, 0), -1);
+	snapshot_abort(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_dies),
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_abort),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
