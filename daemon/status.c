@@ -16,9 +16,14 @@ static uint64_t cpu_held(struct daemon *d, unsigned int cpu, uint64_t now)
 	return since < now ? now - since : 0;
 }
 
+static uint64_t evidence_held(const struct daemon *d, uint64_t now)
+{
+	return now > d->window.held_since ? now - d->window.held_since : 0;
+}
+
 uint64_t status_held(struct daemon *d, uint64_t now)
 {
-	uint64_t held = now > d->window.held_since ? now - d->window.held_since : 0, one;
+	uint64_t held = evidence_held(d, now), one;
 
 	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
 		if (!recorder_hot(d->recorder, i))
@@ -38,15 +43,19 @@ static uint64_t cut(uint64_t held, uint64_t wanted)
 static json_t *window_json(struct daemon *d, uint64_t now)
 {
 	json_t *cpus = json_array();
-	uint64_t wanted = d->config.window;
+	uint64_t wanted = d->config.window, held = evidence_held(d, now), one;
 
-	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++)
-		if (recorder_hot(d->recorder, i))
-			json_array_append_new(cpus,
-					      json_pack("{s:i,s:I}", "cpu", i, "held_ns",
-							(json_int_t)cut(cpu_held(d, i, now), wanted)));
+	/* each is read once: windows move on while we look, and the sum shall fit its parts */
+	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
+		if (!recorder_hot(d->recorder, i))
+			continue;
+		one = cpu_held(d, i, now);
+		held = cut(held, one);
+		json_array_append_new(cpus, json_pack("{s:i,s:I}", "cpu", i, "held_ns",
+						      (json_int_t)cut(one, wanted)));
+	}
 	return json_pack("{s:I,s:I,s:o}", "wanted_ns", (json_int_t)wanted, "held_ns",
-			 (json_int_t)cut(status_held(d, now), wanted), "per_cpu", cpus);
+			 (json_int_t)cut(held, wanted), "per_cpu", cpus);
 }
 
 static uint64_t own_rss(void)
