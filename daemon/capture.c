@@ -86,6 +86,24 @@ static unsigned int plan_cpus(struct recorder *r, uint64_t from, struct capture_
 	return n;
 }
 
+/* The writer was faster than the copy, e.g. on a starved host: what is left begins later. */
+static void held_from(const struct builder *b, struct capture_cpu *c)
+{
+	const struct hot_slot *slots = (const void *)(b->base + c->slots.offset);
+
+	for (uint64_t pos = c->good; pos < c->end; pos += HOT_SLOT_SIZE) {
+		const struct hot_slot *s = &slots[(pos - c->begin) / HOT_SLOT_SIZE];
+		unsigned int kind = window_good(s, pos);
+
+		if (!kind || kind == HOT_SYS_ARGS)
+			continue;
+		if (s->ts > c->held_since)
+			c->held_since = s->ts;
+		return;
+	}
+	c->held_since = clock_monotonic(); /* nothing is left */
+}
+
 static void copy_cpu(struct recorder *r, struct builder *b, struct capture_cpu *c)
 {
 	uint64_t size = recorder_sizes(r)->hot_cpu;
@@ -93,8 +111,10 @@ static void copy_cpu(struct recorder *r, struct builder *b, struct capture_cpu *
 	window_copy(recorder_hot(r, c->cpu), size, c->begin, c->end, b->base + c->slots.offset);
 	__sync_synchronize();
 	c->good = window_begin(size, recorder_cpu(r, c->cpu)->pos);
-	if (c->good < c->begin)
+	if (c->good <= c->begin)
 		c->good = c->begin;
+	else
+		held_from(b, c);
 }
 
 /* Only threads that wait: since is what makes a slot worth telling. */

@@ -64,6 +64,16 @@ class Snapshot:
                 del events[0]
         return cpus
 
+    def comings(self):
+        """By tid: [ts, True if it came to a CPU, False if it left], in order."""
+        result = {}
+        for event in self.of('switch'):
+            result.setdefault(event['prev_tid'], []).append((event['ts'], False))
+            result.setdefault(event['next_tid'], []).append((event['ts'], True))
+        for moves in result.values():
+            moves.sort()
+        return result
+
     def slices(self):
         """[begin, end, name, tid, args, kind] of all threads' tracks; an open end is None."""
         tids = {e['uuid']: e['tid'] for e in self.of('track')}
@@ -96,7 +106,8 @@ class Snapshot:
                 result.append(begun[tid])
             elif tid in begun:
                 call = begun.pop(tid)
-                check(call[2] == event['nr'],
+                # the kernel lets a 64-bit execveat end as an execve
+                check(call[2] == event['nr'] or (call[2], event['nr']) == (322, 59),
                       f'tid {tid}: exit of {event["nr"]} from syscall {call[2]} at {event["ts"]}')
                 call[1], call[4]['ret'] = event['ts'], event['ret']
             else:

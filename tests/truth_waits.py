@@ -135,20 +135,9 @@ def check_event(event, slices, calls, mode):
     check_syscall(event, calls, mode)
 
 
-def comings(snapshot):
-    """By tid: [ts, True if it came, False if it left], in order."""
-    result = collections.defaultdict(list)
-    for event in snapshot.of('switch'):
-        result[event['prev_tid']].append((event['ts'], False))
-        result[event['next_tid']].append((event['ts'], True))
-    for moves in result.values():
-        moves.sort()
-    return result
-
-
 def came_unseen(event, moves):
     """Left twice without having come: sandboxes hide switches from threads of their PID 1."""
-    mine = [m for m in moves[event['tid']] if m[0] >= event['begin_ns']]
+    mine = [m for m in moves.get(event['tid'], []) if m[0] >= event['begin_ns']]
     left = [i for i, m in enumerate(mine[:-1]) if not m[1] and not mine[i + 1][1]]
     return bool(left) and mine[left[0]][0] < event['end_ns']
 
@@ -166,8 +155,8 @@ def main():
     slow = int(snapshot.attributes['frec.config.slow_syscall_ns'])
     slices, calls = by_tid(snapshot.slices()), by_tid(snapshot.syscalls())
     truth = json_lines(sys.argv[2])
-    check(truth, 'no events to compare with')
-    asked, unseen, moves = collections.Counter(), 0, comings(snapshot)
+    check(truth and snapshot.start < truth[0]['begin_ns'], 'the window does not hold all events')
+    asked, unseen, moves = collections.Counter(), 0, snapshot.comings()
     for event in truth:
         # a preemption before it can make a wait shorter than what is recorded
         if came_unseen(event, moves):

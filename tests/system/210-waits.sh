@@ -13,7 +13,7 @@ compare() {
 	write_config <<-EOF
 		[recorder]
 		window = 20s
-		memory = 64M
+		memory = 256M
 		evidence = 64M
 		syscalls = $mode
 		slow_syscall = 200us
