@@ -13,11 +13,13 @@ write_config <<-EOF
 	threshold = 60ms
 	comm = cool
 	cooldown = 1h
+	post = 0
 	[trigger hourly]
 	kind = offcpu
 	threshold = 60ms
 	comm = hourly
 	cooldown = 0
+	post = 0
 	max_per_hour = 2
 	[trigger post]
 	kind = offcpu
