@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # `make help` lists the targets. V=1 shows commands, SANITIZE=1 builds with ASan and UBSan.
 
+MAKEFLAGS += -r
 VERSION := 0.1.0
 BUILD   ?= build
 PREFIX  ?= /usr
@@ -20,7 +21,7 @@ ifdef SANITIZE
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CFLAGS  += $(SANITIZERS)
 LDFLAGS += $(SANITIZERS)
-BUILD   := $(BUILD)/sanitize
+override BUILD := $(BUILD)/sanitize
 endif
 
 DAEMON_LIBS := -lbpf -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp -lm

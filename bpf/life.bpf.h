@@ -12,12 +12,14 @@ static __always_inline void life_fill(struct scratch *s, struct task_struct *t, 
 	struct ev_task *e = &s->task;
 	u32 level = BPF_CORE_READ(t, thread_pid, level);
 	struct pid *pid = BPF_CORE_READ(t, thread_pid); /* a plain number: 6.1 refuses sums with a pointer */
-	struct upid inner = {.nr = t->pid};
+	u32 ns_tid = t->pid;
+	struct upid *inner;
 
-	if (level && level < 32)
-		bpf_probe_read_kernel(&inner, sizeof(inner),
-				      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-					      level * bpf_core_type_size(struct upid));
+	if (level && level < 32) {
+		inner = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			level * bpf_core_type_size(struct upid);
+		ns_tid = BPF_CORE_READ(inner, nr);
+	}
 	e->h.ts = now;
 	e->h.kind = EV_TASK;
 	e->h.cpu = cpu;
@@ -27,7 +29,7 @@ static __always_inline void life_fill(struct scratch *s, struct task_struct *t, 
 	e->tid = t->pid;
 	e->tgid = t->tgid;
 	e->ppid = BPF_CORE_READ(t, real_parent, tgid);
-	e->ns_tid = inner.nr;
+	e->ns_tid = ns_tid;
 	e->uid = BPF_CORE_READ(t, real_cred, uid.val);
 	e->old_tid = 0;
 	e->exit_code = t->exit_code;

@@ -14,29 +14,30 @@
 #include "clock.h"
 #include "recorder_internal.h"
 
+/* In the order of attaching: what ends a thing before what begins it. */
 static const struct recorder_program programs[] = {
 	{"on_sched_switch", PROGRAM_ALWAYS, NULL},
 	{"on_sched_waking", PROGRAM_ALWAYS, NULL},
 	{"on_sched_wakeup_new", PROGRAM_ALWAYS, NULL},
-	{"on_task_newtask", PROGRAM_ALWAYS, NULL},
 	{"on_sched_process_exec", PROGRAM_ALWAYS, NULL},
 	{"on_task_rename", PROGRAM_ALWAYS, NULL},
 	{"on_sched_process_exit", PROGRAM_ALWAYS, NULL},
+	{"on_task_newtask", PROGRAM_ALWAYS, NULL},
 	{"on_sys_exit_slow", PROGRAM_SLOW, NULL},
 	{"on_sys_enter_all", PROGRAM_ALL, NULL},
 	{"on_sys_exit_all", PROGRAM_ALL, NULL},
-	{"on_irq_handler_entry", PROGRAM_IRQ, "irq_handler_entry"},
 	{"on_irq_handler_exit", PROGRAM_IRQ, "irq_handler_exit"},
-	{"on_softirq_entry", PROGRAM_IRQ, "softirq_entry"},
+	{"on_irq_handler_entry", PROGRAM_IRQ, "irq_handler_entry"},
 	{"on_softirq_exit", PROGRAM_IRQ, "softirq_exit"},
-	{"on_local_timer_entry", PROGRAM_IRQ, "local_timer_entry"},
+	{"on_softirq_entry", PROGRAM_IRQ, "softirq_entry"},
 	{"on_local_timer_exit", PROGRAM_IRQ, "local_timer_exit"},
-	{"on_irq_work_entry", PROGRAM_IRQ, "irq_work_entry"},
+	{"on_local_timer_entry", PROGRAM_IRQ, "local_timer_entry"},
 	{"on_irq_work_exit", PROGRAM_IRQ, "irq_work_exit"},
-	{"on_call_function_single_entry", PROGRAM_IRQ, "call_function_single_entry"},
+	{"on_irq_work_entry", PROGRAM_IRQ, "irq_work_entry"},
 	{"on_call_function_single_exit", PROGRAM_IRQ, "call_function_single_exit"},
-	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry"},
+	{"on_call_function_single_entry", PROGRAM_IRQ, "call_function_single_entry"},
 	{"on_hrtimer_expire_exit", PROGRAM_TIMER, "hrtimer_expire_exit"},
+	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry"},
 	{"iter_adopt", PROGRAM_ITER, NULL},
 	{"iter_tasks", PROGRAM_ITER, NULL},
 };

@@ -97,7 +97,7 @@ static void put_extra(struct worker *w, struct trace_cpu *c, const struct extra 
 		put_task_event(w, c, x->record);
 	} else if (x->what == EXTRA_ENTER) {
 		struct trace_sys_enter n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
-					    .n_args = 6};
+					    .n_args = worker_syscall_args(e->w.nr)};
 
 		memcpy(n.args, e->w.args, sizeof(n.args));
 		trace_cpu_sys_enter(c, &n);
@@ -204,6 +204,7 @@ static void put_syscall(struct stream *s, const struct event *e)
 		return;
 	if (e->kind == HOT_SYS_ENTER) {
 		struct trace_sys_enter n = {.ts = ts, .tid = h->sys.tid, .nr = nr, .n_args = 1};
+		unsigned int n_args = worker_syscall_args(nr);
 
 		n.args[0] = h->sys.value;
 		if (e->args) {
@@ -212,6 +213,8 @@ static void put_syscall(struct stream *s, const struct event *e)
 			n.args[3] = e->args->args[1];
 			n.n_args = 4;
 		}
+		if (n.n_args > n_args)
+			n.n_args = n_args;
 		trace_cpu_sys_enter(s->c, &n);
 	} else {
 		struct trace_sys_exit n = {.ts = ts, .tid = h->sys.tid, .nr = nr,

@@ -84,8 +84,13 @@ void worker_write_waits(struct worker *w);
 void worker_write_triggers(struct worker *w);
 /* The name of a wait: "lock", "futex", a syscall, "fault", … */
 const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size);
-const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size);
 void worker_mark_details(struct worker *w);
+
+/* ---- worker_syscalls.c ---- */
+
+const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size);
+/* How many arguments a native syscall has; 6 where it is not known. */
+unsigned int worker_syscall_args(int nr);
 
 /* ---- worker_summary.c: attributes ---- */
 

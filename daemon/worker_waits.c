@@ -1,29 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* worker_waits.c - slow waits and triggers as slices, and whose details are wanted. */
-#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "worker_internal.h"
-
-const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size)
-{
-	uint32_t arch = seccomp_arch_native();
-	char *name;
-
-	if (compat && arch == SCMP_ARCH_X86_64)
-		arch = SCMP_ARCH_X86;
-	else if (compat && arch == SCMP_ARCH_AARCH64)
-		arch = SCMP_ARCH_ARM;
-	name = seccomp_syscall_resolve_num_arch(arch, nr);
-	if (name)
-		snprintf(buf, size, "%s", name);
-	else
-		snprintf(buf, size, "syscall %d", nr);
-	free(name);
-	return buf;
-}
 
 const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 {
