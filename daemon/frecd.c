@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -70,6 +71,18 @@ static int parse_options(int argc, char **argv, struct options *o)
 		return -1;
 	fprintf(stderr, "frecd: got '%s', want no arguments\n%s", argv[optind], usage);
 	return EXIT_USAGE;
+}
+
+/* There are several descriptors for each CPU; the soft limit is often 1024, for select()'s sake. */
+static void raise_descriptors(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur == l.rlim_max)
+		return;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l))
+		log_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 static int start_recording(struct daemon *d)
@@ -162,5 +175,6 @@ int main(int argc, char **argv)
 		printf("the configuration is good: %u triggers\n", d.config.n_triggers);
 		return EXIT_DONE;
 	}
+	raise_descriptors();
 	return o.dry ? dry_run(&d) : run(&d);
 }

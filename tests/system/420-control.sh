@@ -10,7 +10,11 @@ write_config <<-EOF
 	threshold = 4s
 	comm = nobody-has-this
 EOF
+ulimit -Sn 256
 start_frecd
+ulimit -Sn "$(ulimit -Hn)"
+awk '/^Max open files/ && $4 == $5 { good = 1 } END { exit !good }' "/proc/$frecd_pid/limits" ||
+	fail "does not raise the limit of its descriptors"
 worker_runs() {
 	pgrep -P "$frecd_pid" -x frecd-worker
 }
