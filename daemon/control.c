@@ -251,14 +251,18 @@ static void client_part(struct daemon *d, struct client *c)
 	client_close(d, c);
 }
 
-void control_expire(struct daemon *d, uint64_t now)
+/* Who has been silent longest; NULL: all of them wait for snapshots, or there are none. */
+static struct client *idlest_client(struct daemon *d)
 {
+	struct client *idlest = NULL;
+
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &d->clients[i];
 
-		if (c->fd >= 0 && !c->id && now - c->seen > IDLE_NS)
-			client_part(d, c);
+		if (c->fd >= 0 && !c->id && (!idlest || c->seen < idlest->seen))
+			idlest = c;
 	}
+	return idlest;
 }
 
 /*
@@ -267,32 +271,78 @@ void control_expire(struct daemon *d, uint64_t now)
  */
 static unsigned int client_place(struct daemon *d)
 {
-	unsigned int idlest = CLIENTS_MAX;
+	struct client *idlest;
 
 	_Static_assert(POLICY_MANUAL_MAX + 1 < CLIENTS_MAX, "those who wait leave places");
-	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (d->clients[i].fd < 0)
 			return i;
-		if (!d->clients[i].id &&
-		    (idlest == CLIENTS_MAX || d->clients[i].seen < d->clients[idlest].seen))
-			idlest = i;
+	idlest = idlest_client(d);
+	assert(idlest);
+	client_part(d, idlest);
+	return idlest - d->clients;
+}
+
+static void watch_listener(struct daemon *d, bool on)
+{
+	struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.u32 = LOOP_LISTEN};
+
+	epoll_ctl(d->epoll_fd, EPOLL_CTL_MOD, d->listen_fd, &e);
+}
+
+/*
+ * Who could not be accepted still waits, and so epoll would wake us again and
+ * again: makes room, or lets them wait for control_expire() to watch anew.
+ */
+static void accept_failed(struct daemon *d, int err)
+{
+	struct client *idlest = err == -EMFILE || err == -ENFILE ? idlest_client(d) : NULL;
+
+	if (idlest)
+		client_part(d, idlest);
+	else if (err != -EAGAIN && err != -EINTR && err != -ECONNABORTED)
+		watch_listener(d, false);
+}
+
+void control_expire(struct daemon *d, uint64_t now)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &d->clients[i];
+
+		if (c->fd >= 0 && !c->id && now - c->seen > IDLE_NS)
+			client_part(d, c);
 	}
-	assert(idlest < CLIENTS_MAX);
-	client_part(d, &d->clients[idlest]);
-	return idlest;
+	watch_listener(d, true);
 }
 
 void control_accept(struct daemon *d)
 {
 	unsigned int i;
-	int fd;
+	int fd, err = protocol_accept(d->listen_fd, &fd);
 
-	if (protocol_accept(d->listen_fd, &fd))
+	if (err) {
+		accept_failed(d, err);
 		return;
+	}
 	i = client_place(d);
 	d->clients[i] = (struct client){.fd = fd, .output = -1, .seen = clock_monotonic()};
 	if (loop_add(d, fd, LOOP_CLIENT + i))
 		client_close(d, &d->clients[i]);
+}
+
+/* Closes, with a word of why where the client can do something about it. */
+static void receive_failed(struct daemon *d, struct client *c, int err)
+{
+	json_t *why = NULL;
+
+	if (err == -EBADMSG || err == -EMSGSIZE)
+		why = protocol_error("that is no request of frecctl's");
+	else if (err == -EMFILE)
+		why = protocol_error("the recorder has no descriptors left: try again");
+	if (why)
+		protocol_send(c->fd, why, -1);
+	json_decref(why);
+	client_close(d, c);
 }
 
 void control_readable(struct daemon *d, unsigned int i)
@@ -308,12 +358,7 @@ void control_readable(struct daemon *d, unsigned int i)
 		return;
 	c->seen = clock_monotonic();
 	if (err) {
-		if (err == -EBADMSG || err == -EMSGSIZE) {
-			reply = protocol_error("that is no request of frecctl's");
-			protocol_send(c->fd, reply, -1);
-			json_decref(reply);
-		}
-		client_close(d, c);
+		receive_failed(d, c, err);
 		return;
 	}
 	if (passed >= 0 && c->output < 0 && !c->id)

@@ -16,7 +16,7 @@
 
 #define BACKLOG 16
 #define CONNECT_TIMEOUT_S 5
-#define FDS_MAX 253 /* the kernel's SCM_MAX_FD: so MSG_CTRUNC never hides one from us */
+#define FDS_MAX 253 /* the kernel's SCM_MAX_FD: so none is cut off for want of room */
 
 /* jansson itself allows 2048 levels, each a recursion in every walk over the tree. */
 static bool nesting_ok(const char *p, size_t len)
@@ -301,8 +301,11 @@ static int receive_bytes(int fd, void *bytes, size_t max, size_t *len, int *pass
 	*len = n;
 	if (msg.msg_flags & MSG_TRUNC)
 		return -EMSGSIZE;
-	if (count > 1 || (msg.msg_flags & MSG_CTRUNC))
+	if (count > 1)
 		return -EBADMSG;
+	/* there was room for all that can come: so we had no number left to give to one */
+	if (msg.msg_flags & MSG_CTRUNC)
+		return -EMFILE;
 	return n == 0 ? -ECONNRESET : 0;
 }
 

@@ -48,6 +48,7 @@ int protocol_send(int fd, const json_t *message, int pass);
  * NULL, or with more than one descriptor, the message is refused and they are
  * closed. -EAGAIN: nothing there yet. -ECONNRESET: the peer went away (an
  * empty message looks the same). -EMSGSIZE: too large. -EBADMSG: rubbish.
+ * -EMFILE: what came along is lost, as this process can open no more.
  * After any of these but -EAGAIN the connection is best closed.
  */
 int protocol_receive(int fd, size_t max, json_t **ret, int *ret_fd);

@@ -159,6 +159,70 @@ done
 
 [ "$(grep -c 'the client that wanted it has gone' "$work/frecd.log")" = 2 ] || fail "not said"
 
+# ---- no descriptors left: the idlest goes, or the next waits; nothing spins
+
+python3 - "$work/run/control.sock" "$frecd_pid" <<'PYTHON' || fail "without descriptors"
+import array, json, os, resource, socket, sys, time
+path, pid = sys.argv[1], int(sys.argv[2])
+limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+def connect(message=None, fds=()):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.settimeout(5)
+    s.connect(path)
+    if message:
+        send(s, message, fds)
+    return s
+
+def send(s, command, fds=()):
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
+    s.sendmsg([json.dumps({'command': command}).encode()], ancillary)
+
+def answer(s):
+    return json.loads(s.recv(1 << 20))
+
+def lowest_free():
+    used = {int(fd) for fd in os.listdir(f'/proc/{pid}/fd')}
+    return min(n for n in range(len(used) + 1) if n not in used)
+
+def exhaust():
+    time.sleep(0.2)  # what has just been closed is closed there as well
+    n = lowest_free()
+    time.sleep(0.1)  # it opens some files once a second
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(n, lowest_free()), limits[1]))
+
+def restore():
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+def cpu_seconds():
+    fields = open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+idle = connect('status')
+assert answer(idle)['ok']
+exhaust()
+assert answer(connect('status'))['ok'], 'the idlest does not make room'
+assert 'others want to be heard' in answer(idle)['error']
+restore()
+
+s = connect('status')
+assert answer(s)['ok']
+exhaust()
+send(s, 'snapshot', [os.open('/dev/null', os.O_WRONLY)])
+reply = answer(s)
+assert reply['ok'] is False and 'no descriptors left' in reply['error'], reply
+s.close()
+
+exhaust()
+before = cpu_seconds()
+waits = connect('status')
+time.sleep(2)
+used = cpu_seconds() - before
+assert used < 1, f'{used} s of CPU while a client cannot be accepted'
+restore()
+assert answer(waits)['ok']
+PYTHON
+
 # ---- frecctl's own outputs
 
 ctl snapshot -o "$work/own.pftrace" >/dev/null || fail "-o FILE"

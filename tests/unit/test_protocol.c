@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -227,6 +228,29 @@ static void test_unwanted_descriptors(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
+static void test_no_descriptor_left(void **state)
+{
+	int lowest = dup(pair[0]), before, fd = 77;
+	struct rlimit l, few;
+	json_t *got = NULL;
+
+	(void)state;
+	close(lowest);
+	before = count_fds();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &l), 0);
+	few = (struct rlimit){ lowest, l.rlim_max };
+	for (int n = 1; n <= 2; n++) {
+		send_fds("{}", n);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		assert_int_equal(protocol_receive(pair[1], 1024, &got, &fd), -EMFILE);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+		few.rlim_cur++; /* the first of two finds a place, and is closed again */
+	}
+	assert_null(got);
+	assert_int_equal(fd, 77);
+	assert_int_equal(count_fds(), before);
+}
+
 static void test_peer_gone(void **state)
 {
 	json_t *message = json_object(), *got = NULL;
@@ -324,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_descriptor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unwanted_descriptors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_descriptor_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_gone, setup, teardown),
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_listen),
