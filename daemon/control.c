@@ -12,6 +12,7 @@
 #include "../lib/protocol.h"
 #include "clock.h"
 #include "daemon.h"
+#include "log.h"
 #include "loop.h"
 
 /* A client has so long for its next request; when places are short, the longest silent goes. */
@@ -236,9 +237,73 @@ static json_t *dispatch(struct daemon *d, struct client *c, const json_t *reques
 
 /* ---- sockets ---- */
 
+/* The file of the listener: fstat() on a socket tells of another inode. */
+static struct {
+	dev_t dev;
+	ino_t ino;
+	bool lost; /* said so, and cannot make a new one yet */
+} socket_file;
+
+static int stat_socket(const struct daemon *d, struct stat *st)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", d->config.run_directory, PROTOCOL_SOCKET);
+	return lstat(path, st) ? -errno : 0;
+}
+
+/* An open listener keeps its inode, so that no other file gets the number. */
+static bool socket_is_ours(const struct stat *st)
+{
+	return st->st_dev == socket_file.dev && st->st_ino == socket_file.ino;
+}
+
 int control_open(struct daemon *d)
 {
-	return protocol_listen(d->config.run_directory, 0660, d->gid, &d->listen_fd);
+	struct stat st;
+	int err = protocol_listen(d->config.run_directory, 0660, d->gid, &d->listen_fd);
+
+	if (!err && !stat_socket(d, &st)) {
+		socket_file.dev = st.st_dev;
+		socket_file.ino = st.st_ino;
+	}
+	return err;
+}
+
+static int listen_anew(struct daemon *d)
+{
+	int old = d->listen_fd, err = control_open(d);
+
+	if (err)
+		return err;
+	err = loop_add(d, d->listen_fd, LOOP_LISTEN);
+	if (err) {
+		/* what is left of it is nobody's, and replaced in a second */
+		close(d->listen_fd);
+		d->listen_fd = old;
+		socket_file.ino = 0;
+		return err;
+	}
+	close(old);
+	return 0;
+}
+
+/* Somebody who tidies up the directory would make us unreachable until the next start. */
+static void check_socket(struct daemon *d)
+{
+	struct stat st;
+	int err = stat_socket(d, &st);
+
+	if (err ? err != -ENOENT : socket_is_ours(&st))
+		return;
+	err = listen_anew(d);
+	if (!err)
+		log_warning("the control socket was removed or replaced: there is a new one");
+	else if (!socket_file.lost)
+		log_error("the control socket was removed or replaced, and there cannot be a new one: "
+			  "%s; frecctl cannot reach this recorder until that is mended",
+			  strerror(-err));
+	socket_file.lost = err;
 }
 
 /* Closes, with a word of why. */
@@ -304,6 +369,7 @@ static void accept_failed(struct daemon *d, int err)
 		watch_listener(d, false);
 }
 
+/* Once a second. */
 void control_expire(struct daemon *d, uint64_t now)
 {
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
@@ -312,6 +378,7 @@ void control_expire(struct daemon *d, uint64_t now)
 		if (c->fd >= 0 && !c->id && now - c->seen > IDLE_NS)
 			client_part(d, c);
 	}
+	check_socket(d);
 	watch_listener(d, true);
 }
 
@@ -379,6 +446,8 @@ void control_readable(struct daemon *d, unsigned int i)
 void control_close_all(struct daemon *d)
 {
 	char path[PATH_MAX + 32];
+	struct stat st;
+	bool ours = !stat_socket(d, &st) && socket_is_ours(&st);
 
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &d->clients[i];
@@ -391,5 +460,6 @@ void control_close_all(struct daemon *d)
 		return;
 	close(d->listen_fd);
 	snprintf(path, sizeof(path), "%s/%s", d->config.run_directory, PROTOCOL_SOCKET);
-	unlink(path);
+	if (ours)
+		unlink(path);
 }

@@ -223,6 +223,28 @@ restore()
 assert answer(waits)['ok']
 PYTHON
 
+# ---- the socket is removed, or another's
+
+said() {
+	[ "$(grep -c "$1" "$work/frecd.log")" = "$2" ]
+}
+rm "$work/run/control.sock"
+within 4 is_recording || fail "unreachable without its socket"
+ctl snapshot >/dev/null || fail "no snapshot by the new socket"
+python3 - "$work/run/control.sock" <<'PYTHON'
+import os, socket, sys, time
+os.unlink(sys.argv[1])
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1])
+s.listen(16)
+time.sleep(3.5)  # another listens for so long, then nobody does
+PYTHON
+within 4 is_recording || fail "unreachable behind another's socket"
+said 'there is a new one' 2 || fail "not said twice"
+said 'there cannot be a new one' 1 || fail "not said once"
+sleep 2
+said 'there is a new one' 2 || fail "replaces its own"
+
 # ---- frecctl's own outputs
 
 ctl snapshot -o "$work/own.pftrace" >/dev/null || fail "-o FILE"
@@ -244,4 +266,5 @@ few_fds() {
 within 8 few_fds || fail "$(fds) descriptors, $before before"
 [ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
 stop_frecd || fail "ended with $?"
+[ ! -e "$work/run/control.sock" ] || fail "leaves its socket"
 exit 0
