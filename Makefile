@@ -30,7 +30,7 @@ CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lm
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_bundle.c trace_task.c)
 LIB_READ   := $(wildcard lib/trace_read*.c)
-LIB_COMMON := lib/units.c lib/protocol.c
+LIB_COMMON := lib/units.c lib/protocol.c lib/text.c
 DAEMON_SRC := $(wildcard daemon/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
@@ -168,7 +168,7 @@ bench: programs ## figures of the README (as root, on a quiet machine)
 
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-FUZZ_LIB := lib/units.c lib/protocol.c $(LIB_READ) $(wildcard daemon/config*.c) $(BUILD)/lib/perfetto.pb-c.c
+FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(wildcard daemon/config*.c) $(BUILD)/lib/perfetto.pb-c.c
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
 	@mkdir -p $(@D)

@@ -9,20 +9,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../lib/text.h"
 #include "../lib/units.h"
 
-/* Two-byte UTF-8 of U+0080 to U+009F are control characters as well. */
 void output_text(FILE *file, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	bool fit;
 
-	for (; *p; p++) {
-		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+	while (*text) {
+		size_t len = text_next(text, &fit);
+
+		if (fit)
+			fwrite(text, 1, len, file);
+		else
 			fputc('?', file);
-			p++;
-		} else {
-			fputc(*p < 0x20 || *p == 0x7f ? '?' : *p, file);
-		}
+		text += len;
 	}
 }
 
@@ -137,13 +138,14 @@ struct table *table_new(unsigned int columns, const char *const *headings)
 	return t;
 }
 
-/* Columns on the screen, which a UTF-8 character takes one of (good enough here). */
+/* Columns on the screen, of which each character takes one (good enough here). */
 static size_t text_width(const char *text)
 {
 	size_t n = 0;
+	bool fit;
 
-	for (; *text; text++)
-		n += (*text & 0xc0) != 0x80;
+	for (; *text; n++)
+		text += text_next(text, &fit);
 	return n;
 }
 

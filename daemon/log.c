@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/text.h"
+
 void log_line(int priority, const char *format, ...)
 {
 	char line[1024];
@@ -21,9 +23,7 @@ void log_line(int priority, const char *format, ...)
 	vsnprintf(line + n, sizeof(line) - n - 1, format, ap);
 	va_end(ap);
 	/* a name of a recorded process may hold anything: one line stays one line */
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = '?';
+	text_clean(line);
 	n = strlen(line);
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)

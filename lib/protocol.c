@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "text.h"
+
 #define BACKLOG 16
 #define CONNECT_TIMEOUT_S 5
 #define FDS_MAX 253 /* the kernel's SCM_MAX_FD: so none is cut off for want of room */
@@ -338,23 +340,16 @@ int protocol_receive(int fd, size_t max, json_t **ret, int *ret_fd)
 json_t *protocol_error(const char *format, ...)
 {
 	char text[1024];
-	json_t *value;
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+		if ((unsigned char)*p < 0x20)
 			*p = ' ';
-	value = json_string(text);
-	if (!value) { /* not UTF-8, perhaps only because it was cut in a character */
-		for (char *p = text; *p; p++)
-			if ((unsigned char)*p >= 0x80)
-				*p = '?';
-		value = json_string(text);
-	}
-	return json_pack("{s:b,s:o}", "ok", 0, "error", value);
+	text_clean(text); /* only UTF-8 can be sent, and the limit may cut a character in two */
+	return json_pack("{s:b,s:s}", "ok", 0, "error", text);
 }
 
 int protocol_peer(int fd, struct ucred *ret)

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* text.h - what others chose the bytes of, made fit for a terminal, a log, JSON. */
+#ifndef FREC_TEXT_H
+#define FREC_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Bytes of the UTF-8 character at text, which must not be at its end; 1 where
+ * there is none. *ret_fit: it is one, and does nothing to a terminal but show.
+ */
+size_t text_next(const char *text, bool *ret_fit);
+
+/* Puts a '?' in the place of each character, or stray byte, that is not fit. */
+void text_clean(char *text);
+
+#endif
