@@ -24,11 +24,12 @@ LDFLAGS += $(SANITIZERS)
 override BUILD := $(BUILD)/sanitize
 endif
 
-DAEMON_LIBS := -lbpf -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp -lm
+DAEMON_LIBS := -lbpf -ldw -lstdc++ -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp -lm
 CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lm
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_bundle.c trace_task.c)
+LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_stack.c \
+	      trace_bundle.c trace_task.c)
 LIB_READ   := $(wildcard lib/trace_read*.c)
 LIB_COMMON := lib/units.c lib/protocol.c lib/text.c
 DAEMON_SRC := $(wildcard daemon/*.c)
@@ -168,14 +169,17 @@ bench: programs ## figures of the README (as root, on a quiet machine)
 
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(wildcard daemon/config*.c) $(BUILD)/lib/perfetto.pb-c.c
+UNWINDER := $(addprefix daemon/,arena.c demangle.c demangle_rust.c image.c image_elf.c \
+	    image_lines.c proc_maps.c symbols.c symbols_elf.c unwind.c)
+FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(wildcard daemon/config*.c) $(UNWINDER) \
+	    $(BUILD)/lib/perfetto.pb-c.c
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(CLANG) -D_GNU_SOURCE= -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
 		-fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_LIB) -linih -lseccomp -ljansson \
-		-lprotobuf-c -lz -lm
+		-lprotobuf-c -ldw -lelf -lstdc++ -lz -lm
 
 fuzzers: $(FUZZERS)
 fuzz: $(FUZZERS) ## runs each fuzzer for FUZZ_SECONDS (600)

@@ -47,9 +47,55 @@ static void more_process(FILE *file, const struct trace_event *e)
 	line_strings(file, "argv", e->process.argv, e->process.n_argv);
 }
 
+static void put_module(FILE *file, const struct trace_frame *f)
+{
+	const struct trace_mapping *m = f->mapping;
+	char hex[2 * TRACE_BUILD_ID_MAX + 1];
+
+	line_text(file, "module", m->path);
+	/* The kernel's mapping says nothing that an address could be counted from. */
+	if (f->kind == TRACE_FRAME_KERNEL)
+		return;
+	line_u64(file, "address", f->rel_pc);
+	line_u64(file, "offset", f->rel_pc - m->load_bias);
+	if (!m->build_id_len)
+		return;
+	for (size_t i = 0; i < m->build_id_len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", m->build_id[i]);
+	line_text(file, "build_id", hex);
+}
+
+/* What is not known of a frame is left out. */
+static void put_frame(FILE *file, const struct trace_frame *f)
+{
+	static const char *const kinds[] = { "unknown", "native", "kernel", "interpreted", "jit" };
+
+	fprintf(file, "{\"kind\":\"%s\"", kinds[f->kind <= TRACE_FRAME_JIT ? f->kind : 0]);
+	if (f->function)
+		line_text(file, "function", f->function);
+	if (f->mapping)
+		put_module(file, f);
+	if (f->file)
+		line_text(file, "file", f->file);
+	if (f->line)
+		line_u64(file, "line", f->line);
+	putc_unlocked('}', file);
+}
+
+static void put_stack(FILE *file, const struct trace_frame *const *stack, size_t n)
+{
+	fputs(",\"stack\":[", file);
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			putc_unlocked(',', file);
+		put_frame(file, stack[i]);
+	}
+	putc_unlocked(']', file);
+}
+
 static void more_offcpu(FILE *file, const struct trace_event *e)
 {
-	line_strings(file, "stack", e->offcpu.stack, e->offcpu.n_stack);
+	put_stack(file, e->offcpu.stack, e->offcpu.n_stack);
 }
 
 static void more_sys_enter(FILE *file, const struct trace_event *e)
@@ -116,7 +162,7 @@ static void more_slice(FILE *file, const struct trace_event *e)
 	put_args(file, "args", s->args, s->n_args, 0);
 	line_numbers(file, "flows", s->flows, s->n_flows);
 	line_numbers(file, "flow_ends", s->flow_ends, s->n_flow_ends);
-	line_strings(file, "stack", s->stack, s->n_stack);
+	put_stack(file, s->stack, s->n_stack);
 }
 
 /* ---- the kinds ---- */

@@ -89,6 +89,9 @@ static void add_event(struct facts *f, const struct trace_event *e)
 		*(e->cpu_stats.at_end ? &f->dropped_after : &f->dropped_before) +=
 			e->cpu_stats.stats.dropped_events;
 		break;
+	case TRACE_EVENT_SLICE:
+		explain_note_slice(f, &e->slice);
+		break;
 	case TRACE_EVENT_CPU:
 		f->gaps += e->of_cpu.lost;
 		break;

@@ -129,6 +129,7 @@ int explain_print(const struct facts *f, const char *path)
 	output_text(stdout, path);
 	putchar('\n');
 	print_trigger(f);
+	explain_print_stacks(f, path);
 	print_window(f);
 	print_counts(f);
 	print_attributes(f);

@@ -42,7 +42,7 @@ static const struct option_row {
 	{ "only", NULL, "with --pid: leave all other processes out", OPTION_ONLY, TAKES_SNAPSHOT },
 	{ "last", "TIME", "only the last TIME, such as 5s or 500ms", OPTION_LAST, TAKES_SNAPSHOT },
 	{ "output", "FILE", "write to FILE, - for stdout, not to the spool", 'o', TAKES_SNAPSHOT },
-	{ "format", "FORMAT", "json", OPTION_FORMAT, TAKES_FORMAT },
+	{ "format", "FORMAT", "json or folded", OPTION_FORMAT, TAKES_FORMAT },
 	{ "json", NULL, "print JSON", OPTION_JSON, TAKES_JSON },
 	{ "run-directory", "D",
 	  "of the recorder to talk to (default: $FREC_RUN_DIRECTORY or " RUN_DIRECTORY ")",
@@ -88,7 +88,10 @@ static const struct verb {
 	  "print the events of a snapshot, the newest one without FILE",
 	  "--format json prints one JSON object a line for each event, in the order of the\n"
 	  "file. All have \"type\", and \"ts\" in ns of CLOCK_BOOTTIME where they have a time;\n"
-	  "those of one CPU have \"cpu\". The manual page lists the members of each type.\n" },
+	  "those of one CPU have \"cpu\". The manual page lists the members of each type.\n"
+	  "A stack is a list of frames, outermost first.\n"
+	  "--format folded prints the stacks of waits, one a line, with the microseconds spent\n"
+	  "in each, as flame graph tools read them: process;thread;main;...;futex_wait 1234\n" },
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

@@ -181,6 +181,7 @@ enum trace_order {
 };
 
 struct trace_track {
+	uint64_t ts;	  /* thread tracks: a time within the thread's life; 0: none */
 	uint64_t uuid;	  /* not 0, unique in the file; one for each life of a thread */
 	uint64_t parent;  /* 0: none; ignored for thread tracks */
 	const char *name; /* ignored for thread tracks */
@@ -234,6 +235,57 @@ enum trace_slice_type {
 	TRACE_INSTANT = 3,
 };
 
+/* --- stacks --- */
+
+#define TRACE_STACK_MAX 1024 /* frames of a stack */
+#define TRACE_TEXT_MAX 4096  /* a name or path; what is longer is cut */
+#define TRACE_BUILD_ID_MAX 64
+
+/*
+ * What the importer takes for the kernel is a mapping of this path which says nothing else, not
+ * even a build id.
+ */
+#define TRACE_KERNEL_PATH "kernel"
+
+/*
+ * A part of a file that a process has mapped. With start and end 0, all processes that map the same
+ * part of a file share one entry.
+ */
+struct trace_mapping {
+	const char *path;	 /* absolute, or one such as TRACE_KERNEL_PATH or "[vdso]" */
+	const uint8_t *build_id; /* as bytes; NULL: none known */
+	size_t build_id_len;	 /* up to TRACE_BUILD_ID_MAX */
+	uint64_t start, end;	 /* addresses in the process */
+	uint64_t offset;	 /* in the file, of start */
+	uint64_t load_bias;	 /* p_vaddr - p_offset of the executable segment */
+};
+
+enum trace_frame_kind {
+	TRACE_FRAME_UNKNOWN = 0,
+	TRACE_FRAME_NATIVE = 1,
+	TRACE_FRAME_KERNEL = 2,
+	TRACE_FRAME_INTERPRETED = 3,
+	TRACE_FRAME_JIT = 4,
+};
+
+struct trace_frame {
+	const char *function;		     /* NULL: unknown */
+	const struct trace_mapping *mapping; /* NULL: only the name is known */
+	uint64_t rel_pc;		     /* see trace_rel_pc(); ignored without a mapping */
+	const char *file;		     /* of the source; NULL: unknown */
+	uint32_t line;			     /* 0: unknown */
+	enum trace_frame_kind kind;
+};
+
+/*
+ * From an address in the process, with start, offset and load_bias filled in, to one in the ELF
+ * file, as a symbol table or addr2line has it. Less load_bias, it is the offset in the file.
+ */
+static inline uint64_t trace_rel_pc(const struct trace_mapping *m, uint64_t pc)
+{
+	return pc - m->start + m->offset + m->load_bias;
+}
+
 /*
  * Slices of one track must nest strictly. An END with a name closes the slice of that name, one
  * without closes the innermost. Events of equal time keep the order of the calls.
@@ -250,7 +302,8 @@ struct trace_slice {
 	size_t n_flows;
 	const uint64_t *flow_ends; /* ids of arrows that end here */
 	size_t n_flow_ends;
-	const char *const *stack; /* function names, outermost (main) first */
+	uint64_t stack_id;			/* of trace_put_stack(), 0: none; writer */
+	const struct trace_frame *const *stack; /* outermost (main) first; reader */
 	size_t n_stack;
 };
 

@@ -34,8 +34,13 @@ enum packet_field {
 	PACKET_STACK_SAMPLE = 135,
 };
 
+/* Bits of PACKET_SEQUENCE_FLAGS. */
+#define SEQUENCE_CLEARED 1 /* here begins a generation of interned data */
+#define SEQUENCE_NEEDED 2  /* refers to interned data of this generation */
+
 /*
- * Packets of one sequence share interned data and defaults. Descriptors have one of their own, so
+ * Packets of one sequence share interned data and defaults: slices and off-CPU samples, which both
+ * refer to stacks, have one in common. Descriptors have one of their own, so
  * that the importer never takes a thread's descriptor for the default track of the slices.
  */
 enum sequence {
@@ -44,8 +49,35 @@ enum sequence {
 	SEQUENCE_CPUS,
 	SEQUENCE_SLICES,
 	SEQUENCE_TRACKS,
-	SEQUENCE_SAMPLES,
 	N_SEQUENCES,
+};
+
+/* Fields of InternedData; the numbers are perfetto.proto's. */
+enum intern_list {
+	INTERN_FUNCTION = 5,
+	INTERN_FRAME = 6,
+	INTERN_STACK = 7,
+	INTERN_BUILD_ID = 16,
+	INTERN_PATH = 17,
+	INTERN_SOURCE = 18,
+	INTERN_MAPPING = 19,
+	INTERN_LISTS,
+};
+
+/*
+ * What has been interned, each as the message that is in the file, but for its iid: two things are
+ * the same if their messages are. They stand in `bytes`, behind a struct intern_entry each.
+ */
+struct intern {
+	uint8_t *bytes;
+	size_t used, size;
+	uint32_t *slots;  /* offsets in bytes + 1; 0 is an empty one */
+	uint32_t n_slots; /* a power of two */
+	uint32_t n;
+	uint32_t count[INTERN_LISTS];
+	uint64_t seed;
+	bool open;   /* a packet of InternedData is being filled */
+	size_t mark; /* of it */
 };
 
 struct trace_writer {
@@ -65,6 +97,7 @@ struct trace_writer {
 	uint64_t *symbols; /* TRACE_SYMBOLS hashes; iid is the place + 1 */
 	uint32_t n_symbols;
 	bool started[N_SEQUENCES];
+	struct intern intern; /* of SEQUENCE_SLICES */
 };
 
 /*
@@ -73,6 +106,16 @@ struct trace_writer {
  */
 struct pb *trace_packet_begin(struct trace_writer *w, uint64_t ts, enum sequence sequence);
 int trace_packet_end(struct trace_writer *w);
+
+/* Marks the packet just begun as one that refers to interned data. */
+void trace_packet_refers(struct pb *b);
+
+/* Defaults of SEQUENCE_SLICES; for its first packet. */
+void trace_put_slice_defaults(struct pb *b);
+
+/* Is this an id that trace_put_stack() gave, or 0? */
+bool trace_stack_known(const struct trace_writer *w, uint64_t stack_id);
+void trace_intern_free(struct intern *in);
 
 /* Counts a refused call; returns error. */
 int trace_reject(struct trace_writer *w, int error);

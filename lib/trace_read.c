@@ -55,19 +55,18 @@ static void arena_reset(struct arena *a)
 	a->full = false;
 }
 
-static void *arena_alloc(void *data, size_t size)
+void *trace_arena_alloc(struct arena *a, size_t size)
 {
-	struct arena *a = data;
 	struct arena_chunk *c = a->chunks;
 	size_t want;
 	void *p;
 
-	if (size > TRACE_READ_MAX)
+	if (size > a->max)
 		goto full;
 	size = (size + 15) & ~(size_t)15;
 	if (!c || c->size - c->used < size) {
 		want = size > CHUNK_SIZE ? size : CHUNK_SIZE;
-		if (a->total + want > TRACE_READ_MAX)
+		if (a->total + want > a->max)
 			goto full;
 		c = malloc(sizeof(*c) + want);
 		if (!c)
@@ -87,7 +86,19 @@ full:
 	return NULL;
 }
 
-static void arena_free(void *data, void *pointer)
+void trace_arena_free(struct arena *a)
+{
+	arena_reset(a);
+	free(a->chunks);
+	*a = (struct arena){ .max = a->max };
+}
+
+static void *packet_alloc(void *data, size_t size)
+{
+	return trace_arena_alloc(data, size);
+}
+
+static void packet_free(void *data, void *pointer)
 {
 	(void)data;
 	(void)pointer;
@@ -99,7 +110,7 @@ void *trace_reader_alloc(struct trace_reader *r, size_t n, size_t size)
 
 	if (n > TRACE_READ_MAX / size)
 		return NULL;
-	p = arena_alloc(&r->arena, n * size);
+	p = trace_arena_alloc(&r->arena, n * size);
 	if (p)
 		memset(p, 0, n * size);
 	return p;
@@ -320,7 +331,8 @@ static int reader_new(struct trace_reader **ret)
 	}
 	for (int i = 0; i < TRACE_MAX_CPUS; i++)
 		r->cpus[i].tid = -1;
-	r->allocator = (ProtobufCAllocator){ arena_alloc, arena_free, &r->arena };
+	r->arena.max = TRACE_READ_MAX;
+	r->allocator = (ProtobufCAllocator){ packet_alloc, packet_free, &r->arena };
 	*ret = r;
 	return 0;
 }
@@ -375,9 +387,8 @@ void trace_reader_close(struct trace_reader *r)
 		gzclose(r->gz);
 	if (r->z_ready)
 		inflateEnd(&r->z);
-	trace_reader_free_symbols(r);
-	arena_reset(&r->arena);
-	free(r->arena.chunks);
+	trace_reader_free_interned(r);
+	trace_arena_free(&r->arena);
 	free(r->record);
 	free(r->block);
 	free(r->cpus);

@@ -17,6 +17,9 @@
 #define TRACE_READ_MAX \
 	(32u << 20) /* one packet; one block inflated; what one packet takes when unpacked */
 
+/* Names and stacks that later packets refer to; in a foreign file with more, some are missing. */
+#define TRACE_READ_INTERNED_MAX (96u << 20)
+
 struct trace_reader;
 
 enum trace_event_kind {
@@ -67,7 +70,7 @@ struct trace_event {
 			int32_t pid;
 			int32_t tid;
 			uint64_t ns;
-			const char *const *stack;
+			const struct trace_frame *const *stack; /* outermost first */
 			size_t n_stack;
 		} offcpu;
 		struct {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Events of one CPU: the ordinary ones and the two compact columns, merged by time. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "trace_read_private.h"
@@ -9,73 +8,6 @@
 static int damaged_bundle(struct trace_reader *r, const char *what)
 {
 	return trace_reader_fail(r, -EBADMSG, "damaged trace: %s", what);
-}
-
-/* --- names of kernel functions --- */
-
-void trace_reader_free_symbols(struct trace_reader *r)
-{
-	for (uint32_t i = 0; i < r->n_symbols; i++)
-		free(r->symbols[i]);
-	free(r->symbols);
-	r->symbols = NULL;
-	r->n_symbols = 0;
-}
-
-static int add_symbol(struct trace_reader *r, uint64_t iid, const ProtobufCBinaryData *name)
-{
-	char *copy;
-
-	if (iid >= TRACE_SYMBOLS_MAX)
-		return 0;
-	if (iid >= r->n_symbols) {
-		uint32_t n = 2 * iid + 64;
-		char **symbols = realloc(r->symbols, n * sizeof(*symbols));
-
-		if (!symbols)
-			return trace_reader_fail(r, -ENOMEM, "out of memory");
-		memset(symbols + r->n_symbols, 0, (n - r->n_symbols) * sizeof(*symbols));
-		r->symbols = symbols;
-		r->n_symbols = n;
-	}
-	copy = strndup((const char *)name->data, name->len);
-	if (!copy)
-		return trace_reader_fail(r, -ENOMEM, "out of memory");
-	free(r->symbols[iid]);
-	r->symbols[iid] = copy;
-	return 0;
-}
-
-/*
- * Only the first sequence that names any is followed; frec uses one. Its names are at most
- * TRACE_SYMBOLS_MAX.
- */
-static int read_symbols(struct trace_reader *r)
-{
-	const Pft__TracePacket *p = r->packet;
-	const Pft__InternedData *d = p->interned_data;
-
-	if (r->symbols && p->trusted_packet_sequence_id == r->symbol_sequence &&
-	    p->sequence_flags & 1)
-		trace_reader_free_symbols(r);
-	if (!d || !d->n_kernel_symbols ||
-	    (r->symbols && p->trusted_packet_sequence_id != r->symbol_sequence))
-		return 0;
-	r->symbol_sequence = p->trusted_packet_sequence_id;
-	for (size_t i = 0; i < d->n_kernel_symbols; i++) {
-		const Pft__InternedString *s = d->kernel_symbols[i];
-
-		if (s->str.len && s->str.len < 512 && add_symbol(r, s->iid, &s->str))
-			return r->error;
-	}
-	return 0;
-}
-
-static const char *symbol(const struct trace_reader *r, uint64_t iid)
-{
-	if (r->packet->trusted_packet_sequence_id != r->symbol_sequence || iid >= r->n_symbols)
-		return NULL;
-	return r->symbols[iid];
 }
 
 /* --- who runs --- */
@@ -229,7 +161,7 @@ static bool syscall_or_block(const struct trace_reader *r, const Pft__FtraceEven
 			f->pid,
 			b->pid,
 			b->io_wait != 0,
-			b->has_caller ? symbol(r, b->caller) : NULL,
+			b->has_caller ? trace_reader_symbol(r, b->caller) : NULL,
 		};
 	}
 	return enter || f->sys_exit || b;
@@ -353,13 +285,12 @@ int trace_reader_bundle_event(struct trace_reader *r, struct trace_event *e)
 	const Pft__FtraceEventBundle *b = r->packet->ftrace_events;
 	int n;
 
+	if (!b)
+		return 0;
 	if (!r->index++) {
-		n = read_symbols(r);
-		if (n || !b)
-			return n;
 		n = bundle_begin(r, b, e);
 		if (n)
 			return n;
 	}
-	return b ? bundle_next(r, b, e) : 0;
+	return bundle_next(r, b, e);
 }

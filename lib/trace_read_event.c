@@ -4,7 +4,6 @@
  * it, one a call, counted by r->index, and says when it has no more.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "trace_read_private.h"
@@ -235,24 +234,36 @@ static const struct trace_arg *read_args(struct trace_reader *r, Pft__DebugAnnot
 	return args;
 }
 
-/* Returns 0, also if there is no stack. */
-static int read_stack(struct trace_reader *r, const Pft__InlineCallstack *from,
-		      const char *const **ret, size_t *ret_n)
+/* Of older or foreign files: names only. */
+static int read_inline(struct trace_reader *r, const Pft__InlineCallstack *from,
+		       const struct trace_frame *const **ret, size_t *ret_n)
 {
-	const char **stack;
+	size_t n = from->n_frames;
+	const struct trace_frame **stack = trace_reader_alloc(r, n, sizeof(*stack));
+	struct trace_frame *frames = trace_reader_alloc(r, n, sizeof(*frames));
 
-	*ret = NULL;
-	*ret_n = 0;
-	if (!from || !from->n_frames)
-		return 0;
-	stack = trace_reader_alloc(r, from->n_frames, sizeof(*stack));
-	if (!stack)
+	if (!stack || !frames)
 		return too_much(r);
-	for (size_t i = 0; i < from->n_frames; i++)
-		stack[i] = from->frames[i]->function_name ? from->frames[i]->function_name : "";
+	for (size_t i = 0; i < n; i++) {
+		frames[i].function = from->frames[i]->function_name;
+		frames[i].file = from->frames[i]->source_file;
+		frames[i].line = from->frames[i]->line_number;
+		stack[i] = &frames[i];
+	}
 	*ret = stack;
-	*ret_n = from->n_frames;
+	*ret_n = n;
 	return 0;
+}
+
+/* Returns 0, also if there is no stack. */
+static int read_stack(struct trace_reader *r, uint64_t iid, const Pft__InlineCallstack *from,
+		      const struct trace_frame *const **ret, size_t *ret_n)
+{
+	const struct interned_stack *stack = iid ? trace_reader_stack(r, iid) : NULL;
+
+	*ret = stack ? stack->frames : NULL;
+	*ret_n = stack ? stack->n : 0;
+	return stack || !from || !from->n_frames ? 0 : read_inline(r, from, ret, ret_n);
 }
 
 static int slice_event(struct trace_reader *r, struct trace_event *e)
@@ -279,7 +290,7 @@ static int slice_event(struct trace_reader *r, struct trace_event *e)
 		e->slice.args = read_args(r, t->debug_annotations, t->n_debug_annotations, false);
 	if (t->n_debug_annotations && !e->slice.args)
 		return too_much(r);
-	n = read_stack(r, t->callstack, &e->slice.stack, &e->slice.n_stack);
+	n = read_stack(r, t->callstack_iid, t->callstack, &e->slice.stack, &e->slice.n_stack);
 	return n ? n : 1;
 }
 
@@ -294,7 +305,7 @@ static int offcpu_event(struct trace_reader *r, struct trace_event *e)
 	e->offcpu.pid = s->task_context ? (int32_t)s->task_context->pid : 0;
 	e->offcpu.tid = s->task_context ? (int32_t)s->task_context->tid : 0;
 	e->offcpu.ns = s->primary_weight;
-	n = read_stack(r, s->callstack, &e->offcpu.stack, &e->offcpu.n_stack);
+	n = read_stack(r, s->callstack_iid, s->callstack, &e->offcpu.stack, &e->offcpu.n_stack);
 	return n ? n : 1;
 }
 
@@ -325,6 +336,9 @@ int trace_reader_event(struct trace_reader *r, struct trace_event *ret)
 		r->in_packet = false;
 		n = trace_reader_packet(r, &p);
 		if (n <= 0)
+			return n;
+		n = trace_reader_intern(r);
+		if (n)
 			return n;
 		r->in_packet = true;
 		r->stage = 0;

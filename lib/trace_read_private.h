@@ -7,8 +7,6 @@
 
 #include "trace_read.h"
 
-#define TRACE_SYMBOLS_MAX 65536u
-
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t size;
@@ -16,11 +14,54 @@ struct arena_chunk {
 	_Alignas(16) uint8_t data[];
 };
 
-/* Holds one unpacked packet; all of it goes at once. */
+/* Holds one unpacked packet, or a generation of interned data; all of it goes at once. */
 struct arena {
+	size_t max;
 	struct arena_chunk *chunks; /* the newest first */
 	size_t total;
 	bool full;
+};
+
+/* One interned thing; things stay as long as their generation. */
+struct interned_slot {
+	uint64_t iid;
+	void *thing; /* NULL: an empty slot */
+};
+
+/* Fields of InternedData that are kept. */
+enum interned_list {
+	INTERNED_FUNCTION,
+	INTERNED_BUILD_ID,
+	INTERNED_PATH,
+	INTERNED_SOURCE,
+	INTERNED_SYMBOL,
+	INTERNED_MAPPING,
+	INTERNED_FRAME,
+	INTERNED_STACK,
+	INTERNED_LISTS,
+};
+
+struct interned_table {
+	struct interned_slot *slots;
+	size_t n_slots; /* a power of two */
+	size_t n;
+};
+
+struct interned_text {
+	size_t length;
+	char text[]; /* ended by a NUL */
+};
+
+struct interned_stack {
+	size_t n;
+	const struct trace_frame *frames[];
+};
+
+/* The current generation of one sequence. */
+struct interned {
+	uint32_t sequence;
+	struct interned_table tables[INTERNED_LISTS];
+	struct arena arena;
 };
 
 /* Who runs on a CPU, as far as the file has told. */
@@ -60,9 +101,10 @@ struct trace_reader {
 	uint64_t switch_time, waking_time;  /* of the next one in its column */
 	struct cpu_state *cpus;		    /* TRACE_MAX_CPUS */
 	struct cpu_state prev;		    /* what the last event points to */
-	char **symbols;			    /* kernel functions of one sequence */
-	uint32_t symbol_sequence;
-	uint32_t n_symbols;
+	struct interned *interned;	    /* one for each sequence that has any */
+	size_t n_interned;
+	size_t interned_bytes; /* of all; up to TRACE_READ_INTERNED_MAX */
+	uint64_t seed;
 };
 
 /* Fails for good; returns error. */
@@ -78,7 +120,16 @@ void *trace_reader_alloc(struct trace_reader *r, size_t n, size_t size);
  */
 int trace_reader_bundle_event(struct trace_reader *r, struct trace_event *e);
 
-/* Frees what trace_reader_event() keeps. */
-void trace_reader_free_symbols(struct trace_reader *r);
+/* Takes in what the packet says for later ones. Returns 0 or -errno. */
+int trace_reader_intern(struct trace_reader *r);
+
+/* Of the packet's sequence, NULL if there is no such thing. */
+const char *trace_reader_symbol(const struct trace_reader *r, uint64_t iid);
+const struct interned_stack *trace_reader_stack(const struct trace_reader *r, uint64_t iid);
+void trace_reader_free_interned(struct trace_reader *r);
+
+/* NULL beyond a->max. */
+void *trace_arena_alloc(struct arena *a, size_t size);
+void trace_arena_free(struct arena *a);
 
 #endif

@@ -11,7 +11,7 @@ int trace_put_track(struct trace_writer *w, const struct trace_track *track)
 
 	if (!track->uuid)
 		return trace_reject(w, -EINVAL);
-	b = trace_packet_begin(w, 0, SEQUENCE_TRACKS);
+	b = trace_packet_begin(w, track->ts, SEQUENCE_TRACKS);
 	if (!b)
 		return w->error;
 	m = pb_open(b, PACKET_TRACK_DESCRIPTOR);
@@ -79,33 +79,20 @@ static void put_args(struct pb *b, uint32_t field, const struct trace_arg *args,
 	}
 }
 
-static void put_stack(struct pb *b, uint32_t field, const char *const *stack, size_t n)
-{
-	size_t m;
-
-	if (!n)
-		return;
-	m = pb_open(b, field);
-	for (size_t i = 0; i < n; i++) {
-		size_t frame = pb_open(b, 1);
-
-		pb_string(b, 1, stack[i] ? stack[i] : "");
-		pb_close(b, frame);
-	}
-	pb_close(b, m);
-}
-
 int trace_put_slice(struct trace_writer *w, const struct trace_slice *slice)
 {
 	struct pb *b;
 	size_t m;
 	int r;
 
-	if (slice->type < TRACE_SLICE_BEGIN || slice->type > TRACE_INSTANT)
+	if (slice->type < TRACE_SLICE_BEGIN || slice->type > TRACE_INSTANT ||
+	    !trace_stack_known(w, slice->stack_id))
 		return trace_reject(w, -EINVAL);
 	b = trace_packet_begin(w, slice->ts, SEQUENCE_SLICES);
 	if (!b)
 		return w->error;
+	if (slice->stack_id)
+		trace_packet_refers(b);
 	m = pb_open(b, PACKET_TRACK_EVENT);
 	put_args(b, 4, slice->args, slice->n_args, false);
 	pb_uint(b, 9, slice->type);
@@ -116,14 +103,16 @@ int trace_put_slice(struct trace_writer *w, const struct trace_slice *slice)
 		pb_fixed64(b, 47, slice->flows[i]);
 	for (size_t i = 0; i < slice->n_flow_ends; i++)
 		pb_fixed64(b, 48, slice->flow_ends[i]);
-	put_stack(b, 55, slice->stack, slice->n_stack);
+	if (slice->stack_id)
+		pb_uint(b, 56, slice->stack_id);
 	pb_close(b, m);
 	r = trace_packet_end(w);
 	w->counters.events += !r;
 	return r;
 }
 
-static void put_sample_defaults(struct pb *b)
+/* Samples say only what differs from one to the next. */
+void trace_put_slice_defaults(struct pb *b)
 {
 	size_t defaults = pb_open(b, PACKET_DEFAULTS), m = pb_open(b, 100), counter;
 
@@ -137,22 +126,25 @@ static void put_sample_defaults(struct pb *b)
 }
 
 int trace_put_offcpu(struct trace_writer *w, uint64_t ts, int32_t pid, int32_t tid, uint64_t ns,
-		     const char *const *stack, size_t n_stack)
+		     uint64_t stack_id)
 {
-	bool first = !w->started[SEQUENCE_SAMPLES];
-	struct pb *b = trace_packet_begin(w, ts, SEQUENCE_SAMPLES);
+	struct pb *b;
 	size_t m, task;
 
+	if (!trace_stack_known(w, stack_id))
+		return trace_reject(w, -EINVAL);
+	b = trace_packet_begin(w, ts, SEQUENCE_SLICES);
 	if (!b)
 		return w->error;
-	if (first)
-		put_sample_defaults(b);
+	if (stack_id)
+		trace_packet_refers(b);
 	m = pb_open(b, PACKET_STACK_SAMPLE);
 	task = pb_open(b, 1);
 	pb_uint(b, 2, pid);
 	pb_uint(b, 3, tid);
 	pb_close(b, task);
-	put_stack(b, 5, stack, n_stack);
+	if (stack_id)
+		pb_uint(b, 6, stack_id);
 	pb_uint(b, 11, ns);
 	pb_close(b, m);
 	return trace_packet_end(w);

@@ -135,8 +135,11 @@ struct pb *trace_packet_begin(struct trace_writer *w, uint64_t ts, enum sequence
 	if (sequence == SEQUENCE_NONE)
 		return b;
 	pb_uint(b, PACKET_SEQUENCE_ID, sequence);
-	if (!w->started[sequence])
-		pb_uint(b, PACKET_SEQUENCE_FLAGS, 1);
+	if (!w->started[sequence]) {
+		pb_uint(b, PACKET_SEQUENCE_FLAGS, SEQUENCE_CLEARED);
+		if (sequence == SEQUENCE_SLICES)
+			trace_put_slice_defaults(b);
+	}
 	return b;
 }
 
@@ -226,6 +229,7 @@ static void writer_free(struct trace_writer *w)
 	free(w->scratch);
 	free(w->tree.start);
 	free(w->symbols);
+	trace_intern_free(&w->intern);
 	free(w);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Writes a Perfetto trace, deflated, as a stream with bounded memory (some 2.5 MiB, and 100 to 600
- * KiB for each CPU that is open). Not thread-safe. The structures are in trace_event.h; none is
+ * Writes a Perfetto trace, deflated, as a stream with bounded memory (some 2.5 MiB, 100 to 600
+ * KiB for each CPU that is open, and up to 32 MiB as stacks come). Not thread-safe. The structures are in trace_event.h; none is
  * kept beyond the call.
  *
  * Order in the file: trace_put_clocks(), trace_put_system(), then all else; CPUs one after the
@@ -12,6 +12,7 @@
  * trace_writer_close() returns it too; so a caller may check only there. Not sticky, and only this
  * one thing left out (see `rejected`):
  *   -EINVAL    senseless arguments, e.g. a time before the last one of this CPU
+ *   -E2BIG     more stacks than a file takes
  *   -EMSGSIZE  larger than one packet may be (640 KiB; process and thread 64 KiB)
  */
 #ifndef FREC_TRACE_WRITE_H
@@ -28,7 +29,8 @@ struct trace_counters {
 	uint64_t switches; /* of these */
 	uint64_t full;	   /* switches that broke the chain and so took the long form */
 	uint64_t wakings;
-	uint64_t rejected;  /* calls refused with -EINVAL or -EMSGSIZE */
+	uint64_t stacks;    /* different ones */
+	uint64_t rejected;  /* calls refused with -EINVAL, -EMSGSIZE or -E2BIG */
 	uint64_t raw_bytes; /* before deflate */
 	uint64_t file_bytes;
 };
@@ -133,18 +135,31 @@ int trace_cpu_blocked(struct trace_cpu *c, const struct trace_blocked *e);
 int trace_cpu_sys_enter(struct trace_cpu *c, const struct trace_sys_enter *e);
 int trace_cpu_sys_exit(struct trace_cpu *c, const struct trace_sys_exit *e);
 
-/* --- tracks and slices; independent of CPUs, any order of time --- */
+/* --- tracks, slices and stacks; independent of CPUs, any order of time --- */
+
+/*
+ * Makes *ret_id stand for this stack, outermost frame (main) first, in slices and samples: an equal
+ * stack gets the same id. 0 if n is 0. With n above TRACE_STACK_MAX -EINVAL. A file takes
+ * TRACE_STACKS different stacks of TRACE_FRAMES different frames in all, and TRACE_STACK_BYTES of
+ * what describes them; then it is -E2BIG (not sticky) for stacks that are not yet in it, and the
+ * slice goes without.
+ */
+#define TRACE_STACKS (16u << 10)
+#define TRACE_FRAMES (64u << 10)
+#define TRACE_STACK_BYTES (16u << 20)
+int trace_put_stack(struct trace_writer *w, const struct trace_frame *frames, size_t n,
+		    uint64_t *ret_id);
 
 /* Once for each uuid, before its first slice. */
 int trace_put_track(struct trace_writer *w, const struct trace_track *track);
 int trace_put_slice(struct trace_writer *w, const struct trace_slice *slice);
 
 /*
- * One sample of an off-CPU flame graph: tid of pid spent ns in this stack (outermost first). Only
- * Perfetto v58 and later shows it; others skip it.
+ * One sample of an off-CPU flame graph: tid of pid spent ns in this stack, of trace_put_stack(), or
+ * 0. Only Perfetto v58 and later shows it; others skip it.
  */
 int trace_put_offcpu(struct trace_writer *w, uint64_t ts, int32_t pid, int32_t tid, uint64_t ns,
-		     const char *const *stack, size_t n_stack);
+		     uint64_t stack_id);
 
 /* --- the trigger and the losses --- */
 

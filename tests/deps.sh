@@ -3,7 +3,7 @@
 # Installs what frec needs to be built and tested on Debian 12; asks the network only when something is missing.
 set -eu
 
-build="gcc clang llvm bpftool pkg-config libbpf-dev libelf-dev libdw-dev zlib1g-dev libprotobuf-c-dev
+build="gcc clang llvm bpftool pkg-config libbpf-dev libelf-dev libdw-dev zlib1g-dev libstdc++-12-dev libprotobuf-c-dev
 protobuf-c-compiler libinih-dev libjansson-dev libsystemd-dev libcap-ng-dev libseccomp-dev"
 tests="libcmocka-dev gcc-multilib libclang-rt-14-dev python3 trace-cmd linux-perf sysbench stress-ng
 rt-tests util-linux procps psmisc iproute2 cppcheck systemd qemu-system-x86 busybox-static cpio debhelper

@@ -19,6 +19,19 @@ static void add_string(const char *s)
 	sum += s ? strlen(s) : 0;
 }
 
+static void add_stack(const struct trace_frame *const *stack, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct trace_mapping *m = stack[i]->mapping;
+
+		add_string(stack[i]->function);
+		add_string(stack[i]->file);
+		add_string(m ? m->path : NULL);
+		for (size_t k = 0; m && k < m->build_id_len; k++)
+			sum += m->build_id[k];
+	}
+}
+
 static void add_slice(const struct trace_slice *s)
 {
 	add_string(s->name);
@@ -31,8 +44,7 @@ static void add_slice(const struct trace_slice *s)
 	}
 	for (size_t i = 0; i < s->n_flows; i++)
 		sum += s->flows[i];
-	for (size_t i = 0; i < s->n_stack; i++)
-		add_string(s->stack[i]);
+	add_stack(s->stack, s->n_stack);
 }
 
 /* Touches what the event points to, so that the sanitizer sees it. */
@@ -42,6 +54,8 @@ static void touch(const struct trace_event *e)
 		assert(e->cpu < TRACE_MAX_CPUS);
 	if (e->kind == TRACE_EVENT_SLICE)
 		add_slice(&e->slice);
+	if (e->kind == TRACE_EVENT_OFFCPU)
+		add_stack(e->offcpu.stack, e->offcpu.n_stack);
 	if (e->kind == TRACE_EVENT_SWITCH) {
 		add_string(e->sw.prev_comm);
 		add_string(e->sw.next_comm);

@@ -184,9 +184,42 @@ static inline void put_tasks(struct trace_cpu *c)
 	trace_cpu_free_task(c, &freed);
 }
 
+/* One of each: a program with everything, the kernel, and a mere name. */
+static const uint8_t test_build_id[20] = { 0xde, 0xad, 0, 0xbe, 0xef, [19] = 7 };
+static const struct trace_mapping test_server = {
+	.path = "/opt/guess/server",
+	.build_id = test_build_id,
+	.build_id_len = 20,
+	.start = 0x555500001000,
+	.end = 0x555500009000,
+	.offset = 0x1000,
+	.load_bias = 0x2000,
+};
+static const struct trace_mapping test_kernel = { .path = TRACE_KERNEL_PATH };
+static const struct trace_frame test_frames[] = {
+	{ .function = "main", .mapping = &test_server, .rel_pc = 0x3010, .kind = TRACE_FRAME_NATIVE },
+	{ .function = "handle_guess",
+	  .mapping = &test_server,
+	  .rel_pc = 0x3a00,
+	  .file = "src/server.c",
+	  .line = 123,
+	  .kind = TRACE_FRAME_NATIVE },
+	{ .function = "eval", .file = "app.py", .line = 7, .kind = TRACE_FRAME_INTERPRETED },
+	{ .mapping = &test_server, .rel_pc = 0x4000 },
+	{ .function = "futex_wait", .mapping = &test_kernel, .kind = TRACE_FRAME_KERNEL },
+};
+#define TEST_FRAMES 5
+
+static inline uint64_t put_test_stack(struct trace_writer *w)
+{
+	uint64_t id = 0;
+
+	assert_int_equal(trace_put_stack(w, test_frames, TEST_FRAMES, &id), 0);
+	return id;
+}
+
 static inline void put_slices(struct trace_writer *w)
 {
-	static const char *const stack[] = { "main", "worker", "pthread_mutex_lock" };
 	static const uint64_t flows[] = { 7, UINT64_MAX }, ends[] = { 9 };
 	const struct trace_arg waker[] = { TRACE_INT("tid", 33), TRACE_STRING("comm", "nginx") };
 	const struct trace_arg args[] = {
@@ -206,8 +239,9 @@ static inline void put_slices(struct trace_writer *w)
 					   2,
 					   ends,
 					   1,
-					   stack,
-					   3 };
+					   put_test_stack(w),
+					   NULL,
+					   0 };
 
 	trace_put_track(w, &(struct trace_track){ .uuid = 5,
 						  .parent = 4,
@@ -224,8 +258,8 @@ static inline void put_slices(struct trace_writer *w)
 			&(struct trace_slice){ .ts = T0 + 1, .track = 5, .type = TRACE_INSTANT });
 	trace_put_slice(w,
 			&(struct trace_slice){ .ts = T0 + 2, .track = 5, .type = TRACE_SLICE_END });
-	trace_put_offcpu(w, T0 + 3, 12, 13, 1000, stack, 3);
-	trace_put_offcpu(w, T0 + 4, 12, 13, 2000, NULL, 0);
+	trace_put_offcpu(w, T0 + 3, 12, 13, 1000, begin.stack_id);
+	trace_put_offcpu(w, T0 + 4, 12, 13, 2000, 0);
 }
 
 /* --- raw tags: what protobuf-c would accept in either form, the importer does not --- */
@@ -281,7 +315,7 @@ static inline bool raw_next(const uint8_t **p, const uint8_t *end, struct field 
 static inline struct field raw_find(const uint8_t *data, size_t size, uint32_t number, int n)
 {
 	const uint8_t *p = data;
-	struct field f;
+	struct field f = { 0 };
 
 	while (raw_next(&p, data + size, &f))
 		if (f.number == number && n-- == 0)
