@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* image_internal.h - shared by image*.c, symbols_elf.c and unwind.c alone. */
+#ifndef FREC_IMAGE_INTERNAL_H
+#define FREC_IMAGE_INTERNAL_H
+
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <time.h>
+
+#include "image.h"
+
+#define SEGMENTS_MAX 16
+
+struct segment {
+	uint64_t offset, vaddr, filesz;
+	bool executable;
+};
+
+struct module {
+	struct image_module pub;
+	Dwfl_Module *dwfl;
+	struct image *image;
+	const struct proc_mapping *mapping;    /* that it was opened for */
+	struct segment segments[SEGMENTS_MAX]; /* PT_LOAD */
+	size_t n_segments;
+	struct symbol_table *symbols; /* NULL until first needed */
+	bool debug_asked;	      /* open_debug had its one call */
+	enum { DWARF_UNTRIED, DWARF_USABLE, DWARF_NONE } dwarf;
+	/* what the debug file shares with others (dwz); to be ended after dwfl */
+	Dwarf *alt;
+	Elf *alt_elf;
+	int alt_fd; /* closed with alt_elf */
+};
+
+/* What is known of the mapping with the same index. */
+struct mapped {
+	struct module *module; /* NULL: not tried, or refused */
+	uint64_t load_bias;
+	bool tried;
+};
+
+/* The frames of an address that was looked up before. */
+struct cached {
+	uint64_t pc;
+	uint32_t first; /* index in image.frames */
+	uint16_t n;	/* 0: free */
+	uint16_t exact;
+};
+
+struct image {
+	struct proc_maps maps;
+	struct mapped *mapped; /* [maps.n] */
+	struct image_callbacks callbacks;
+	struct image_counters counters;
+	struct symbol_table *perf_map;
+	Dwfl *dwfl;
+	Elf *machine; /* a header alone: tells libdw the machine */
+	struct module *modules[IMAGE_MODULES_MAX];
+	size_t n_modules;
+	struct arena strings;
+	struct cached *cache; /* open addressing; cache_size is a power of two */
+	size_t cache_size, cache_used;
+	struct image_frame *frames;
+	size_t n_frames, frames_size;
+	struct unwind_job *job; /* the unwinding under way */
+};
+
+static inline bool deadline_passed(uint64_t deadline)
+{
+	struct timespec t;
+
+	if (!deadline)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec >= deadline;
+}
+
+/* ---- image_elf.c: files ---- */
+
+extern const Dwfl_Callbacks image_dwfl_callbacks;
+
+/* The module behind a mapping of the image, opened if it has to be; NULL: none. */
+struct module *image_module_at(struct image *image, const struct proc_mapping *mapping);
+/* A separate debug file that has this build id; belongs to the caller. -ENOENT. */
+int image_open_debug(struct image *image, const void *build_id, size_t len);
+/* An ELF header of this machine and no more; *ret_elf is to be ended. 0 or -ENOSYS. */
+int image_machine(Elf **ret_elf);
+
+/* ---- symbols_elf.c ---- */
+
+/* The functions of a module; empty if it has none. NULL: no memory, or the deadline passed. */
+struct symbol_table *symbols_elf(Dwfl_Module *module, uint64_t end, uint64_t deadline);
+
+/* ---- image_lines.c: DWARF ---- */
+
+struct line_scope {
+	const char *function; /* mangled, or NULL */
+	const char *file;
+	uint32_t line;
+};
+
+/*
+ * Functions around an address, innermost first; the last one is the machine
+ * function, which has the line of its innermost call, or of the address. 0 if
+ * there is no debug information. The strings are those of libdw.
+ */
+size_t image_lines(struct module *m, uint64_t address, uint64_t deadline,
+		   struct line_scope scopes[IMAGE_INLINES_MAX]);
+void image_lines_close(struct module *m);
+
+#endif
