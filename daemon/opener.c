@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#define _GNU_SOURCE
 #include "opener.h"
 
 #include <cap-ng.h>
@@ -20,16 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "opener_internal.h"
+
 #define SOCKET_FD 3 /* in the opener: behind /dev/null three times */
 #define START_TIMEOUT_MS 5000
 #define NSEC 1000000000ull
 
-/* ---- the socket: one reply and at most one descriptor ---- */
-
-union control_buffer {
-	char bytes[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
+/* ---- replies: at most one descriptor with each ---- */
 
 static int reply_send(int sock, const struct opener_reply *reply, int fd)
 {
@@ -49,49 +45,6 @@ static int reply_send(int sock, const struct opener_reply *reply, int fd)
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
 	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* Every received descriptor but the first is closed. */
-static int take_fds(struct msghdr *msg)
-{
-	int ret = -1, fd;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
-			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			if (ret < 0)
-				ret = fd;
-			else
-				close(fd);
-		}
-	}
-	return ret;
-}
-
-/* 1, 0 for a packet that is no reply, or -errno. *ret_fd is -1 without descriptor. */
-static int reply_receive(int sock, struct opener_reply *reply, int *ret_fd)
-{
-	struct iovec iov = { reply, sizeof(*reply) };
-	union control_buffer control;
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	*ret_fd = take_fds(&msg);
-	if (!n)
-		return -EPIPE;
-	if ((size_t)n >= OPENER_REPLY_HEAD && reply->len == (size_t)n - OPENER_REPLY_HEAD &&
-	    reply->error <= 0 && !(msg.msg_flags & MSG_TRUNC))
-		return 1;
-	if (*ret_fd >= 0)
-		close(*ret_fd);
-	return 0;
 }
 
 /* ---- in the opener ---- */
@@ -172,9 +125,9 @@ static int open_process(const struct opener_request *r)
 	return proc;
 }
 
-static int link_text(int proc, struct opener_reply *reply)
+static int link_text(int proc, const char *link, struct opener_reply *reply)
 {
-	ssize_t n = readlinkat(proc, "exe", reply->text, sizeof(reply->text));
+	ssize_t n = readlinkat(proc, link, reply->text, sizeof(reply->text));
 
 	if (n < 0)
 		return -errno;
@@ -184,23 +137,52 @@ static int link_text(int proc, struct opener_reply *reply)
 	return 0;
 }
 
-static void answer(int sock, const struct opener_request *r)
+static int open_in(int proc, const char *name)
+{
+	int fd = openat(proc, name, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : errno == ENOENT ? -ESRCH : -errno;
+}
+
+/* A descriptor, 0 with a text in the reply, or -errno; *ret_fd says which. */
+static int perform(int proc, const struct opener_request *r, const char *path,
+		   struct opener_reply *reply, int *ret_fd)
+{
+	char name[32];
+
+	switch (r->op) {
+	case OPENER_EXE:
+		return link_text(proc, "exe", reply);
+	case OPENER_DESCRIPTOR:
+		snprintf(name, sizeof(name), "fd/%u", r->number);
+		return link_text(proc, name, reply);
+	case OPENER_CMDLINE:
+		*ret_fd = open_in(proc, "cmdline");
+		break;
+	case OPENER_MAPS:
+		*ret_fd = open_in(proc, "maps");
+		break;
+	case OPENER_MAPPED:
+		*ret_fd = opener_open_mapped(proc, r, path);
+		break;
+	case OPENER_PERF_MAP:
+		*ret_fd = opener_open_perf_map(proc, r->number);
+		break;
+	default:
+		return -EINVAL;
+	}
+	return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+static void answer(int sock, const struct opener_request *r, const char *path)
 {
 	static struct opener_reply reply;
-	int proc, fd = -1, err = 0;
+	int proc, fd = -1;
 
 	reply.id = r->id;
 	reply.len = 0;
 	proc = open_process(r);
-	if (proc < 0)
-		err = proc;
-	else if (r->op == OPENER_EXE)
-		err = link_text(proc, &reply);
-	else if (r->op != OPENER_CMDLINE)
-		err = -EINVAL;
-	else if ((fd = openat(proc, "cmdline", O_RDONLY | O_CLOEXEC)) < 0)
-		err = errno == ENOENT ? -ESRCH : -errno;
-	reply.error = err;
+	reply.error = proc < 0 ? proc : perform(proc, r, path, &reply, &fd);
 	reply_send(sock, &reply, fd);
 	if (fd >= 0)
 		close(fd);
@@ -218,16 +200,21 @@ static bool hung_up(int sock)
 /* Descriptors that a client attaches are dropped by recv() itself. */
 static void serve(int sock)
 {
-	struct opener_request r;
+	struct {
+		struct opener_request r;
+		char path[PATH_MAX];
+	} in;
 	ssize_t n;
 
 	for (;;) {
-		n = recv(sock, &r, sizeof(r), MSG_TRUNC);
-		if (n == (ssize_t)sizeof(r))
-			answer(sock, &r);
-		else if (n < 0 && errno != EINTR)
+		n = recv(sock, &in, sizeof(in) - 1, MSG_TRUNC);
+		if (n >= (ssize_t)sizeof(in.r) && n < (ssize_t)sizeof(in)) {
+			((char *)&in)[n] = '\0';
+			answer(sock, &in.r, in.path);
+		}
+		if (n < 0 && errno != EINTR)
 			return;
-		else if (!n && hung_up(sock)) /* and not merely an empty packet */
+		if (!n && hung_up(sock)) /* and not merely an empty packet */
 			return;
 	}
 }
@@ -345,7 +332,7 @@ static int await_ready(int sock)
 	while (err < 0 && errno == EINTR);
 	if (err <= 0)
 		return err ? -errno : -ETIMEDOUT;
-	err = reply_receive(sock, &reply, &fd);
+	err = opener_receive(sock, &reply, &fd);
 	if (err > 0)
 		return reply.error;
 	return err ? err : -EPROTO;
@@ -375,178 +362,5 @@ int opener_start(uid_t uid, gid_t gid, int *ret_fd, pid_t *ret_pid)
 	}
 	*ret_fd = sv[0];
 	*ret_pid = pid;
-	return 0;
-}
-
-/* ---- in the worker ---- */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-void opener_client_init(struct opener_client *c, int fd)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	c->fd = fd;
-	c->error = 0;
-	/* far from the ids of a client before this one, whose replies may still come */
-	c->id = (uint32_t)t.tv_nsec * 2654435761u ^ (uint32_t)t.tv_sec << 20 ^ (uint32_t)getpid();
-}
-
-/* 0 when ready; what is returned else ends the client. */
-static int wait_for(int fd, short events, uint64_t deadline)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	uint64_t now;
-	int n;
-
-	do {
-		now = now_ms();
-		n = poll(&p, 1, now < deadline ? (int)(deadline - now) : 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	return n ? 0 : -ETIMEDOUT;
-}
-
-static int request_send(const struct opener_client *c, const struct opener_request *r,
-			uint64_t deadline)
-{
-	int err;
-
-	while (send(c->fd, r, sizeof(*r), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return errno == ECONNRESET ? -EPIPE : -errno;
-		err = wait_for(c->fd, POLLOUT, deadline);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-/* Replies with another id are those that somebody before us did not wait for. */
-static int reply_await(const struct opener_client *c, uint64_t deadline, struct opener_reply *reply,
-		       int *ret_fd)
-{
-	int err, fd;
-
-	for (;;) {
-		err = wait_for(c->fd, POLLIN, deadline);
-		if (err < 0)
-			return err;
-		fd = -1;
-		err = reply_receive(c->fd, reply, &fd);
-		if (err < 0)
-			return err == -ECONNRESET ? -EPIPE : err;
-		if (err && reply->id == c->id) {
-			*ret_fd = fd;
-			return 0;
-		}
-		if (err && fd >= 0)
-			close(fd);
-	}
-}
-
-/* -errno of the process asked for, or of the connection, which is then given up. */
-static int client_ask(struct opener_client *c, struct opener_request *r, struct opener_reply *reply,
-		      int *ret_fd)
-{
-	uint64_t deadline = now_ms() + OPENER_TIMEOUT_MS;
-	int err, fd = -1;
-
-	if (c->error)
-		return c->error;
-	if (!++c->id)
-		c->id++;
-	r->id = c->id;
-	err = request_send(c, r, deadline);
-	if (!err)
-		err = reply_await(c, deadline, reply, &fd);
-	if (err < 0) {
-		c->error = err;
-		return err;
-	}
-	if (reply->error < 0 && fd >= 0) {
-		close(fd);
-		fd = -1;
-	}
-	*ret_fd = fd;
-	return reply->error;
-}
-
-static int read_bounded(int fd, char *buf, size_t size, size_t *ret_len)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	while (len < size) {
-		n = read(fd, buf + len, size - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	return 0;
-}
-
-int opener_cmdline(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
-		   char *buf, size_t size, size_t *ret_len)
-{
-	struct opener_request r = {
-		.op = OPENER_CMDLINE, .pid = pid, .start = start, .boot_offset = boot_offset
-	};
-	struct opener_reply reply;
-	size_t len = 0;
-	int fd = -1, err;
-
-	if (!size)
-		return -EINVAL;
-	err = client_ask(c, &r, &reply, &fd);
-	if (err < 0)
-		return err;
-	if (fd < 0)
-		return -EPROTO;
-	err = read_bounded(fd, buf, size - 1, &len);
-	close(fd);
-	if (err < 0)
-		return err;
-	/* the last one's NUL, and the padding of programs that set their title */
-	while (len && !buf[len - 1])
-		len--;
-	buf[len] = '\0';
-	*ret_len = len;
-	return 0;
-}
-
-int opener_exe(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
-	       char *buf, size_t size, size_t *ret_len)
-{
-	struct opener_request r = {
-		.op = OPENER_EXE, .pid = pid, .start = start, .boot_offset = boot_offset
-	};
-	struct opener_reply reply;
-	int fd = -1, err = client_ask(c, &r, &reply, &fd);
-
-	if (fd >= 0)
-		close(fd);
-	if (err < 0)
-		return err;
-	if (reply.len >= size)
-		return -ENOBUFS;
-	memcpy(buf, reply.text, reply.len);
-	buf[reply.len] = '\0';
-	*ret_len = reply.len;
 	return 0;
 }

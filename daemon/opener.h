@@ -21,6 +21,10 @@
 enum opener_op {
 	OPENER_CMDLINE = 1, /* a descriptor of /proc/PID/cmdline */
 	OPENER_EXE = 2,	    /* where /proc/PID/exe points to, as text */
+	OPENER_MAPS = 3,    /* a descriptor of /proc/PID/maps */
+	OPENER_MAPPED = 4,  /* of the file mapped at map_start … map_end */
+	OPENER_PERF_MAP = 5,   /* of /tmp/perf-NUMBER.map in the process's root */
+	OPENER_DESCRIPTOR = 6, /* what its descriptor NUMBER is, as text */
 };
 
 /*
@@ -34,11 +38,13 @@ struct opener_request {
 	uint32_t id;
 	uint32_t op;
 	uint32_t pid;
-	uint32_t pad;
+	uint32_t number;
 	uint64_t start;
 	uint64_t boot_offset;
+	uint64_t map_start, map_end; /* OPENER_MAPPED, as /proc/PID/maps has them … */
+	uint64_t inode;		     /* … and, behind the struct, the path */
 };
-_Static_assert(sizeof(struct opener_request) == 32, "opener request");
+_Static_assert(sizeof(struct opener_request) == 56, "opener request");
 
 /* len bytes of text (without NUL) follow; a descriptor comes with it or not. */
 struct opener_reply {
@@ -82,6 +88,25 @@ void opener_client_init(struct opener_client *c, int fd);
  */
 int opener_cmdline(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		   char *buf, size_t size, size_t *ret_len);
+
+/*
+ * Descriptors, for the caller to close. opener_mapped(): the file that the
+ * process has mapped there, -ESTALE if another one stands at its path by now.
+ * opener_perf_map(): ns_pid is the pid in the process's own namespace; only if
+ * it belongs to the process's user and is no link.
+ */
+int opener_maps(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
+		int *ret_fd);
+int opener_mapped(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
+		  uint64_t map_start, uint64_t map_end, uint64_t inode, const char *path,
+		  int *ret_fd);
+int opener_perf_map(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
+		    uint32_t ns_pid, int *ret_fd);
+
+/* What a descriptor of the process is: a path, "pipe:[…]", "socket:[…]"; -ENOENT: closed. */
+int opener_descriptor(struct opener_client *c, uint32_t pid, uint64_t start,
+		      uint64_t boot_offset, uint32_t number, char *buf, size_t size,
+		      size_t *ret_len);
 
 /* The path of the executable, as that process's root has it; -ENOBUFS if it does not fit. */
 int opener_exe(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * opener_files.c - files of recorded processes, which may be hostile: regular
+ * files only, never waited for, never outside of the process's root.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "opener_internal.h"
+
+#ifndef OVERLAYFS_SUPER_MAGIC
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#endif
+
+/*
+ * Takes over `path`, an O_PATH descriptor: opening a device or a pipe for
+ * reading could do something, looking at it cannot.
+ */
+static int reopen_regular(int path, struct stat *st)
+{
+	char self[32];
+	int fd, err = 0;
+
+	if (path < 0)
+		return -errno;
+	if (fstat(path, st))
+		err = -errno;
+	else if (!S_ISREG(st->st_mode))
+		err = -EACCES;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", path);
+	fd = err ? -1 : open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (!err && fd < 0)
+		err = -errno;
+	close(path);
+	return err ? err : fd;
+}
+
+/* In the root of the process, whatever links and dots the path has. */
+static int open_in_root(int proc, const char *path, uint64_t resolve)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
+	int root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, err;
+
+	if (root < 0)
+		return -1;
+	fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	err = errno;
+	close(root);
+	errno = err;
+	return fd;
+}
+
+/* An overlay shows the mapped file by the inode below it: nothing to compare there. */
+static int check_inode(int fd, const struct stat *st, uint64_t inode)
+{
+	struct statfs fs;
+
+	if (st->st_ino == inode || (!fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC))
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+int opener_open_mapped(int proc, const struct opener_request *r, const char *path)
+{
+	char name[64];
+	struct stat st;
+	int fd;
+
+	/* the very file, even if it is deleted; needs CAP_CHECKPOINT_RESTORE */
+	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)r->map_start,
+		 (unsigned long long)r->map_end);
+	fd = reopen_regular(openat(proc, name, O_PATH | O_CLOEXEC), &st);
+	if (fd >= 0)
+		return fd;
+	fd = reopen_regular(open_in_root(proc, path, 0), &st);
+	if (fd >= 0)
+		fd = check_inode(fd, &st, r->inode);
+	if (fd >= 0)
+		return fd;
+	/* replaced or deleted: at least the program itself can still be had */
+	fd = reopen_regular(openat(proc, "exe", O_PATH | O_CLOEXEC), &st);
+	return fd < 0 ? fd : check_inode(fd, &st, r->inode);
+}
+
+int opener_open_perf_map(int proc, uint32_t ns_pid)
+{
+	struct stat st, owner;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/tmp/perf-%u.map", ns_pid);
+	fd = reopen_regular(open_in_root(proc, name, RESOLVE_NO_SYMLINKS), &st);
+	if (fd < 0)
+		return fd;
+	if (!fstat(proc, &owner) && owner.st_uid == st.st_uid)
+		return fd;
+	close(fd);
+	return -EACCES;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* opener_internal.h - shared by the opener_*.c files alone. */
+#ifndef FREC_OPENER_INTERNAL_H
+#define FREC_OPENER_INTERNAL_H
+
+#include <sys/socket.h>
+
+#include "opener.h"
+
+union control_buffer {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/* 1, 0 for a packet that is no reply, or -errno. *ret_fd is -1 without descriptor. */
+int opener_receive(int sock, struct opener_reply *reply, int *ret_fd);
+
+/*
+ * Opens a file for the worker: regular files only, and the one that is mapped.
+ * proc: /proc/PID of the process. Returns a descriptor or -errno.
+ */
+int opener_open_mapped(int proc, const struct opener_request *r, const char *path);
+int opener_open_perf_map(int proc, uint32_t ns_pid);
+
+#endif
