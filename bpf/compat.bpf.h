@@ -10,13 +10,20 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+/* Keeps the compiler from carrying a bound in another register than the one that is used. */
+#ifndef barrier_var
+#define barrier_var(v) asm volatile("" : "+r"(v))
+#endif
 
 /* ---- architecture: registers of a thread inside a syscall ---- */
 
 #if defined(__TARGET_ARCH_x86)
 
 struct pt_regs {
-	unsigned long r10, r9, r8, ax, bx, cx, dx, si, di, bp, orig_ax;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip,
+		sp;
 } __attribute__((preserve_access_index));
 
 #define NR_FUTEX 202
@@ -56,6 +63,41 @@ static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 
 	}
 }
 
+/* In DWARF's order (record.h, struct ev_dump); returns the stack pointer. */
+static __always_inline u64 regs_copy(const struct pt_regs *r, struct ev_dump *e)
+{
+	e->n_registers = 17;
+	e->registers[0] = r->ax;
+	e->registers[1] = r->dx;
+	e->registers[2] = r->cx;
+	e->registers[3] = r->bx;
+	e->registers[4] = r->si;
+	e->registers[5] = r->di;
+	e->registers[6] = r->bp;
+	e->registers[7] = r->sp;
+	e->registers[8] = r->r8;
+	e->registers[9] = r->r9;
+	e->registers[10] = r->r10;
+	e->registers[11] = r->r11;
+	e->registers[12] = r->r12;
+	e->registers[13] = r->r13;
+	e->registers[14] = r->r14;
+	e->registers[15] = r->r15;
+	e->registers[16] = r->ip;
+	return r->sp;
+}
+
+/*
+ * The stack ends below this address: glibc puts a thread's descriptor, to which
+ * fs points, at the top of its stack; the main thread's begins at start_stack.
+ */
+static __always_inline u64 stack_top(struct task_struct *t, u64 sp)
+{
+	u64 fs = t->thread.fsbase, main = BPF_CORE_READ(t, mm, start_stack);
+
+	return fs > sp && (main < sp || fs < main) ? fs : main > sp ? main : ~0ull;
+}
+
 #define TS_COMPAT 0x0002
 
 static __always_inline bool task_compat(struct task_struct *t)
@@ -69,6 +111,8 @@ static __always_inline bool task_compat(struct task_struct *t)
  * value, orig_x0 keeps the first argument */
 struct pt_regs {
 	u64 regs[31];
+	u64 sp;
+	u64 pc;
 	u64 orig_x0;
 	s32 syscallno;
 } __attribute__((preserve_access_index));
@@ -95,6 +139,23 @@ static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 
 	args[3] = r->regs[3];
 	args[4] = r->regs[4];
 	args[5] = r->regs[5];
+}
+
+static __always_inline u64 regs_copy(const struct pt_regs *r, struct ev_dump *e)
+{
+	e->n_registers = 33;
+	for (int i = 0; i < 31; i++)
+		e->registers[i] = r->regs[i];
+	e->registers[31] = r->sp;
+	e->registers[32] = r->pc;
+	return r->sp;
+}
+
+static __always_inline u64 stack_top(struct task_struct *t, u64 sp)
+{
+	u64 main = BPF_CORE_READ(t, mm, start_stack);
+
+	return main > sp ? main : ~0ull;
 }
 
 static __always_inline bool task_compat(struct task_struct *t)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* iter.bpf.c - walks over all threads: at the start, after a pause, and for each snapshot. */
+#include "file.bpf.h"
 #include "life.bpf.h"
+#include "stack.bpf.h"
+#include "wait.bpf.h"
 
 /*
  * At the start and after a pause: a state and a place in the table for every
@@ -33,17 +36,82 @@ int iter_adopt(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* For a snapshot: an ev_task of every thread that lives. */
+/* What the wait in room->open is about, where a descriptor says it. */
+static __always_inline void write_file(struct seq_file *seq, struct scratch *room, u64 now)
+{
+	struct wait_facts *w = &room->open.w;
+	u32 zero = 0, len;
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
+	int fd;
+
+	if (!ctl || (w->flags & WAIT_COMPAT))
+		return;
+	fd = file_of_call(ctl, w->nr, w->args, false);
+	len = fd < 0 ? 0 : file_look(SCRATCH_ITER, fd) & 0x1ff;
+	barrier_var(len);
+	if (!len || len > sizeof(room->file) + EV_FILE_PATH_MAX)
+		return;
+	room->file.h.ts = now;
+	room->file.h.cpu = 0;
+	room->file.wait_at = w->start;
+	room->file.wait_tid = w->tid;
+	bpf_seq_write(seq, &room->file, len);
+}
+
+/* The wait that t is in, as an ev_wait that has not ended, and its kernel stack. */
+static __always_inline void write_wait(struct seq_file *seq, struct task_struct *t,
+				       struct task_state *s, struct scratch *room, u64 now)
+{
+	u32 which = STACK_ROOM_ITER;
+	struct stack_room *stack = bpf_map_lookup_elem(&stack_rooms, &which);
+	struct ev_header *h = &room->open.h;
+	long n;
+
+	h->ts = now;
+	h->kind = EV_WAIT;
+	h->cpu = t->thread_info.cpu;
+	h->len = sizeof(room->open);
+	wait_fill(&room->open.w, t, s, s->out, now);
+	room->open.w.in = now;
+	room->open.w.flags |= WAIT_OPEN;
+	if (s->woken < s->out)
+		wait_no_waker(&room->open.w);
+	if (s->first_out)
+		room->open.w.start = s->first_out;
+	bpf_seq_write(seq, &room->open, sizeof(room->open));
+	write_file(seq, room, now);
+	if (!stack)
+		return;
+	stack_key(&stack->frames.key, t, STACK_KERNEL, t->pid, s->out);
+	n = bpf_get_task_stack(t, stack->pcs, STACK_FRAMES_MAX * 8, 0);
+	if (n <= 0)
+		return;
+	n &= 0x3f8;
+	stack->frames.n = n / 8;
+	stack->frames.pad = 0;
+	h = &stack->frames.h;
+	h->ts = now;
+	h->kind = EV_FRAMES;
+	h->cpu = 0;
+	h->len = sizeof(stack->frames) + n;
+	stack->frames.key.id = 0; /* content is here: no other stack refers to it */
+	bpf_seq_write(seq, &stack->frames, sizeof(stack->frames) + n);
+}
+
+/* For a snapshot: an ev_task of every thread that lives, and what it waits for. */
 SEC("iter/task")
 int iter_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct scratch *s = scratch_get(SCRATCH_ITER);
 	u32 len = sizeof(s->task);
+	struct task_state *state;
+	u64 now;
 
 	if (!t || !s)
 		return 0;
-	life_fill(s, t, TASK_ALIVE, bpf_ktime_get_ns(), 0);
+	now = bpf_ktime_get_ns();
+	life_fill(s, t, TASK_ALIVE, now, 0);
 	s->task.state = state_report(false, t->__state, t->exit_state);
 	if (t->pid == t->tgid)
 		len += life_cgroup(s, SCRATCH_ITER, t);
@@ -52,6 +120,123 @@ int iter_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	s->task.h.len = len;
 	bpf_seq_write(ctx->meta->seq, &s->task, len);
+	s->task_address = (u64)t;
+	state = task_state_get(t);
+	if (state && state->out)
+		write_wait(ctx->meta->seq, t, state, s, now);
+	return 0;
+}
+
+struct copy_walk {
+	struct dump_room *room;
+	struct task_struct *t;
+	u64 sp;
+	u32 want;
+	u32 len;
+};
+
+static long copy_page(u32 i, struct copy_walk *w)
+{
+	u32 at = w->len, n;
+
+	if (at >= w->want || at >= STACK_DUMP_MAX)
+		return 1;
+	n = 4096 - ((w->sp + at) & 4095);
+	if (n > w->want - at)
+		n = w->want - at;
+	if (n > 4096 || bpf_copy_from_user_task(&w->room->bytes[at], n, (void *)(w->sp + at), w->t, 0))
+		return 1;
+	w->len = at + n;
+	return 0;
+}
+
+#define COPY_MAX (24u << 10) /* a record must fit the iterator's buffer of eight pages */
+
+/*
+ * Registers and stack of one thread that sleeps now, which cannot be taken at
+ * the end of its wait. May have to fault pages in, so it may take its time.
+ */
+SEC("iter.s/task")
+int iter_sleeper(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	u32 zero = 0, index, len;
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
+	struct copy_walk w = {.t = t};
+	struct task_state *s;
+	struct ev_dump *e;
+	u64 top;
+
+	if (!t || !ctl || t->flags & PF_NO_REGS)
+		return 0;
+	s = task_state_get(t);
+	index = ctl->sleeper_room;
+	w.room = bpf_map_lookup_elem(&dump_rooms, &index);
+	if (!s || !s->out || !w.room || !ctl->stack_dump)
+		return 0;
+	e = &w.room->e;
+	stack_key(&e->key, t, STACK_SLEEPER, t->pid, s->first_out ? s->first_out : s->out);
+	w.sp = e->sp = regs_copy((void *)bpf_task_pt_regs(t), e);
+	w.want = ctl->stack_dump < COPY_MAX ? ctl->stack_dump : COPY_MAX;
+	top = stack_top(t, w.sp);
+	if (top - w.sp <= w.want)
+		w.want = top - w.sp;
+	bpf_loop(COPY_MAX / 4096 + 2, copy_page, &w, 0);
+	len = w.len & ~7u;
+	if (len > COPY_MAX)
+		return 0;
+	e->len = len;
+	/* of no other stack; the lowest bit keeps it from being 0 */
+	e->key.id = hash_add(hash_add(e->key.task_start, t->pid), s->out) | 1;
+	e->h.ts = bpf_ktime_get_ns();
+	e->h.kind = EV_DUMP;
+	e->h.cpu = 0;
+	e->h.len = sizeof(*e) + len;
+	bpf_seq_write(ctx->meta->seq, e, sizeof(*e) + len);
+	return 0;
+}
+
+/*
+ * For one thread that the task table shows to have waited for long: is that
+ * wait past a trigger's threshold? Each wait is told of once.
+ */
+SEC("iter/task")
+int iter_overdue(struct bpf_iter__task *ctx)
+{
+	struct scratch *scratch = scratch_get(SCRATCH_ITER);
+	u64 now = bpf_ktime_get_ns(), slept = 0, queued = 0, out, runnable;
+	struct task_struct *t = ctx->task;
+	struct task_state *s;
+	struct control *ctl;
+	struct cpu_state *c;
+	u32 cpu;
+
+	c = cpu_self(&cpu);
+	ctl = c ? control_live(now, c) : NULL;
+	if (!t || !scratch || !ctl)
+		return 0;
+	s = task_state_get(t);
+	if (!s || s->announced)
+		return 0;
+	out = s->out;
+	runnable = out && s->woken >= out ? s->woken : s->runnable;
+	if (out >= ctl->live_since && now > out && s->woken < out)
+		slept = now - out;
+	if (runnable && runnable >= ctl->live_since && now > runnable)
+		queued = now - runnable;
+	if (!slept && !queued)
+		return 0;
+	scratch->task_address = (u64)t;
+	wait_fill(&scratch->facts, t, s, slept ? out : runnable, now);
+	scratch->facts.in = now;
+	scratch->facts.flags |= WAIT_OPEN;
+	if (slept) /* what s says of a waker is about an earlier wait */
+		wait_no_waker(&scratch->facts);
+	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
+	if (slept && s->first_out)
+		scratch->judge.durations[TRIGGER_SYSCALL] = now - s->first_out;
+	if (trigger_run(SCRATCH_ITER))
+		s->announced = 1;
 	return 0;
 }
 

@@ -4,12 +4,20 @@
 
 /* Writes the scratch record of `len` bytes into the evidence. */
 static __always_inline void life_emit(struct control *ctl, struct cpu_state *c, struct scratch *s,
-				      u64 now, u32 len)
+				      u64 now, u32 len, enum budget_class class)
 {
 	if (len > sizeof(s->task) + EV_CGROUP_MAX + EV_CMDLINE_MAX + 8 ||
-	    !evidence_afford(ctl, c, now, len, true))
+	    !evidence_afford(ctl, c, now, len, class))
 		return;
 	evidence_count(c, bpf_ringbuf_output(&evidence, &s->task, len, BPF_RB_NO_WAKEUP), len);
+}
+
+static __always_inline enum budget_class life_class(u32 event)
+{
+	return event == TASK_EXIT ? BUDGET_EXIT :
+	       event == TASK_EXEC ? BUDGET_EXEC :
+	       event == TASK_NEW  ? BUDGET_NEW :
+				    BUDGET_RENAME;
 }
 
 static __always_inline void life_record(struct task_struct *t, u32 event, u32 old_tid,
@@ -32,13 +40,14 @@ static __always_inline void life_record(struct task_struct *t, u32 event, u32 ol
 		bpf_probe_read_kernel_str(s->task.comm, sizeof(s->task.comm), comm);
 	if (creator)
 		s->task.ppid = creator;
-	if (strings)
+	/* the path of a cgroup once in a while: in a storm of forks it would be most of the bytes */
+	if (strings && !evidence_known(ctl, ~s->task.cgroup_id, now))
 		len += life_cgroup(s, SCRATCH_LIFE, t);
 	if (cmdline)
 		len += life_cmdline(s, t);
 	len = (len + 7) & ~7u;
 	s->task.h.len = len;
-	life_emit(ctl, c, s, now, len);
+	life_emit(ctl, c, s, now, len, life_class(event));
 }
 
 SEC("tp_btf/task_newtask")
@@ -55,8 +64,8 @@ int BPF_PROG(on_task_newtask, struct task_struct *t, u64 clone_flags)
 	if (s)
 		task_slot_claim(t, s, c);
 	ns_tid_add(t, c);
-	life_record(t, TASK_NEW, 0, NULL, bpf_get_current_pid_tgid() >> 32,
-		    !(clone_flags & CLONE_THREAD), false);
+	life_record(t, TASK_NEW, bpf_get_current_pid_tgid(), NULL,
+		    bpf_get_current_pid_tgid() >> 32, !(clone_flags & CLONE_THREAD), false);
 	return 0;
 }
 

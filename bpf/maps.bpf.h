@@ -45,8 +45,11 @@ struct task_state {
 	u16 flags; /* WAIT_* */
 	u8 waker_irq;
 	u8 iowait;
+	u8 announced; /* a trigger has been told of this wait while it lasts */
 	u8 unplaced; /* has no place in the task table; counted once */
-	u8 pad[7];
+	u8 enter_compat;
+	s16 enter_nr; /* of the syscall entered at `enter`; exec changes what the registers say */
+	u8 pad[4];
 	char waker_comm[COMM_LEN]; /* only for slow waits */
 };
 
@@ -58,7 +61,10 @@ struct task_state {
 
 /* Room that does not fit the stack; one for each program that can interrupt another. */
 struct scratch {
-	u64 task_address; /* input of path_*() */
+	u64 task_address; /* input of path_*() and file_look() */
+	u64 file_address; /* likewise */
+	struct ev_file file; /* with its path in file_path */
+	char file_path[EV_FILE_PATH_MAX];
 	struct {	  /* input of trigger_run() */
 		u64 now;
 		u64 runnable;	  /* start of the run-queue wait */
@@ -67,6 +73,7 @@ struct scratch {
 		u32 cpu;
 	} judge;
 	struct wait_facts facts;
+	struct ev_wait open; /* of the iterator */
 	struct ev_task task;
 	char text[1024]; /* strings of an ev_task; room for bounded copies behind them */
 	char name[256];	 /* one component of a path */
@@ -145,6 +152,44 @@ MAP struct {
 	__type(key, u64);
 	__type(value, u32);
 } ns_tids SEC(".maps");
+
+/* id of a stack, or of a cgroup's path, -> when it was last copied */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, u64);
+} stacks_seen SEC(".maps");
+
+/* Room to build a stack's record in: 0 for sys_exit and switches, 1 for wake-ups. */
+#define STACK_ROOM_EXIT 0
+#define STACK_ROOM_WAKING 1
+#define STACK_ROOM_ITER 2 /* iterators can be preempted */
+
+struct stack_room {
+	struct ev_frames frames;
+	u64 pcs[STACK_FRAMES_MAX + 1];
+};
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 3);
+	__type(key, u32);
+	__type(value, struct stack_room);
+} stack_rooms SEC(".maps");
+
+/* An ev_dump and its bytes, rounded up so that bounded copies fit. Two for each CPU. */
+struct dump_room {
+	struct ev_dump e;
+	u8 bytes[STACK_DUMP_MAX + 4096];
+};
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2); /* set by the daemon: twice the possible CPUs */
+	__type(key, u32);
+	__type(value, struct dump_room);
+} dump_rooms SEC(".maps");
 
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -277,14 +322,25 @@ static __always_inline void budget_refill(struct control *ctl, u64 now)
 }
 
 /*
- * Takes len bytes from the budget (a token bucket); false: refused, counted.
- * The last half of what is saved up belongs to the life of tasks: without it
- * nothing else has a name.
+ * What must be left of the savings, in sixteenths, for a record to be paid: the
+ * more it matters the less. Without the lives of tasks nothing has a name; in a
+ * storm of short waits the long ones must get through.
  */
+enum budget_class {
+	BUDGET_EXIT = 0, /* the last word on a thread: name, process, start */
+	BUDGET_EXEC = 1,
+	BUDGET_NEW = 2,
+	BUDGET_RENAME = 3,
+	BUDGET_LONG = 4, /* waits that are long enough for stacks */
+	BUDGET_STACK = 6,
+	BUDGET_SHORT = 8,
+};
+
+/* Takes len bytes from the budget (a token bucket); false: refused, counted. */
 static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,
-					    u32 len, bool life)
+					    u32 len, enum budget_class class)
 {
-	s64 floor = life ? 0 : ctl->budget_cap >> 1;
+	s64 floor = (ctl->budget_cap >> 4) * class;
 	s64 had;
 
 	budget_refill(ctl, now);
@@ -296,6 +352,17 @@ static __always_inline bool evidence_afford(struct control *ctl, struct cpu_stat
 		__sync_fetch_and_add(&ctl->budget_tokens, (s64)len);
 	}
 	__sync_fetch_and_add(&c->refused, 1);
+	return false;
+}
+
+/* Has what has this id been copied lately? If not, now it is. */
+static __always_inline bool evidence_known(struct control *ctl, u64 id, u64 now)
+{
+	u64 *seen = bpf_map_lookup_elem(&stacks_seen, &id);
+
+	if (seen && now - *seen < ctl->stack_memory_ns)
+		return true;
+	bpf_map_update_elem(&stacks_seen, &id, &now, BPF_ANY);
 	return false;
 }
 

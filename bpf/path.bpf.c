@@ -90,25 +90,35 @@ static long exe_step(u32 i, struct path_walk *w)
 	return 0;
 }
 
-__noinline int path_exe(u32 which)
+__noinline int path_file(u32 which)
 {
 	struct scratch *s = scratch_get(which);
 	struct path_walk w = {.s = s};
+	struct file *file;
+
+	if (!s)
+		return 0;
+	file = (void *)s->file_address;
+	s->path[PATH_MAX_ - 1] = 0;
+	s->path_at = PATH_MAX_ - 1;
+	s->path_done = 0;
+	w.node = BPF_CORE_READ(file, f_path.dentry);
+	w.mount = BPF_CORE_READ(file, f_path.mnt);
+	if (w.node && w.mount)
+		bpf_loop(128, exe_step, &w, 0);
+	return s->path_at | (s->path_done ? 0 : PATH_CLIPPED);
+}
+
+__noinline int path_exe(u32 which)
+{
+	struct scratch *s = scratch_get(which);
 	struct task_struct *t;
-	struct file *exe;
 
 	if (!s)
 		return 0;
 	t = (void *)s->task_address;
-	exe = BPF_CORE_READ(t, mm, exe_file);
-	s->path[PATH_MAX_ - 1] = 0;
-	s->path_at = PATH_MAX_ - 1;
-	s->path_done = 0;
-	w.node = BPF_CORE_READ(exe, f_path.dentry);
-	w.mount = BPF_CORE_READ(exe, f_path.mnt);
-	if (w.node && w.mount)
-		bpf_loop(128, exe_step, &w, 0);
-	return s->path_at | (s->path_done ? 0 : PATH_CLIPPED);
+	s->file_address = (u64)BPF_CORE_READ(t, mm, exe_file);
+	return path_file(which);
 }
 
 /* ---- globs ---- */

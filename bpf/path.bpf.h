@@ -18,6 +18,7 @@
 
 /* Build into path[] of the scratch; return the start in it, PATH_CLIPPED added where it is cut. */
 extern int path_cgroup(u32 which); /* cgroup v2: "/a.slice/b.service/" */
+extern int path_file(u32 which);  /* of the file at file_address, in its mount namespace */
 extern int path_exe(u32 which);	   /* executable, in its mount namespace */
 
 /*

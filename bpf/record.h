@@ -97,6 +97,9 @@ _Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "hot slot");
 enum evidence_kind {
 	EV_TASK = 1, /* struct ev_task */
 	EV_WAIT = 2, /* struct ev_wait */
+	EV_FRAMES = 3, /* struct ev_frames */
+	EV_DUMP = 4,   /* struct ev_dump */
+	EV_FILE = 5,   /* struct ev_file */
 };
 
 struct ev_header {
@@ -125,8 +128,9 @@ enum task_event {
 /*
  * A thread at one moment of its life. Behind the struct stand cgroup_len bytes
  * of cgroup path ("/system.slice/x.service/", its tail if clipped) and
- * cmdline_len bytes of arguments, each ended by NUL. Threads that are no
- * leaders carry neither. h.len is rounded up to 8.
+ * cmdline_len bytes of arguments, each ended by NUL. Of the evidence only some
+ * records carry the path: one for each cgroup_id and quarter of the window.
+ * h.len is rounded up to 8.
  */
 struct ev_task {
 	struct ev_header h;
@@ -137,7 +141,7 @@ struct ev_task {
 	__u32 ppid;   /* tgid of the real parent; TASK_NEW: of the creator */
 	__u32 ns_tid; /* tid in the task's own pid namespace */
 	__u32 uid;
-	__u32 old_tid; /* TASK_EXEC from a thread that was no leader: its tid until now, else 0 */
+	__u32 old_tid; /* TASK_NEW: thread that made it; TASK_EXEC by no leader: its tid until now */
 	__s32 exit_code;
 	__u16 event; /* enum task_event */
 	__u16 flags; /* TASK_* */
@@ -155,6 +159,7 @@ _Static_assert(sizeof(struct ev_task) == 88, "ev_task");
 #define WAIT_HAS_RET 4u /* taken at the syscall's exit; end and ret are its */
 #define WAIT_FUTEX 8u	/* a futex wait: args are uaddr, op, val, … */
 #define WAIT_LOCK 16u	/* a mutex-like futex wait with a living owner */
+#define WAIT_OPEN 64u	    /* still waits: end and in are the time of the snapshot */
 #define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
 #define WAIT_FROZEN 64u	/* by the freezer: state says DISK, but no I/O was waited for */
 
@@ -194,11 +199,89 @@ struct ev_wait {
 	struct wait_facts w;
 };
 
+/* ---- stacks of slow waits ---- */
+
+enum stack_role {
+	STACK_KERNEL = 1,  /* of the sleeper, at its switch-in */
+	STACK_SLEEPER = 2, /* its user stack, at the end of the syscall */
+	STACK_WAKER = 3,   /* user stack of who ended the wait */
+};
+
+#define STACK_REFERENCE 1u /* equal to an earlier one with this id: no content here */
+#define STACK_CUT 2u	   /* more was there than was copied */
+
+/* Which wait a stack belongs to: that of thread wait_tid around time wait_at. */
+struct stack_key {
+	__u64 id; /* equal for equal stacks of one process */
+	__u64 wait_at;
+	__u64 task_start; /* with tid: whose stack this is */
+	__u32 wait_tid;
+	__u32 tid;
+	__u32 tgid;
+	__u16 role;  /* enum stack_role */
+	__u16 flags; /* STACK_* */
+};
+_Static_assert(sizeof(struct stack_key) == 40, "stack_key");
+
+#define STACK_FRAMES_MAX 127u
+
+/* n return addresses behind it, innermost first: kernel's, or user's by frame pointers. */
+struct ev_frames {
+	struct ev_header h;
+	struct stack_key key;
+	__u32 n;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct ev_frames) == 64, "ev_frames");
+
+#define STACK_DUMP_MAX (64u << 10)
+
+/*
+ * Registers of a thread in user mode, in the order of the architecture's
+ * DWARF numbers: x86-64 rax rdx rcx rbx rsi rdi rbp rsp r8 … r15 rip; arm64 x0
+ * … x30 sp pc. Behind the struct stand len bytes of its stack from sp on.
+ */
+#define STACK_REGISTERS_MAX 33u
+struct ev_dump {
+	struct ev_header h;
+	struct stack_key key;
+	__u64 sp;
+	__u32 len;
+	__u32 n_registers;
+	__u64 registers[STACK_REGISTERS_MAX];
+};
+
+/* ---- what a slow wait waited on ---- */
+
+#define EV_FILE_PATH_MAX 256u
+
+/*
+ * The file behind the descriptor that the wait of wait_tid around wait_at was
+ * about. Behind the struct stand path_len bytes of path (of a file, or of a UNIX
+ * socket), its NUL included; the whole is rounded up to 8.
+ */
+struct ev_file {
+	struct ev_header h;
+	__u64 wait_at;
+	__u64 inode;
+	__u32 wait_tid;
+	__u32 fd;
+	__u32 mode;	/* S_IFMT of it tells what it is */
+	__u32 peer_pid; /* UNIX socket: process that connected or listened; 0: unknown */
+	__u16 family;	/* AF_*, of a socket */
+	__u16 local_port;
+	__u16 remote_port; /* 0: not connected */
+	__u16 path_len;
+	__u8 local[16]; /* IPv4: the first four bytes; network order */
+	__u8 remote[16];
+};
+_Static_assert(sizeof(struct ev_file) == 88, "ev_file");
+
 /* ---- task table: what each thread waits for now ---- */
 
 /*
- * Open hashing by tid, TASK_PROBES places. since is 0 while the thread runs or
- * is runnable. Written by the CPU that switches the thread, read by anybody.
+ * Open hashing by tid, TASK_PROBES places. since is 0 while the thread runs;
+ * state is TASK_REPORT_RUNNING while it waits for a CPU. Written by the CPU that switches the thread, read by anybody.
  */
 struct task_slot {
 	__u64 since;
@@ -207,7 +290,7 @@ struct task_slot {
 	__u32 tgid;
 	__u32 owner; /* of the lock it waits for, 0: none */
 	__s16 nr;
-	__u8 state; /* TASK_REPORT_* */
+	__u8 state; /* TASK_REPORT_* but _PREEMPTED, which is _RUNNING */
 	__u8 flags; /* WAIT_* */
 };
 _Static_assert(sizeof(struct task_slot) == 32, "task slot");
@@ -259,7 +342,13 @@ struct trigger_count {
 	__u64 pad;
 };
 
-/* In the ring `trigger_ring`, which alone wakes the daemon. */
+/*
+ * In the ring `trigger_ring`, which alone wakes the daemon. A wait may be told
+ * twice: with WAIT_OPEN in w.flags while it lasts (then end and in are the time
+ * of looking), and with index TRIGGER_ENDED when such a wait has ended.
+ */
+#define TRIGGER_ENDED 0xffffffffu
+
 struct trigger_record {
 	struct ev_header h;
 	__u32 index; /* of the trigger */
@@ -282,6 +371,12 @@ enum syscall_mode { SYSCALLS_OFF = 0, SYSCALLS_SLOW = 1, SYSCALLS_ALL = 2 };
 struct control {
 	__u64 heartbeat; /* last sign of life of the daemon */
 	__u64 slow_ns;	 /* waits from here on are evidence */
+	__u64 stacks_ns; /* waits from here on get stacks */
+	__u64 stack_dump; /* bytes of user stack at most; 0: frame pointers only */
+	__u64 fd_syscalls[SYSCALL_WORDS];   /* bit set: argument 0 is a descriptor … */
+	__u64 poll_syscalls[SYSCALL_WORDS]; /* … or points to a struct pollfd */
+	__u64 sleeper_room; /* index into dump_rooms that no CPU uses */
+	__u64 stack_memory_ns; /* a stack that was copied so long ago is copied again */
 	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
 	__u64 min_runqueue_ns; /* likewise on the run queue */
 	__u64 min_syscall_ns;  /* likewise on a syscall */
@@ -312,8 +407,9 @@ struct cpu_state {
 	__u64 cost_runs;    /* … and how many were sampled */
 	__u32 hardirq; /* depth; only where the kernel does not say it */
 	__u32 softirq;
+	__u64 refused_stacks; /* of refused */
 	__u64 blind; /* 1: something happened here while nothing was recorded */
-	__u64 pad[2];
+	__u64 pad;
 };
 _Static_assert(sizeof(struct cpu_state) == 128, "cpu_state");
 

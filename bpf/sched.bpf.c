@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sched.bpf.c - switches and wake-ups: the hot window, and where every wait is measured. */
+#include "stack.bpf.h"
 #include "wait.bpf.h"
 
 /* ---- futex waits, looked at while the thread goes to sleep ---- */
@@ -160,6 +161,7 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 		s->sleeps = 0;
 	}
 	s->sleeps++;
+	s->announced = 0; /* the walk may have set it just after the wait it saw had ended */
 	/* woken and the waker stay: a wake-up may have come just before this, see wait_woken() */
 	s->runnable = 0;
 	s->owner = 0;
@@ -186,6 +188,19 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	*(volatile u64 *)&e->since = now;
 }
 
+/* From now on the thread waits for a CPU and nothing else. */
+static __always_inline void slot_runnable(struct task_state *s, u64 now)
+{
+	struct task_slot *e = task_slot_of(s);
+
+	if (!e)
+		return;
+	e->state = TASK_REPORT_RUNNING;
+	e->flags = 0;
+	e->owner = 0;
+	*(volatile u64 *)&e->since = now;
+}
+
 /* prev would go on running, if it were let. */
 static __always_inline void wait_preempted(struct task_struct *prev, u64 now)
 {
@@ -196,6 +211,7 @@ static __always_inline void wait_preempted(struct task_struct *prev, u64 now)
 	s->switches = task_switches(prev);
 	barrier();
 	*(volatile u64 *)&s->runnable = now;
+	slot_runnable(s, now);
 }
 
 /* ---- switch-in ---- */
@@ -219,7 +235,6 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 				       u64 slept, u64 queued)
 {
 	struct scratch *scratch = scratch_get(SCRATCH_SWITCH);
-	u64 *durations;
 
 	if (!scratch)
 		return;
@@ -238,21 +253,15 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 	/* where no sys_exit will tell, this is the end of the wait */
 	if (slept >= ctl->slow_ns && !s->first_out)
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
-	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns)
+	if (slept >= ctl->stacks_ns)
+		stack_take_kernel(ctl, c, cpu, now, next, s->out, stack_class(s));
+	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns && !s->announced)
 		return;
-	scratch->judge.now = now;
-	scratch->judge.bank = ctl->bank;
-	scratch->judge.cpu = cpu;
-	scratch->judge.runnable = now - queued;
-	durations = scratch->judge.durations;
-	durations[TRIGGER_OFFCPU] = slept;
-	durations[TRIGGER_IOWAIT] =
-		s->state == TASK_REPORT_DISK && !(s->flags & WAIT_FROZEN) ? slept : 0;
-	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
-	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
-	durations[TRIGGER_RUNQUEUE] = queued;
-	durations[TRIGGER_SYSCALL] = 0;
-	trigger_run(SCRATCH_SWITCH);
+	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
+	if (s->announced)
+		trigger_ended(SCRATCH_SWITCH);
+	else
+		trigger_run(SCRATCH_SWITCH);
 }
 
 static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u32 cpu,
@@ -276,16 +285,18 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 			wait_unwake(s);
 		queued = s->woken && now > s->woken ? now - s->woken : 0;
 		s->in = now;
-		e = task_slot_of(s);
-		if (e)
-			*(volatile u64 *)&e->since = 0;
 	} else if (s->runnable) {
 		queued = now > s->runnable ? now - s->runnable : 0;
 	}
-	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || queued >= ctl->min_runqueue_ns)
+	e = task_slot_of(s);
+	if (e)
+		*(volatile u64 *)&e->since = 0;
+	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || slept >= ctl->stacks_ns ||
+	    queued >= ctl->min_runqueue_ns || s->announced)
 		wait_judge(ctl, c, cpu, next, s, now, slept, queued);
 	s->out = 0;
 	s->runnable = 0;
+	s->announced = 0;
 	if (s->first_out)
 		c->armed = (u64)next;
 }
@@ -355,7 +366,19 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 
 /* ---- wake-ups ---- */
 
-static __always_inline void wakeup(struct task_struct *t, u32 kind)
+/* The user stack of the thread that wakes t; a kernel thread has none. */
+static __always_inline void wakeup_stack(void *ctx, struct control *ctl, struct cpu_state *c,
+					 u32 cpu, u64 now, struct task_struct *t,
+					 struct task_state *s)
+{
+	struct task_struct *me = bpf_get_current_task_btf();
+
+	if (!(me->flags & PF_KTHREAD))
+		stack_take_user(ctx, ctl, c, cpu, now, me, STACK_WAKER, t->pid, s->out,
+				STACK_ROOM_WAKING, stack_class(s));
+}
+
+static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 {
 	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
 	struct task_state *s;
@@ -392,23 +415,27 @@ static __always_inline void wakeup(struct task_struct *t, u32 kind)
 	s->waker_tid = me;
 	s->waker_tgid = me >> 32;
 	s->waker_irq = irq;
+	if (s->out)
+		slot_runnable(s, now);
 	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns))
 		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
 	else
 		s->waker_comm[0] = 0;
+	if (!irq && me && s->out && now - s->out >= ctl->stacks_ns)
+		wakeup_stack(ctx, ctl, c, cpu, now, t, s);
 }
 
 SEC("tp_btf/sched_waking")
 int BPF_PROG(on_sched_waking, struct task_struct *t)
 {
-	wakeup(t, HOT_WAKING);
+	wakeup(ctx, t, HOT_WAKING);
 	return 0;
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(on_sched_wakeup_new, struct task_struct *t)
 {
-	wakeup(t, HOT_WAKEUP_NEW);
+	wakeup(ctx, t, HOT_WAKEUP_NEW);
 	return 0;
 }
 

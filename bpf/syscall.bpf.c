@@ -4,10 +4,35 @@
  * on_sys_exit_slow, which does nothing unless this thread slept inside this
  * syscall (cpu_state.armed); mode all also records every entry and exit.
  */
+#include "file.bpf.h"
+#include "stack.bpf.h"
 #include "wait.bpf.h"
 
+/* What the syscall waited on, into the evidence. Needs the facts of the wait. */
+static __always_inline void syscall_file(struct control *ctl, struct cpu_state *c, u32 cpu,
+					 struct scratch *scratch, u64 now)
+{
+	struct wait_facts *w = &scratch->facts;
+	int fd = w->flags & WAIT_COMPAT ? -1 : file_of_call(ctl, w->nr, w->args, true);
+	u32 len;
+
+	if (fd < 0)
+		return;
+	len = file_look(SCRATCH_EXIT, fd) & 0x1ff;
+	barrier_var(len);
+	if (!len || len > sizeof(scratch->file) + EV_FILE_PATH_MAX)
+		return;
+	scratch->file.h.ts = now;
+	scratch->file.h.cpu = cpu;
+	scratch->file.wait_at = w->start;
+	scratch->file.wait_tid = w->tid;
+	if (evidence_afford(ctl, c, now, len, BUDGET_STACK))
+		evidence_count(c, bpf_ringbuf_output(&evidence, &scratch->file, len, BPF_RB_NO_WAKEUP),
+			       len);
+}
+
 /* The thread leaves a syscall of `duration` ns in which it slept, or mode all timed it. */
-static __always_inline void syscall_judge(struct control *ctl, struct cpu_state *c, u32 cpu,
+static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct cpu_state *c, u32 cpu,
 					  struct task_struct *t, struct task_state *s, u64 now,
 					  u64 start, long ret)
 {
@@ -15,6 +40,9 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 	u64 duration = now - start;
 	bool slept = s->first_out;
 
+	if (s->first_out && duration >= ctl->stacks_ns)
+		stack_take_user(ctx, ctl, c, cpu, now, t, STACK_SLEEPER, t->pid, s->first_out,
+				STACK_ROOM_EXIT, stack_class(s));
 	if (duration < ctl->slow_ns && duration < ctl->min_syscall_ns)
 		return;
 	scratch = scratch_get(SCRATCH_EXIT);
@@ -33,9 +61,11 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 	}
 	if (duration >= ctl->slow_ns && slept)
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
+	scratch->task_address = (u64)t;
+	if (slept && duration >= ctl->stacks_ns)
+		syscall_file(ctl, c, cpu, scratch, now);
 	if (duration < ctl->min_syscall_ns)
 		return;
-	scratch->task_address = (u64)t;
 	scratch->judge.now = now;
 	scratch->judge.bank = ctl->bank;
 	scratch->judge.cpu = cpu;
@@ -68,7 +98,7 @@ int BPF_PROG(on_sys_exit_slow, struct pt_regs *regs, long ret)
 	ctl = control_live(now, c);
 	if (ctl && s->nr == regs_syscall(regs)) {
 		s->enter = 0;
-		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, ret);
+		syscall_judge(ctx, ctl, c, cpu, t, s, now, s->first_out, ret);
 	}
 	s->first_out = 0;
 	return 0;
@@ -94,10 +124,13 @@ int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 	t = bpf_get_current_task_btf();
 	s = task_state_make(t, c);
 	if (s) {
+		s->out = 0; /* a switch-in that was not seen: it runs */
 		s->enter = now;
 		s->first_out = 0;
 		s->sleeps = 0;
 		s->nr = nr;
+		s->enter_nr = nr;
+		s->enter_compat = task_compat(t);
 		s->flags = task_compat(t) ? WAIT_COMPAT : 0;
 	}
 	base = hot_base(c, cpu, 1);
@@ -133,6 +166,7 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 	struct cpu_state *c;
 	struct hot_slot *h;
 	void *base;
+	bool compat;
 	u32 cpu;
 
 	c = cpu_self(&cpu);
@@ -142,25 +176,32 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 	c->armed = 0;
 	t = bpf_get_current_task_btf();
 	base = hot_base(c, cpu, 1);
+	s = task_state_get(t);
+	compat = task_compat(t);
+	if (s)
+		s->out = 0;
+	if (s && s->enter) {
+		nr = s->enter_nr;
+		compat = s->enter_compat;
+	}
 	if (base) {
 		pos = hot_claim(c, 1);
 		h = hot_open(base, pos);
 		h->ts = now;
 		h->sys.tid = t->pid;
 		h->sys.nr = nr;
-		h->sys.compat = task_compat(t);
+		h->sys.compat = compat;
 		h->sys.value = ret;
 		hot_close(h, pos, HOT_SYS_EXIT);
 	}
-	s = task_state_get(t);
 	if (!s)
 		return 0;
 	/* an entry before a pause may be that of an earlier syscall; first_out is looked after */
 	if (s->enter && s->enter < ctl->live_since)
 		s->enter = 0;
 	start = s->enter ? s->enter : s->first_out;
-	if (start && s->nr == (s16)nr)
-		syscall_judge(ctl, c, cpu, t, s, now, start, ret);
+	if (start && (s->enter || s->nr == (s16)nr))
+		syscall_judge(ctx, ctl, c, cpu, t, s, now, start, ret);
 	s->enter = 0;
 	s->first_out = 0;
 	return 0;

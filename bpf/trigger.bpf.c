@@ -6,6 +6,7 @@ struct trigger_check {
 	struct scratch *s;
 	struct cpu_state *c;
 	u32 which;
+	u32 hits;
 };
 
 static __always_inline bool trigger_matches(const struct trigger_filter *f, u32 key,
@@ -79,6 +80,7 @@ static long trigger_one(u32 index, struct trigger_check *k)
 	duration = s->judge.durations[f->kind & 7];
 	if (!duration || duration < f->threshold || !trigger_matches(f, key, k))
 		return 0;
+	k->hits++;
 	__sync_fetch_and_add(&n->hits, 1);
 	quiet = n->quiet_until;
 	if (now < quiet || __sync_val_compare_and_swap(&n->quiet_until, quiet,
@@ -98,6 +100,18 @@ __noinline int trigger_run(u32 which)
 	k.c = cpu_self(&cpu);
 	if (k.s && k.c)
 		bpf_loop(TRIGGERS_MAX, trigger_one, &k, 0);
+	return k.hits;
+}
+
+/* The wait in this scratch, of which a trigger was told while it lasted, has ended. */
+__noinline int trigger_ended(u32 which)
+{
+	struct trigger_check k = {.s = scratch_get(which), .which = which};
+	u32 cpu;
+
+	k.c = cpu_self(&cpu);
+	if (k.s && k.c)
+		trigger_submit(&k, TRIGGER_ENDED, 0, k.s->facts.end - k.s->facts.start);
 	return 0;
 }
 

@@ -54,9 +54,10 @@ static __always_inline void wait_unwake(struct task_state *s)
 static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, u32 cpu, u64 now,
 				      const struct wait_facts *w)
 {
+	bool is_long = w->end - w->start >= ctl->stacks_ns;
 	struct ev_wait *e;
 
-	if (!evidence_afford(ctl, c, now, sizeof(*e), false))
+	if (!evidence_afford(ctl, c, now, sizeof(*e), is_long ? BUDGET_LONG : BUDGET_SHORT))
 		return;
 	e = bpf_ringbuf_reserve(&evidence, sizeof(*e), 0);
 	evidence_count(c, !e, sizeof(*e));
@@ -70,7 +71,32 @@ static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, 
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
-/* Tests all triggers against what judge and facts of this scratch say: trigger.bpf.c. */
+/*
+ * Tests all triggers against what judge and facts of this scratch say, and
+ * returns how many it has passed; tells of the end of a wait that passed one
+ * while it lasted. Both in trigger.bpf.c.
+ */
 extern int trigger_run(u32 which);
+extern int trigger_ended(u32 which);
+
+/* Fills judge: a sleep of s that has lasted `slept`, a run-queue wait of `queued` ns; 0: none. */
+static __always_inline void judge_fill(struct scratch *scratch, const struct control *ctl,
+				       const struct task_state *s, u32 cpu, u64 now, u64 slept,
+				       u64 queued)
+{
+	u64 *durations = scratch->judge.durations;
+
+	scratch->judge.now = now;
+	scratch->judge.bank = ctl->bank;
+	scratch->judge.cpu = cpu;
+	scratch->judge.runnable = now - queued;
+	durations[TRIGGER_OFFCPU] = slept;
+	durations[TRIGGER_IOWAIT] =
+		s->state == TASK_REPORT_DISK && !(s->flags & WAIT_FROZEN) ? slept : 0;
+	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
+	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
+	durations[TRIGGER_RUNQUEUE] = queued;
+	durations[TRIGGER_SYSCALL] = 0;
+}
 
 #endif

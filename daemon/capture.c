@@ -70,10 +70,25 @@ static void plan_cpu(struct recorder *r, unsigned int cpu, uint64_t from, struct
 	oldest = window_begin(size, c->end);
 	c->begin = window_find(slots, size, oldest, c->end, from, SLACK_NS);
 	c->held_since = 0;
+	/* with the last switch before: it says who ran when the window began */
+	for (uint64_t pos = c->begin; pos > oldest + size / 64 && pos > c->begin - size / 2;) {
+		pos -= HOT_SLOT_SIZE;
+		if (window_good(&slots[(pos & (size - 1)) / HOT_SLOT_SIZE], pos) == HOT_SWITCH &&
+		    slots[(pos & (size - 1)) / HOT_SLOT_SIZE].ts < from) {
+			c->begin = pos;
+			break;
+		}
+	}
 	if (!window_begin(size, c->end))
 		c->held_since = recorder_started(r);
 	else /* not the very oldest: that is being overwritten */
-		c->held_since = slots[((oldest + size / 64) & (size - 1)) / HOT_SLOT_SIZE].ts;
+		for (uint64_t pos = oldest + size / 64; pos < c->end && !c->held_since; pos += HOT_SLOT_SIZE) {
+			const struct hot_slot *h = &slots[(pos & (size - 1)) / HOT_SLOT_SIZE];
+			unsigned int kind = window_good(h, pos);
+
+			if (kind && kind != HOT_SYS_ARGS)
+				c->held_since = h->ts;
+		}
 }
 
 static unsigned int plan_cpus(struct recorder *r, uint64_t from, struct capture_cpu *cpus)
@@ -165,6 +180,7 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	h->only = q->only;
 	h->syscalls = c->syscalls;
 	h->slow_ns = c->slow_syscall;
+	h->stacks_ns = c->stacks;
 	if (!q->job || q->job->manual)
 		return;
 	h->n_merged = q->job->n_merged;
@@ -209,6 +225,68 @@ static int build(struct recorder *r, const struct capture_request *q, struct cap
 	return ftruncate(b->fd, h->size) ? -errno : 0;
 }
 
+/* ---- threads whose stacks are wanted though they still sleep ---- */
+
+#define SLEEPERS_MAX 64
+
+struct sleepers {
+	uint32_t tids[SLEEPERS_MAX];
+	size_t n;
+};
+
+static void sleepers_add(struct sleepers *s, uint32_t tid)
+{
+	if (!tid || s->n == SLEEPERS_MAX)
+		return;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->tids[i] == tid)
+			return;
+	s->tids[s->n++] = tid;
+}
+
+/* Those that triggers are about, those in whose focus it is, and all that wait for locks. */
+static void sleepers_choose(struct recorder *r, const struct capture_header *h, struct sleepers *s)
+{
+	const struct task_slot *t;
+	size_t n;
+
+	for (uint32_t i = 0; i < h->n_hits; i++) {
+		sleepers_add(s, h->hits[i].record.w.tid);
+		sleepers_add(s, h->hits[i].record.w.owner_tid);
+	}
+	t = recorder_tasks(r, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct task_slot slot = t[i];
+
+		if (!slot.tid || !slot.since)
+			continue;
+		if ((slot.flags & WAIT_LOCK) || (h->focus_pid && slot.tgid == h->focus_pid)) {
+			sleepers_add(s, slot.tid);
+			sleepers_add(s, slot.owner);
+		}
+	}
+}
+
+/* Their stacks behind the walk; without them the snapshot lacks them. */
+static void walk_sleepers(struct recorder *r, const struct capture_header *h, uint8_t **walked,
+			  size_t *walked_len)
+{
+	struct sleepers s = {.n = 0};
+	uint8_t *bytes, *both;
+	size_t len;
+
+	sleepers_choose(r, h, &s);
+	if (!s.n || recorder_sleepers(r, s.tids, s.n, &bytes, &len))
+		return;
+	both = realloc(*walked, *walked_len + len + 1);
+	if (both) {
+		memcpy(both + *walked_len, bytes, len);
+		*walked = both;
+		*walked_len += len;
+	}
+	free(bytes);
+}
+
 int capture_take(struct recorder *r, const struct window *window, const struct config *c,
 		 const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
 {
@@ -223,8 +301,10 @@ int capture_take(struct recorder *r, const struct window *window, const struct c
 		return -ENOMEM;
 	fill_header(r, window, c, q, h);
 	err = recorder_walk_tasks(r, &walked, &walked_len);
-	if (!err)
+	if (!err) {
+		walk_sleepers(r, h, &walked, &walked_len);
 		err = build(r, q, h, walked, walked_len, &b);
+	}
 	if (b.base)
 		munmap(b.base, b.size);
 	if (err && b.fd >= 0)

@@ -61,6 +61,7 @@ struct capture_header {
 	uint32_t syscalls;   /* enum syscall_mode */
 	uint32_t n_cpus;
 	uint64_t slow_ns;
+	uint64_t stacks_ns;
 	uint64_t n_merged;
 	uint32_t n_hits;
 	uint32_t n_offsets;

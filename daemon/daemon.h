@@ -10,6 +10,7 @@
 #include "config.h"
 #include "policy.h"
 #include "recorder.h"
+#include "scan.h"
 #include "snapshot.h"
 #include "spool.h"
 #include "window.h"
@@ -31,6 +32,7 @@ struct daemon {
 	struct config config;
 	struct recorder *recorder;
 	struct window window;
+	struct scan scan;
 	struct policy policy;
 	struct spool *spool; /* NULL: cannot be opened now */
 	uid_t uid;	     /* owner of files, (uid_t)-1: as we are */
@@ -50,6 +52,7 @@ struct daemon {
 	bool pinned;	/* everything outlives us */
 	bool mounted;	/* the bpffs, by us */
 	bool stopping;
+	uint64_t next_scan;   /* when the task table is looked at again */
 	uint64_t next_second; /* when the next once-a-second work is due */
 	uint64_t lost_said;   /* losses that the log knows of */
 	uint64_t cpu_before;  /* ns of CPU that the start took */

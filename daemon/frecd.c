@@ -103,7 +103,8 @@ static int start_recording(struct daemon *d)
 		log_warning("%s; what is recorded ends with this process", error);
 		d->pinned = false;
 	}
-	window_init(&d->window, d->config.window, recorder_sizes(d->recorder)->evidence,
+	scan_configure(&d->scan, &d->config);
+	window_init(&d->window, evidence_span(&d->config), recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));
 	policy_init(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
 	int status, err;
 
 	if (argc && !strcmp(argv[0], WORKER_ARGV0))
-		return worker_main();
+		return worker_main(argc > 1 && !strcmp(argv[1], WORKER_PLAIN));
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		d.clients[i] = (struct client){.fd = -1, .output = -1};
 	status = parse_options(argc, argv, &o);

@@ -18,6 +18,8 @@
 
 #define TICK_NS 50000000ull /* the evidence is sampled so often */
 #define SECOND_NS 1000000000ull
+#define SCAN_NS 250000000ull
+#define SCAN_MAX 256 /* threads judged at one scan: each costs some 20 µs */
 #define OPENER_DEATHS_MAX 5
 
 int loop_add(struct daemon *d, int fd, unsigned int source)
@@ -102,6 +104,22 @@ static void every_second(struct daemon *d, uint64_t now)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+/* Waits that still last: which of them the kernel should judge. */
+static void scan(struct daemon *d, uint64_t now)
+{
+	const struct task_slot *slots;
+	uint32_t tids[SCAN_MAX];
+	size_t n_slots, n;
+
+	if (now < d->next_scan || recorder_paused(d->recorder))
+		return;
+	d->next_scan = now + SCAN_NS;
+	slots = recorder_tasks(d->recorder, &n_slots);
+	n = scan_find(&d->scan, slots, n_slots, now, tids, SCAN_MAX);
+	for (size_t i = 0; i < n; i++)
+		recorder_judge(d->recorder, tids[i]);
+}
+
 static void tick(struct daemon *d)
 {
 	const struct recorder_ring *ring = recorder_evidence(d->recorder);
@@ -114,6 +132,7 @@ static void tick(struct daemon *d)
 	at = window_sample(&d->window, now, __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE),
 			   *ring->consumer);
 	__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
+	scan(d, now);
 	snapshot_watch(&d->snapshot, now);
 	shoot_due(d, now);
 	every_second(d, now);
@@ -124,8 +143,15 @@ static void tick(struct daemon *d)
 static void on_trigger(void *arg, const struct trigger_record *t)
 {
 	struct daemon *d = arg;
+	uint64_t now = clock_monotonic();
 
-	policy_trigger(&d->policy, clock_monotonic(), t);
+	if (t->index == TRIGGER_ENDED)
+		policy_ended(&d->policy, now, t);
+	else if (policy_trigger(&d->policy, now, t) != POLICY_SUPPRESSED &&
+		 (t->w.flags & WAIT_OPEN))
+		log_notice("trigger %s: %.16s (tid %u, pid %u) has waited %llu ms and still does",
+			   d->policy.next.hits[d->policy.next.n_hits - 1].name, t->w.comm, t->w.tid,
+			   t->w.tgid, (unsigned long long)t->duration / 1000000);
 }
 
 static void take_triggers(struct daemon *d)
@@ -164,7 +190,8 @@ static void reload(struct daemon *d)
 	d->config = fresh;
 	policy_reconfigure(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);
-	window_resize(&d->window, d->config.window);
+	window_resize(&d->window, evidence_span(&d->config));
+	scan_configure(&d->scan, &d->config);
 	err = setup_spool(d);
 	if (err)
 		log_error("cannot use %s for snapshots: %s", d->config.directory, strerror(-err));

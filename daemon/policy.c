@@ -83,6 +83,7 @@ static void trigger_configure(struct policy_trigger *t, const struct config_trig
 	t->name[sizeof(t->name) - 1] = '\0';
 	t->cooldown = c->cooldown;
 	t->post = c->post;
+	t->hold = c->hold;
 	t->threshold = c->filter.threshold;
 	t->max_per_hour = c->max_per_hour;
 	t->kind = c->filter.kind;
@@ -92,6 +93,7 @@ static void configure_common(struct policy *p, const struct config *c, uint32_t 
 {
 	p->max_total = c->max_total;
 	p->merge_max = min_u64(POLICY_MERGE_MAX_NS, c->window / 2);
+	p->hold_max = c->window / 2;
 	p->bank = bank;
 	p->n_triggers = c->n_triggers < TRIGGERS_MAX ? c->n_triggers : TRIGGERS_MAX;
 	for (unsigned int i = 0; i < p->n_triggers; i++)
@@ -179,25 +181,49 @@ static uint64_t *suppressed_by(const struct policy *p, struct policy_trigger *t,
 	return NULL;
 }
 
-static void keep_hit(struct policy_job *job, const struct policy_trigger *t,
+/*
+ * When a snapshot may be taken, as far as this record goes. post counts from
+ * the event: one that was fetched late is due the sooner. A wait that lasts is
+ * held for, so that its end and its waker get into the snapshot.
+ */
+static uint64_t hit_due(const struct policy *p, const struct policy_trigger *t, uint64_t now,
+			const struct trigger_record *r)
+{
+	uint64_t at = min_u64(r->h.ts, now);
+
+	if (r->w.flags & WAIT_OPEN)
+		return add_sat(at, min_u64(t->hold, p->hold_max));
+	return add_sat(at, t->post);
+}
+
+/* The latest of all; the first one's own may be later than merge_max, others may not. */
+static void job_update_due(struct policy *p)
+{
+	struct policy_job *job = &p->next;
+	uint64_t latest = add_sat(job->first, p->merge_max);
+
+	job->due = job->hits[0].due;
+	for (unsigned int i = 1; i < job->n_hits; i++)
+		job->due = max_u64(job->due, min_u64(job->hits[i].due, latest));
+}
+
+static void keep_hit(struct policy *p, uint64_t now, const struct policy_trigger *t,
 		     const struct trigger_record *r)
 {
+	struct policy_job *job = &p->next;
 	struct policy_hit *hit;
 
 	if (job->n_hits >= POLICY_HITS_MAX)
 		return;
 	hit = &job->hits[job->n_hits++];
+	memset(hit, 0, sizeof(*hit));
 	memcpy(hit->name, t->name, sizeof(hit->name));
 	hit->threshold = t->threshold;
 	hit->kind = t->kind;
+	hit->post = t->post;
+	hit->due = hit_due(p, t, now, r);
 	hit->record = *r;
-}
-
-/* post counts from the event; one that was fetched late is due the sooner. */
-static uint64_t post_end(const struct policy_trigger *t, uint64_t now,
-			 const struct trigger_record *r)
-{
-	return add_sat(min_u64(r->h.ts, now), t->post);
+	job_update_due(p);
 }
 
 static void open_next(struct policy *p, uint64_t now, struct policy_trigger *t,
@@ -207,8 +233,7 @@ static void open_next(struct policy *p, uint64_t now, struct policy_trigger *t,
 	p->pending = true;
 	p->joined = 0;
 	p->next.first = now;
-	p->next.due = post_end(t, now, r);
-	keep_hit(&p->next, t, r);
+	keep_hit(p, now, t, r);
 	hour_add(t, now);
 	t->fired++;
 }
@@ -216,13 +241,30 @@ static void open_next(struct policy *p, uint64_t now, struct policy_trigger *t,
 static void merge_next(struct policy *p, uint64_t now, struct policy_trigger *t,
 		       const struct trigger_record *r)
 {
-	uint64_t latest = add_sat(p->next.first, p->merge_max);
-
-	/* the first one's own post may be longer than merge_max: never shorten it */
-	p->next.due = max_u64(p->next.due, min_u64(post_end(t, now, r), latest));
 	p->next.n_merged++;
-	keep_hit(&p->next, t, r);
+	keep_hit(p, now, t, r);
 	t->merged++;
+}
+
+bool policy_ended(struct policy *p, uint64_t now, const struct trigger_record *r)
+{
+	bool found = false;
+
+	for (unsigned int i = 0; p->pending && i < p->next.n_hits; i++) {
+		struct policy_hit *hit = &p->next.hits[i];
+		struct trigger_record *old = &hit->record;
+
+		if (!(old->w.flags & WAIT_OPEN) || old->w.tid != r->w.tid ||
+		    old->w.task_start != r->w.task_start)
+			continue;
+		found = true;
+		old->duration = r->w.end - old->w.start;
+		old->w = r->w;
+		hit->due = min_u64(hit->due, add_sat(min_u64(r->h.ts, now), hit->post));
+	}
+	if (found)
+		job_update_due(p);
+	return found;
 }
 
 enum policy_verdict policy_trigger(struct policy *p, uint64_t now, const struct trigger_record *r)

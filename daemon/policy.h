@@ -36,6 +36,7 @@ struct policy_trigger {
 	char name[CONFIG_NAME_MAX];
 	uint64_t cooldown;
 	uint64_t post;
+	uint64_t hold;
 	uint64_t threshold;
 	uint32_t max_per_hour;
 	uint32_t kind; /* enum trigger_kind */
@@ -60,8 +61,11 @@ struct policy_trigger {
 struct policy_hit {
 	char name[CONFIG_NAME_MAX];
 	uint64_t threshold;
+	uint64_t post;
+	uint64_t due; /* the snapshot may be taken then, as far as this one goes */
 	uint32_t kind;
-	struct trigger_record record;
+	uint32_t pad;
+	struct trigger_record record; /* WAIT_OPEN in w.flags: the wait still lasts */
 };
 
 /* A manual snapshot. id is the caller's and means nothing here. */
@@ -91,6 +95,7 @@ struct policy {
 	int8_t old_index[TRIGGERS_MAX]; /* old index -> index, -1: gone */
 
 	uint64_t merge_max;
+	uint64_t hold_max;
 	uint32_t max_total;
 	bool paused;
 
@@ -123,6 +128,13 @@ void policy_reconfigure(struct policy *p, const struct config *c, uint32_t bank)
 void policy_pause(struct policy *p, bool paused);
 
 enum policy_verdict policy_trigger(struct policy *p, uint64_t now, const struct trigger_record *r);
+
+/*
+ * A wait that was told of while it lasted has ended (index TRIGGER_ENDED): its
+ * record is completed, and a snapshot that was held for it is due after post.
+ * False if none waits for it.
+ */
+bool policy_ended(struct policy *p, uint64_t now, const struct trigger_record *r);
 
 /*
  * Queues a manual snapshot; trigger is -1, or the index of the one to test,

@@ -148,19 +148,21 @@ static int set_constants(struct recorder *r)
 static int set_sizes(struct recorder *r)
 {
 	struct bpf_map *hot = bpf_object__find_map_by_name(r->object, "hot_windows");
-	struct bpf_map *m[4] = {
+	struct bpf_map *m[5] = {
 		hot,
 		bpf_object__find_map_by_name(r->object, "cpus"),
 		bpf_object__find_map_by_name(r->object, "evidence"),
 		bpf_object__find_map_by_name(r->object, "task_table"),
+		bpf_object__find_map_by_name(r->object, "dump_rooms"),
 	};
 
-	if (!m[0] || !m[1] || !m[2] || !m[3])
+	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4])
 		return -ENOENT;
 	if (bpf_map__set_value_size(bpf_map__inner_map(hot), r->sizes.hot_cpu) ||
 	    bpf_map__set_max_entries(m[0], r->n_cpus) || bpf_map__set_max_entries(m[1], r->n_cpus) ||
 	    bpf_map__set_max_entries(m[2], r->sizes.evidence) ||
-	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE))
+	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE) ||
+	    bpf_map__set_max_entries(m[4], 2 * r->n_cpus + 1))
 		return -EINVAL;
 	return set_constants(r);
 }
@@ -285,20 +287,22 @@ static int map_all(struct recorder *r)
 }
 
 /*
- * A window's worth of evidence fills at most 7/16 of the ring: as much again
- * may come while the daemon is stopped for a whole window.
+ * What is kept (a window and a quarter) and what may come while the daemon is
+ * stopped for a whole window fit the ring: 5/16 + 4/16, and the savings.
  */
 static uint64_t budget_rate(const struct recorder *r, const struct config *c)
 {
-	return r->sizes.evidence * 3 / 8 / (c->window / 1e9);
+	return r->sizes.evidence / 4 / (c->window / 1e9);
 }
 
 static void control_init(struct recorder *r)
 {
 	struct control *ctl = r->control;
 
-	ctl->budget_cap = r->sizes.evidence / 16;
+	ctl->budget_cap = r->sizes.evidence / 4;
 	ctl->budget_tokens = ctl->budget_cap;
+	ctl->sleeper_room = 2 * r->n_cpus;
+	recorder_name_descriptors(r);
 	ctl->heartbeat = clock_monotonic();
 	ctl->paused = 1; /* until recorder_start() */
 }
@@ -377,6 +381,9 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	r->control->budget_rate = budget_rate(r, c);
 	r->control->syscalls = c->syscalls;
 	r->control->slow_ns = c->slow_syscall;
+	r->control->stacks_ns = c->stacks;
+	r->control->stack_dump = c->stack_dump;
+	r->control->stack_memory_ns = c->window / 4;
 	r->control->min_sleep_ns = smallest(c, 1 << TRIGGER_LOCK | 1 << TRIGGER_FUTEX |
 						       1 << TRIGGER_OFFCPU | 1 << TRIGGER_IOWAIT);
 	r->control->min_runqueue_ns = smallest(c, 1 << TRIGGER_RUNQUEUE);

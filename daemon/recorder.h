@@ -93,6 +93,28 @@ uint64_t recorder_started(const struct recorder *r); /* MONOTONIC ns */
  */
 int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len);
 
+/*
+ * Registers and stacks (ev_dump) of those of these threads that sleep now, as
+ * recorder_walk_tasks(). Takes at most a tenth of a second, and may lack some.
+ */
+int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_t **ret,
+		      size_t *ret_len);
+
+/*
+ * Has the kernel tell, by trigger records, whether this thread's wait, which
+ * still lasts, is past a trigger's threshold. -errno on failure.
+ */
+int recorder_judge(struct recorder *r, uint32_t tid);
+
+/*
+ * ns of evidence to keep: a stack that is referred to is at most a quarter of
+ * the window older than what refers to it.
+ */
+static inline uint64_t evidence_span(const struct config *c)
+{
+	return c->window + c->window / 4;
+}
+
 /* Sums over all CPUs and programs. */
 struct recorder_totals {
 	uint64_t hot;	   /* slots written */

@@ -40,6 +40,8 @@ static const struct recorder_program programs[] = {
 	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry"},
 	{"iter_adopt", PROGRAM_ITER, NULL},
 	{"iter_tasks", PROGRAM_ITER, NULL},
+	{"iter_overdue", PROGRAM_ITER, NULL},
+	{"iter_sleeper", PROGRAM_ITER, NULL},
 };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
@@ -263,6 +265,7 @@ static bool is_our_pin(const char *name)
 {
 	static const char *const maps[] = {"control",	   "cpus",	     "evidence",
 					   "hot_windows",  "ns_tids",	     "scratches",
+					   "stack_rooms",  "stacks_seen",    "dump_rooms",
 					   "task_states",  "task_table",     "trigger_counts",
 					   "trigger_ring", "trigger_filters"};
 
@@ -302,54 +305,6 @@ bool recorder_pinned(const struct recorder *r)
 	return r->pins[0];
 }
 
-/* Runs a task iterator to its end; what it writes goes to *ret where that is wanted. */
-static int iterate(struct recorder *r, const char *name, uint8_t **ret, size_t *ret_len)
-{
-	struct bpf_program *p = bpf_object__find_program_by_name(r->object, name);
-	struct bpf_link *link = bpf_program__attach_iter(p, NULL);
-	size_t len = 0, size = 64 << 10;
-	uint8_t *buf = NULL, *more;
-	ssize_t n = -1;
-	int fd, err;
-
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	err = -errno;
-	bpf_link__destroy(link);
-	if (fd < 0)
-		return err;
-	do {
-		if (!buf || size - len < 16 << 10) {
-			size *= 2;
-			more = realloc(buf, size);
-			if (!more) {
-				errno = ENOMEM;
-				n = -1;
-				break;
-			}
-			buf = more;
-		}
-		n = read(fd, buf + len, size - len);
-		if (n > 0)
-			len += n;
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	err = n < 0 ? -errno : 0;
-	close(fd);
-	if (err || !ret) {
-		free(buf);
-		return err;
-	}
-	*ret = buf;
-	*ret_len = len;
-	return 0;
-}
-
-int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len)
-{
-	return iterate(r, "iter_tasks", ret, ret_len);
-}
-
 /*
  * Threads get their states before the programs record: a program that interrupts
  * the walk while it makes one could make none itself, and would count a loss.
@@ -364,7 +319,7 @@ int recorder_pause(struct recorder *r, bool paused)
 	}
 	if (!r->control->paused)
 		return 0;
-	err = iterate(r, "iter_adopt", NULL, NULL);
+	err = recorder_iterate(r, "iter_adopt", 0, NULL, NULL);
 	if (err)
 		return err;
 	r->control->live_since = clock_monotonic();

@@ -50,6 +50,7 @@ struct recorder {
 	int mode; /* enum syscall_mode that is attached; meaningful once started */
 	bool started;
 	uint64_t started_at;
+	pid_t hung; /* of recorder_sleepers(), killed but not reaped; 0: none */
 	char pins[PATH_MAX]; /* directory, or empty */
 };
 
@@ -60,6 +61,14 @@ bool recorder_program_wanted(const struct recorder_program *p, const char *symbo
 /* Attaches the programs of one mode and lets go of those of the other; nothing before the start. */
 int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
 			 char error[RECORDER_ERROR_MAX]);
+/*
+ * Runs a task iterator to its end, over all threads or (tid not 0) this one;
+ * what it writes goes to *ret (free it) where that is wanted.
+ */
+int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
+		     size_t *ret_len);
+/* Tells the kernel side which syscalls wait on a descriptor. */
+void recorder_name_descriptors(struct recorder *r);
 void recorder_detach(struct recorder *r);
 void recorder_unpin(struct recorder *r);
 

@@ -270,6 +270,8 @@ int setup_host(struct daemon *d)
 		return -EPERM;
 	}
 	choose_identity(d);
+	/* while we may: who opens it decides whether addresses are shown */
+	d->worker.kallsyms = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
 	d->worker.program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (d->worker.program < 0) {
 		log_error("cannot open /proc/self/exe: %s", strerror(errno));

@@ -244,10 +244,19 @@ void shoot_finish(struct daemon *d)
 	char name[SPOOL_NAME_MAX], path[PATH_MAX + SPOOL_NAME_MAX + 1];
 	struct worker_result r;
 	uint64_t took = clock_monotonic() - d->snapshot.started;
+	unsigned int attempts = d->snapshot.attempts;
 	int err = snapshot_finish(&d->snapshot, &r, name);
 	struct recorder_totals totals;
 	json_t *reply;
 
+	if (err == -EAGAIN && d->snapshot.attempts != attempts) {
+		log_warning("the worker died or hung over a process's files: writing without stacks");
+		err = loop_add(d, d->snapshot.result_fd, LOOP_WORKER);
+		if (err)
+			snapshot_abort(&d->snapshot);
+		else
+			err = -EAGAIN;
+	}
 	if (err == -EAGAIN)
 		return;
 	policy_done(&d->policy, !err);

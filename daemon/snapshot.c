@@ -42,6 +42,8 @@ static int give_up_privileges(const struct snapshot_identity *who)
 	return capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE ? -EPERM : 0;
 }
 
+#define N_FDS (WORKER_FD_KALLSYMS - WORKER_FD_CAPTURE + 1)
+
 static int place(int fd, int at)
 {
 	if (fd < 0)
@@ -50,24 +52,25 @@ static int place(int fd, int at)
 }
 
 /* The descriptors come in any order: move them out of the way first. */
-static int place_all(int fds[4])
+static int place_all(int fds[N_FDS])
 {
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < N_FDS; i++) {
 		if (fds[i] < 0)
 			continue;
 		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
 		if (fds[i] < 0)
 			return -errno;
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < N_FDS; i++)
 		if (place(fds[i], WORKER_FD_CAPTURE + i))
 			return -errno;
 	return 0;
 }
 
-static void become_worker(const struct snapshot_identity *who, int fds[4], pid_t parent)
+static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], bool plain,
+			  pid_t parent)
 {
-	char *argv[] = {WORKER_ARGV0, NULL};
+	char *argv[] = {WORKER_ARGV0, plain ? WORKER_PLAIN : NULL, NULL};
 	char *envp[] = {NULL};
 	struct sched_param none = {0};
 	sigset_t all;
@@ -77,12 +80,16 @@ static void become_worker(const struct snapshot_identity *who, int fds[4], pid_t
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (place_all(fds))
 		_exit(126);
-	close_range(WORKER_FD_RESULT + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-	if (fds[2] < 0)
-		close(WORKER_FD_OPENER);
+	close_range(WORKER_FD_CAPTURE + N_FDS, ~0u, CLOSE_RANGE_CLOEXEC);
+	for (int i = 0; i < N_FDS; i++)
+		if (fds[i] < 0)
+			close(WORKER_FD_CAPTURE + i);
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NOFILE, 64);
+	limit(RLIMIT_NOFILE, 1024);
 	limit(RLIMIT_CPU, 60);
+#ifndef __SANITIZE_ADDRESS__ /* whose shadow takes terabytes of addresses */
+	limit(RLIMIT_AS, WORKER_ADDRESSES);
+#endif
 	/* first as little as possible; snapshot_watch() may take that back */
 	sched_setscheduler(0, SCHED_IDLE, &none);
 	syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* IOPRIO_CLASS_IDLE: linux/ioprio.h */
@@ -97,22 +104,21 @@ static void become_worker(const struct snapshot_identity *who, int fds[4], pid_t
 
 /* ---- the daemon's side ---- */
 
-int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
-		   int opener, int output, uint64_t now)
+static int launch(struct snapshot *s, uint64_t now)
 {
 	pid_t pid, parent = getpid();
-	int pipes[2], fds[4];
+	int pipes[2], fds[N_FDS];
 
 	if (pipe2(pipes, O_CLOEXEC))
 		return -errno;
-	s->own_file = output < 0;
-	fds[0] = capture;
-	fds[1] = s->own_file ? s->file.fd : output;
-	fds[2] = opener;
+	fds[0] = s->capture;
+	fds[1] = s->own_file ? s->file.fd : s->output;
+	fds[2] = s->opener;
 	fds[3] = pipes[1];
+	fds[4] = s->who->kallsyms;
 	pid = fork();
 	if (!pid)
-		become_worker(who, fds, parent);
+		become_worker(s->who, fds, s->attempts > 0, parent);
 	close(pipes[1]);
 	if (pid < 0) {
 		int err = -errno;
@@ -124,8 +130,55 @@ int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int 
 	s->result_fd = pipes[0];
 	s->started = now;
 	s->hurried = false;
+	s->pressed = false;
 	s->killed = 0;
+	s->attempts++;
 	return 0;
+}
+
+static void forget(struct snapshot *s)
+{
+	if (s->capture >= 0)
+		close(s->capture);
+	if (s->output >= 0)
+		close(s->output);
+	s->capture = s->output = -1;
+}
+
+int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
+		   int opener, int output, uint64_t now)
+{
+	int err = 0;
+
+	s->own_file = output < 0;
+	s->who = who;
+	s->opener = opener;
+	s->attempts = 0;
+	s->capture = fcntl(capture, F_DUPFD_CLOEXEC, 0);
+	s->output = output < 0 ? -1 : fcntl(output, F_DUPFD_CLOEXEC, 0);
+	if (s->capture < 0 || (output >= 0 && s->output < 0))
+		err = -errno;
+	if (!err)
+		err = launch(s, now);
+	if (err)
+		forget(s);
+	return err;
+}
+
+/*
+ * The worker that parses files of recorded processes has died of it, or did not
+ * come to an end: another one writes the file without looking at them.
+ */
+static int try_again(struct snapshot *s, int err)
+{
+	int fd = s->own_file ? s->file.fd : s->output;
+
+	if (s->attempts > 1 || (err != -ECHILD && err != -ENOTRECOVERABLE))
+		return err == -ENOTRECOVERABLE ? -ETIME : err;
+	if (ftruncate(fd, 0) || lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	err = launch(s, s->started);
+	return err ? err : -EAGAIN;
 }
 
 void snapshot_watch(struct snapshot *s, uint64_t now)
@@ -140,8 +193,14 @@ void snapshot_watch(struct snapshot *s, uint64_t now)
 		syscall(SYS_ioprio_set, 1, s->pid, 2 << 13 | 4);
 		s->hurried = true;
 	}
+	if (!s->pressed && now - s->started > SNAPSHOT_PRESS_NS) {
+		setpriority(PRIO_PROCESS, s->pid, -19); /* among hundreds that are ready to run */
+		s->pressed = true;
+	}
 	if (now - s->started > SNAPSHOT_DEADLINE_NS)
 		snapshot_kill(s, -ETIME);
+	else if (s->attempts == 1 && now - s->started > SNAPSHOT_NAMING_NS)
+		snapshot_kill(s, -ENOTRECOVERABLE); /* try_again() */
 }
 
 void snapshot_kill(struct snapshot *s, int why)
@@ -181,8 +240,11 @@ int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_nam
 	/* below PIPE_BUF: all of it or, if the worker died, nothing */
 	if (read(s->result_fd, &r, sizeof(r)) != sizeof(r))
 		r.magic = 0;
-	err = end_of_worker(s, &r, r.magic);
+	err = try_again(s, end_of_worker(s, &r, r.magic));
 	ret_name[0] = 0;
+	if (err == -EAGAIN)
+		return err;
+	forget(s);
 	if (s->own_file && err)
 		spool_abort(&s->file);
 	else if (s->own_file)
@@ -199,6 +261,7 @@ void snapshot_abort(struct snapshot *s)
 		return;
 	kill(s->pid, SIGKILL);
 	end_of_worker(s, &r, 0);
+	forget(s);
 	if (s->own_file)
 		spool_abort(&s->file);
 }

@@ -13,13 +13,23 @@
 #define SNAPSHOT_DEADLINE_NS 60000000000ull
 /* So long the worker has only what nobody else wants; then it competes like anyone. */
 #define SNAPSHOT_IDLE_NS 300000000ull
+/* … and from here on goes before them: a snapshot is a second's work at most. */
+#define SNAPSHOT_PRESS_NS 700000000ull
+
+struct snapshot_identity;
+
+/* Stacks and names take no longer than this, or the file goes without them. */
+#define SNAPSHOT_NAMING_NS 20000000000ull
 
 struct snapshot {
 	pid_t pid; /* 0: none runs */
 	int result_fd;
 	uint64_t started; /* MONOTONIC ns */
-	bool hurried;
+	bool hurried, pressed;
 	int killed;    /* -errno of why it was, or 0 */
+	unsigned int attempts; /* 2: the first worker came to grief over some process's files */
+	int capture, output, opener; /* for the second attempt; -1: none */
+	const struct snapshot_identity *who;
 	bool own_file; /* the spool's; else the client's descriptor */
 	struct spool_file file;
 	struct spool_limits limits;
@@ -29,12 +39,14 @@ struct snapshot {
 struct snapshot_identity {
 	uid_t uid;
 	gid_t gid;
-	int program; /* descriptor of our own binary */
+	int program;  /* descriptor of our own binary */
+	int kallsyms; /* of /proc/kallsyms, opened with the right to see addresses; or -1 */
 };
 
 /*
  * Starts the worker. output: descriptor to write to, or -1 to write into
- * s->file, which is then committed at the end. capture is not closed.
+ * s->file, which is then committed at the end. capture is not closed; who and
+ * opener must last until the end.
  */
 int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
 		   int opener, int output, uint64_t now);
@@ -46,7 +58,9 @@ void snapshot_watch(struct snapshot *s, uint64_t now);
 void snapshot_kill(struct snapshot *s, int why);
 
 /*
- * The end of the worker, when s->result_fd is readable. -EAGAIN: not yet. Else
+ * The end of the worker, when s->result_fd is readable. -EAGAIN: not yet, or it
+ * died and was started again (attempts and result_fd are new then) to write the
+ * file without stacks. Else
  * the file is in the spool (its name in ret_name, SPOOL_NAME_MAX bytes) or
  * gone, and 0 or -errno is returned (-ETIME: the deadline, -ECHILD: it died).
  */

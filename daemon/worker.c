@@ -10,7 +10,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "worker_internal.h"
+#include "worker_stacks.h"
 
 static int write_all(struct worker *w)
 {
@@ -26,7 +28,7 @@ static int write_all(struct worker *w)
 	return err;
 }
 
-static int run(struct worker *w, struct worker_result *result)
+static int run(struct worker *w, bool plain, struct worker_result *result)
 {
 	const struct trace_counters *counters;
 	int err, end;
@@ -35,6 +37,11 @@ static int run(struct worker *w, struct worker_result *result)
 	if (err)
 		return err;
 	err = worker_read(w);
+	if (err)
+		return err;
+	if (plain)
+		w->n_stacks = 0;
+	err = stacks_open(w, plain ? -1 : WORKER_FD_KALLSYMS, &w->stack_index);
 	if (err)
 		return err;
 	err = trace_writer_open(WORKER_FD_OUTPUT, &w->out);
@@ -54,7 +61,7 @@ static int run(struct worker *w, struct worker_result *result)
 	return err ? err : end;
 }
 
-int worker_main(void)
+int worker_main(bool plain)
 {
 	struct worker_result result = {.magic = WORKER_MAGIC};
 	static struct worker w;
@@ -65,7 +72,10 @@ int worker_main(void)
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN); /* a client that hung up is an error, not a death */
 	opener_client_init(&w.opener, WORKER_FD_OPENER);
-	result.error = run(&w, &result);
+	image_survive_truncation();
+	if (plain)
+		w.opener.error = -ENOTSUP; /* nothing is asked of it */
+	result.error = run(&w, plain, &result);
 	while (left) {
 		ssize_t n = write(WORKER_FD_RESULT, p, left);
 

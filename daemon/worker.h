@@ -8,6 +8,7 @@
 #ifndef FREC_WORKER_H
 #define FREC_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WORKER_ARGV0 "frecd-worker"
@@ -17,7 +18,13 @@ enum worker_fd {
 	WORKER_FD_OUTPUT = 4,
 	WORKER_FD_OPENER = 5, /* may be closed */
 	WORKER_FD_RESULT = 6,
+	WORKER_FD_KALLSYMS = 7, /* may be closed */
 };
+
+/* Argument: write no stacks, open no files. */
+#define WORKER_PLAIN "plain"
+/* Hostile ELF files may claim any size: so many bytes of address space, the capture included. */
+#define WORKER_ADDRESSES (6ull << 30)
 
 /* What the worker writes to WORKER_FD_RESULT when the trace is complete (or not). */
 struct worker_result {
@@ -30,6 +37,6 @@ struct worker_result {
 #define WORKER_MAGIC 0x746b726f77636572ull
 
 /* main() of the worker; returns its exit status. */
-int worker_main(void);
+int worker_main(bool plain);
 
 #endif

@@ -33,7 +33,7 @@ static bool wait_wanted(struct worker *w, const struct ev_wait *e)
 
 static int collect(struct worker *w)
 {
-	struct extra *x = calloc(w->n_lives + 2 * w->n_waits + 1, sizeof(*x));
+	struct extra *x = calloc(w->n_lives + 2 * w->n_waits + w->n_open + 1, sizeof(*x));
 
 	if (!x)
 		return -ENOMEM;
@@ -54,61 +54,19 @@ static int collect(struct worker *w)
 		*x++ = (struct extra){start - 1, EXTRA_ENTER, e->h.cpu, e};
 		*x++ = (struct extra){e->w.end, EXTRA_EXIT, e->h.cpu, e};
 	}
+	for (size_t i = 0; i < w->n_open; i++) {
+		const struct ev_wait *e = w->open[i];
+		const struct task *t = worker_task(w, e->w.tid, e->w.end);
+		/* in mode all the entry is in the window, unless the wait began before */
+		bool told = w->h->syscalls == SYSCALLS_OFF ||
+			    (w->h->syscalls == SYSCALLS_ALL && e->w.enter > w->h->held_since);
+
+		if (!told && t && t->detailed && e->w.nr >= 0 && !(e->w.flags & WAIT_COMPAT))
+			*x++ = (struct extra){worker_wait_start(w, t, &e->w) - 1, EXTRA_ENTER, e->h.cpu, e};
+	}
 	w->n_extras = x - w->extras;
 	qsort(w->extras, w->n_extras, sizeof(*x), extra_order);
 	return 0;
-}
-
-static void put_task_event(struct worker *w, struct trace_cpu *c, const struct ev_task *e)
-{
-	uint64_t ts = worker_boot(w, e->h.ts);
-	char comm[COMM_LEN + 1] = "", filename[EV_CMDLINE_MAX] = "";
-
-	memcpy(comm, e->comm, COMM_LEN);
-	if (e->event == TASK_NEW) {
-		struct trace_newtask n = {.ts = ts, .creator_tid = e->ppid, .tid = e->tid, .comm = comm,
-					  .clone_flags = e->tid != e->tgid ? 0x10000 : 0};
-
-		trace_cpu_newtask(c, &n);
-	} else if (e->event == TASK_RENAME) {
-		struct trace_rename n = {.ts = ts, .tid = e->tid, .old_comm = "", .new_comm = comm};
-
-		trace_cpu_rename(c, &n);
-	} else {
-		struct trace_task n = {.ts = ts, .current_tid = e->tid, .tid = e->tid, .tgid = e->tgid,
-				       .old_tid = e->old_tid ? e->old_tid : e->tid, .comm = comm,
-				       .filename = filename};
-
-		if (e->event == TASK_EXEC && e->cmdline_len)
-			strncpy(filename, (const char *)(e + 1) + e->cgroup_len,
-				sizeof(filename) - 1);
-		if (e->event == TASK_EXEC)
-			trace_cpu_exec(c, &n);
-		else if (e->event == TASK_EXIT)
-			trace_cpu_exit(c, &n);
-	}
-}
-
-static void put_extra(struct worker *w, struct trace_cpu *c, const struct extra *x)
-{
-	const struct ev_wait *e = x->record;
-
-	if (x->what == EXTRA_TASK) {
-		put_task_event(w, c, x->record);
-	} else if (x->what == EXTRA_ENTER) {
-		struct trace_sys_enter n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
-					    .n_args = worker_syscall_args(e->w.nr)};
-
-		memcpy(n.args, e->w.args, sizeof(n.args));
-		trace_cpu_sys_enter(c, &n);
-		w->events[HOT_SYS_ENTER]++;
-	} else {
-		struct trace_sys_exit n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
-					   .ret = e->w.ret};
-
-		trace_cpu_sys_exit(c, &n);
-		w->events[HOT_SYS_EXIT]++;
-	}
 }
 
 /* ---- slots ---- */
@@ -133,6 +91,8 @@ struct stream {
 	unsigned int n;
 	uint64_t since; /* the CPU's events are complete from here on */
 	bool running; /* what ran when the window began has been said */
+	int64_t current; /* who runs here; -1: unknown */
+	int64_t before; /* who ran when the window began, by the last switch before it; -1: none seen */
 };
 
 static bool is_detailed(struct worker *w, uint32_t tid, uint64_t ts)
@@ -142,35 +102,132 @@ static bool is_detailed(struct worker *w, uint32_t tid, uint64_t ts)
 	return t && t->detailed;
 }
 
+/* Whoever the file has running here is not; tid is. */
+static void put_takeover(struct stream *s, uint64_t ts, uint32_t tid)
+{
+	struct worker *w = s->w;
+	const struct task *t = worker_task(w, s->current, ts);
+	struct trace_switch n = {
+		.ts = worker_boot(w, ts), .prev_tid = s->current, .prev_prio = 120, .next_prio = 120,
+		.prev_comm = worker_comm(w, s->current, ts), .next_tid = tid,
+		.next_comm = worker_comm(w, tid, ts),
+		.prev_state = t && t->exited ? TASK_REPORT_DEAD : TASK_REPORT_SLEEPING,
+	};
+
+	if (s->current < 0 || s->current == tid)
+		return;
+	if (!s->current)
+		n.prev_state = 0;
+	trace_cpu_switch(s->c, &n);
+	s->current = tid;
+}
+
+static void put_task_event(struct worker *w, struct stream *s, const struct ev_task *e)
+{
+	uint64_t ts = worker_boot(w, e->h.ts);
+	char comm[COMM_LEN + 1] = "", filename[EV_CMDLINE_MAX] = "";
+	struct trace_cpu *c = s->c;
+
+	memcpy(comm, e->comm, COMM_LEN);
+	if (e->event == TASK_NEW) {
+		struct trace_newtask n = {.ts = ts,
+					  .creator_tid = e->old_tid ? e->old_tid : e->ppid,
+					  .tid = e->tid,
+					  .comm = comm,
+					  .clone_flags = e->tid != e->tgid ? 0x10000 : 0};
+
+		/* before, nobody would end the "runnable" that this begins */
+		if (e->h.ts >= w->held && (!w->h->only || is_detailed(w, e->tid, e->h.ts + 1)))
+			trace_cpu_newtask(c, &n);
+	} else if (e->event == TASK_RENAME) {
+		struct trace_rename n = {.ts = ts, .tid = e->tid, .old_comm = "", .new_comm = comm};
+
+		trace_cpu_rename(c, &n);
+	} else {
+		struct trace_task n = {.ts = ts, .current_tid = e->tid, .tid = e->tid, .tgid = e->tgid,
+				       .old_tid = e->old_tid ? e->old_tid : e->tid, .comm = comm,
+				       .filename = filename};
+
+		if (e->event == TASK_EXEC && e->cmdline_len)
+			strncpy(filename, (const char *)(e + 1) + e->cgroup_len,
+				sizeof(filename) - 1);
+		if (e->event == TASK_EXEC && e->old_tid)
+			put_takeover(s, e->h.ts, e->tid);
+		if (e->event == TASK_EXEC)
+			trace_cpu_exec(c, &n);
+		else if (e->event == TASK_EXIT)
+			trace_cpu_exit(c, &n);
+	}
+}
+
+static void put_extra(struct worker *w, struct stream *s, const struct extra *x)
+{
+	struct trace_cpu *c = s->c;
+	const struct ev_wait *e = x->record;
+
+	if (x->what == EXTRA_TASK) {
+		put_task_event(w, s, x->record);
+	} else if (x->what == EXTRA_ENTER) {
+		struct trace_sys_enter n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
+					    .n_args = worker_syscall_args(e->w.nr)};
+
+		memcpy(n.args, e->w.args, sizeof(n.args));
+		trace_cpu_sys_enter(c, &n);
+		w->events[HOT_SYS_ENTER]++;
+	} else {
+		struct trace_sys_exit n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
+					   .ret = e->w.ret};
+
+		trace_cpu_sys_exit(c, &n);
+		w->events[HOT_SYS_EXIT]++;
+	}
+}
+
+
+/* What becomes of the thread that is switched out. */
+static void note_leaving(struct stream *s, const struct hot_slot *h, uint64_t ts, uint32_t tid)
+{
+	struct task *prev = worker_task(s->w, tid, h->ts);
+
+	if (prev && (h->sw.prev_state & (TASK_REPORT_DEAD | TASK_REPORT_ZOMBIE)) && prev->exited &&
+	    prev->exited <= h->ts && prev->gone < h->ts)
+		prev->gone = h->ts;
+	if (h->sw.prev_state == TASK_REPORT_DISK) {
+		struct trace_blocked b = {.ts = ts + 1, .current_tid = tid, .tid = tid,
+					  .io_wait = h->sw.flags & SWITCH_IOWAIT};
+
+		trace_cpu_blocked(s->c, &b);
+	}
+}
+
 static void put_switch(struct stream *s, const struct hot_slot *h)
 {
 	struct worker *w = s->w;
-	struct task *prev = worker_task(w, h->sw.prev_tid, h->ts);
-	struct trace_switch n = {
-		.ts = worker_boot(w, h->ts),
-		.prev_tid = h->sw.prev_tid,
-		.prev_comm = worker_comm(w, h->sw.prev_tid, h->ts),
-		.prev_prio = 120,
-		.prev_state = h->sw.prev_state,
-		.next_tid = h->sw.next_tid,
-		.next_comm = worker_comm(w, h->sw.next_tid, h->ts),
-		.next_prio = h->sw.next_prio,
-	};
+	uint32_t prev_tid = h->sw.prev_tid, next_tid = h->sw.next_tid;
+	struct trace_switch n = {.ts = worker_boot(w, h->ts), .prev_prio = 120,
+				 .prev_state = h->sw.prev_state, .next_prio = h->sw.next_prio};
 
+	/* --only: for others the CPU is idle, so that the chain closes */
+	if (w->h->only && !is_detailed(w, prev_tid, h->ts))
+		prev_tid = n.prev_state = 0;
+	if (w->h->only && !is_detailed(w, next_tid, h->ts))
+		next_tid = 0;
+	if (w->h->only && !prev_tid && !next_tid)
+		return;
+	n.prev_tid = prev_tid;
+	n.next_tid = next_tid;
+	n.prev_comm = worker_comm(w, prev_tid, h->ts);
+	n.next_comm = worker_comm(w, next_tid, h->ts);
 	if (!s->running) {
 		s->running = true;
 		if (h->ts > s->since)
 			trace_cpu_running(s->c, worker_boot(w, s->since), n.prev_tid, n.prev_comm, 120);
+		s->current = prev_tid;
 	}
 	trace_cpu_switch(s->c, &n);
-	/* after its last switch-out, or the tid would rise again */
-	if ((h->sw.prev_state & (TASK_REPORT_DEAD | TASK_REPORT_ZOMBIE)) && prev && prev->exited &&
-	    prev->exited <= h->ts && !prev->threads_live) {
-		struct trace_task end = {.ts = n.ts, .current_tid = n.prev_tid, .tid = n.prev_tid,
-					 .comm = n.prev_comm};
-
-		trace_cpu_free_task(s->c, &end);
-	}
+	s->current = next_tid;
+	if (prev_tid)
+		note_leaving(s, h, n.ts, prev_tid);
 }
 
 static void put_waking(struct stream *s, const struct event *e)
@@ -195,6 +252,7 @@ static void put_syscall(struct stream *s, const struct event *e)
 	const struct hot_slot *h = e->slot;
 	uint64_t ts = worker_boot(s->w, h->ts);
 	int nr = h->sys.nr;
+	struct task *t;
 
 	/* a return from a signal has taken over the registers of who was interrupted */
 	if (e->kind == HOT_SYS_EXIT && nr < 0)
@@ -216,6 +274,13 @@ static void put_syscall(struct stream *s, const struct event *e)
 		if (n.n_args > n_args)
 			n.n_args = n_args;
 		trace_cpu_sys_enter(s->c, &n);
+		t = worker_syscall_returns(nr) ? NULL : worker_task(s->w, h->sys.tid, h->ts);
+		if (t && t->exited > h->ts) {
+			struct trace_sys_exit x = {.ts = worker_boot(s->w, t->exited),
+						   .tid = h->sys.tid, .nr = nr};
+
+			trace_cpu_sys_exit(s->c, &x);
+		}
 	} else {
 		struct trace_sys_exit n = {.ts = ts, .tid = h->sys.tid, .nr = nr,
 					   .ret = h->sys.value};
@@ -227,7 +292,7 @@ static void put_syscall(struct stream *s, const struct event *e)
 static void put_event(struct stream *s, const struct event *e)
 {
 	while (s->x < s->x_end && s->x->ts <= e->slot->ts)
-		put_extra(s->w, s->c, s->x++);
+		put_extra(s->w, s, s->x++);
 	s->w->events[e->kind & 7]++;
 	if (e->kind == HOT_SWITCH)
 		put_switch(s, e->slot);
@@ -285,8 +350,13 @@ static void read_slots(struct stream *s, const struct capture_cpu *cpu)
 		if (!e.kind || e.kind > HOT_WAKEUP_NEW)
 			s->w->torn++;
 		if (!e.kind || e.kind > HOT_WAKEUP_NEW || e.kind == HOT_SYS_ARGS ||
-		    h->ts < s->w->h->from || h->ts > s->w->h->clocks.monotonic)
+		    h->ts > s->w->h->clocks.monotonic)
 			continue;
+		if (h->ts < s->w->held) {
+			if (e.kind == HOT_SWITCH)
+				s->before = h->sw.next_tid;
+			continue;
+		}
 		if (e.kind == HOT_SYS_ENTER && pos + HOT_SLOT_SIZE < cpu->end &&
 		    window_good(h + 1, pos + HOT_SLOT_SIZE) == HOT_SYS_ARGS)
 			e.args = h + 1;
@@ -307,25 +377,67 @@ static const struct extra *extras_of(struct worker *w, uint32_t cpu, const struc
 	return x;
 }
 
+/* Ends of threads and processes, each after its last switch-out; a process after all its threads. */
+static int write_ends(struct worker *w)
+{
+	struct trace_cpu *c;
+	int err;
+
+	if (!w->h->n_cpus)
+		return 0;
+	for (size_t i = 0; i < w->tasks.n; i++) {
+		struct task *t = &w->tasks.list[i], *leader;
+
+		if (t->tid == t->tgid || !t->exited)
+			continue;
+		leader = worker_task(w, t->tgid, t->start);
+		if (leader && !t->gone && t->exited >= w->held)
+			leader->threads_live = true; /* still on its way */
+		else if (leader && leader->gone < t->gone)
+			leader->gone = t->gone;
+	}
+	err = trace_cpu_open(w->out, w->h->cpus[0].cpu, 0, &c);
+	for (size_t i = 0; !err && i < w->tasks.n; i++) {
+		struct task *t = &w->tasks.list[i];
+		uint64_t ts = t->gone > t->exited ? t->gone : t->exited;
+		struct trace_task end = {.ts = worker_boot(w, ts) + 1 + (t->tid == t->tgid),
+					 .tid = t->tid,
+					 .comm = t->comm};
+
+		if (!t->exited || t->exited < w->h->from || t->threads_live ||
+		    (!t->gone && t->exited >= w->held && t->last->event != TASK_EXEC))
+			continue;
+		if (!w->h->only || t->detailed)
+			trace_cpu_free_task(c, &end);
+	}
+	return err ? err : trace_cpu_close(c);
+}
+
 int worker_write_cpus(struct worker *w)
 {
 	int err = collect(w);
 
+	w->held = w->h->from;
+	for (uint32_t i = 0; i < w->h->n_cpus; i++)
+		if (w->h->cpus[i].held_since > w->held)
+			w->held = w->h->cpus[i].held_since;
+
 	for (uint32_t i = 0; !err && i < w->h->n_cpus; i++) {
 		const struct capture_cpu *cpu = &w->h->cpus[i];
-		struct stream s = {.w = w, .since = w->h->from};
+		struct stream s = {.w = w, .since = w->held, .current = -1, .before = -1};
 
 		err = trace_cpu_open(w->out, cpu->cpu, 0, &s.c);
 		if (err)
 			break;
-		if (cpu->held_since > s.since)
-			s.since = cpu->held_since;
 		s.x = extras_of(w, cpu->cpu, &s.x_end);
 		read_slots(&s, cpu);
 		queue_flush(&s, 0);
+		if (!s.running && s.before >= 0 && (!w->h->only || is_detailed(w, s.before, w->held)))
+			trace_cpu_running(s.c, worker_boot(w, w->held), s.before,
+					  worker_comm(w, s.before, w->held), 120);
 		while (s.x < s.x_end)
-			put_extra(w, s.c, s.x++);
+			put_extra(w, &s, s.x++);
 		err = trace_cpu_close(s.c);
 	}
-	return err;
+	return err ? err : write_ends(w);
 }

@@ -15,10 +15,10 @@
 struct task {
 	const struct ev_task *born; /* TASK_NEW inside the window, or NULL */
 	const struct ev_task *last; /* the record that says most and latest of it */
-	const struct ev_task *cgroup; /* a record of it, or of its leader, that has the path */
 	const struct ev_task *exec; /* last exec inside the window, or NULL */
 	uint64_t start;
 	uint64_t exited; /* 0: lives */
+	uint64_t gone;	 /* its last switch-out */
 	uint32_t tid, tgid;
 	uint32_t next; /* index + 1 of another life of the same bucket */
 	bool declared; /* its track is in the file */
@@ -43,6 +43,14 @@ struct extra {
 	const void *record; /* ev_task or ev_wait */
 };
 
+/* An ev_frames or ev_dump, checked. */
+struct stack_record {
+	const struct ev_header *h;
+	const struct stack_key *key;
+};
+
+struct stacks;
+
 struct worker {
 	struct capture_header *h;
 	struct trace_writer *out;
@@ -50,13 +58,24 @@ struct worker {
 	struct tasks tasks;
 	const struct ev_wait **waits; /* in order of their end */
 	size_t n_waits, size_waits;
+	const struct ev_wait **open; /* that have not ended, of the walk */
+	size_t n_open, size_open;
+	struct stack_record *stacks;
+	size_t n_stacks, size_stacks;
+	struct stacks *stack_index;
+	const struct ev_file **files; /* by wait, once sorted */
+	size_t n_files, size_files;
+	const struct ev_task **cgroups; /* one record with the path of each */
+	size_t n_cgroups, size_cgroups;
 	const struct ev_task **lives; /* TASK_* of the evidence, in its order */
 	size_t n_lives, size_lives;
 	struct extra *extras; /* ordered by CPU and time */
 	size_t n_extras;
+	uint64_t held; /* from here on the switches of all CPUs are there */
 	uint64_t torn;
 	uint64_t bad; /* records that are none */
 	uint64_t events[8]; /* written, by hot_kind */
+	uint64_t flows;	    /* ids given to arrows */
 };
 
 /* BOOTTIME of a record's MONOTONIC time. */
@@ -68,7 +87,11 @@ uint64_t worker_boot(const struct worker *w, uint64_t mono);
 int worker_read(struct worker *w);
 /* The life of tid at that time; NULL if nothing is known of it. */
 struct task *worker_task(struct worker *w, uint32_t tid, uint64_t ts);
+/* A time from which on the importer must know this life: after the task_newtask that makes it. */
+uint64_t worker_known(const struct worker *w, const struct task *t);
 const char *worker_comm(struct worker *w, uint32_t tid, uint64_t ts);
+/* Path of its cgroup, NULL if that is not known. */
+const char *worker_cgroup(const struct worker *w, const struct task *t);
 void worker_write_tasks(struct worker *w);
 
 /* ---- worker_cpus.c: the streams of the CPUs ---- */
@@ -86,11 +109,19 @@ void worker_write_triggers(struct worker *w);
 const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size);
 void worker_mark_details(struct worker *w);
 
+/* ---- worker_files.c: what waits were about ---- */
+
+void worker_sort_files(struct worker *w);
+/* NULL: not known, or nothing with a descriptor. */
+const struct ev_file *worker_file(const struct worker *w, const struct wait_facts *f);
+const char *worker_file_text(const struct ev_file *e, char *buf, size_t size);
+
 /* ---- worker_syscalls.c ---- */
 
 const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size);
 /* How many arguments a native syscall has; 6 where it is not known. */
 unsigned int worker_syscall_args(int nr);
+bool worker_syscall_returns(int nr);
 
 /* ---- worker_summary.c: attributes ---- */
 

@@ -9,6 +9,7 @@
 
 #include "../lib/units.h"
 #include "worker_internal.h"
+#include "worker_stacks.h"
 
 #define ATTRIBUTES_MAX 256
 #define TEXT_MAX 16384
@@ -102,6 +103,18 @@ static void put_window(struct worker *w, struct attributes *a)
 	}
 }
 
+static void put_stacks(struct worker *w, struct attributes *a)
+{
+	const struct stack_counters *c = stacks_counters(w->stack_index);
+
+	put_number(a, "frec.stacks.found", c->records);
+	put_number(a, "frec.stacks.distinct", c->distinct);
+	put_number(a, "frec.stacks.complete", c->complete);
+	put_number(a, "frec.stacks.cut", c->cut);
+	put_number(a, "frec.stacks.broken", c->broken);
+	put_number(a, "frec.stacks.missing", c->missing);
+}
+
 static void put_hit(struct attributes *a, const struct policy_hit *hit)
 {
 	const struct wait_facts *f = &hit->record.w;
@@ -137,15 +150,19 @@ static const char *who(struct worker *w, struct attributes *a, uint32_t tid, uin
 }
 
 /* "recvfrom(7, …)" or "lock 0x…" */
-static const char *what(struct attributes *a, const struct wait_facts *f)
+static const char *what(struct worker *w, struct attributes *a, const struct wait_facts *f)
 {
-	char buf[64];
+	const struct ev_file *file = worker_file(w, f);
+	char buf[64], text[EV_FILE_PATH_MAX + 64];
 	const char *name = worker_wait_name(f, buf, sizeof(buf));
 
 	if (f->flags & WAIT_FUTEX)
 		return keep(a, "%s 0x%llx", name, (unsigned long long)f->args[0]);
 	if (f->nr < 0 || (f->flags & WAIT_KTHREAD))
 		return keep(a, "a %s", name);
+	if (file)
+		return keep(a, "%s fd %u %s", name, file->fd,
+			    worker_file_text(file, text, sizeof(text)));
 	return keep(a, "%s(%lld, 0x%llx, %lld)", name, (long long)f->args[0],
 		    (unsigned long long)f->args[1], (long long)f->args[2]);
 }
@@ -157,13 +174,14 @@ static uint64_t overlap(const struct wait_facts *f, uint64_t from, uint64_t to)
 	return b > a ? b - a : 0;
 }
 
-/* What tid waited for longest within [from, to]. */
+/* What tid waited for longest within [from, to]; it may still. */
 static const struct wait_facts *longest(struct worker *w, uint32_t tid, uint64_t from, uint64_t to)
 {
 	const struct wait_facts *best = NULL;
 
-	for (size_t i = 0; i < w->n_waits; i++) {
-		const struct wait_facts *f = &w->waits[i]->w;
+	for (size_t i = 0; i < w->n_waits + w->n_open; i++) {
+		const struct wait_facts *f =
+			i < w->n_waits ? &w->waits[i]->w : &w->open[i - w->n_waits]->w;
 
 		if (f->tid == tid && overlap(f, from, to) &&
 		    (!best || overlap(f, from, to) > overlap(best, from, to)))
@@ -172,34 +190,15 @@ static const struct wait_facts *longest(struct worker *w, uint32_t tid, uint64_t
 	return best;
 }
 
-/* The slot of a thread that has waited since `to` or before, and still does. */
-static const struct task_slot *still_waits(struct worker *w, uint32_t tid, uint64_t to)
-{
-	const struct task_slot *s = capture_at(w->h, w->h->table);
-	size_t n = w->h->table.len / sizeof(*s);
-
-	for (size_t i = 0; i < n; i++)
-		if (s[i].tid == tid && s[i].since < to)
-			return &s[i];
-	return NULL;
-}
-
 static void tell_owner(struct worker *w, struct attributes *a, uint32_t tid, uint64_t from,
 		       uint64_t to)
 {
 	const struct wait_facts *f = longest(w, tid, from, to);
-	const struct task_slot *s = still_waits(w, tid, to);
-	char buf[64];
 
-	if (s)
-		put_line(a, keep(a, "meanwhile %s was waiting in %s, and still is", who(w, a, tid, to),
-				 s->nr < 0 ? "the kernel"
-					   : worker_syscall_name(s->nr, s->flags & WAIT_COMPAT, buf,
-								 sizeof(buf))));
-	else if (f)
-		put_line(a, keep(a, "meanwhile %s was waiting for %s: %s of that time",
-				 who(w, a, tid, to), what(a, f),
-				 duration(a, overlap(f, from, to))));
+	if (f)
+		put_line(a, keep(a, "meanwhile %s was waiting for %s: %s of that time%s",
+				 who(w, a, tid, to), what(w, a, f), duration(a, overlap(f, from, to)),
+				 f->flags & WAIT_OPEN ? ", and still is" : ""));
 	else
 		put_line(a, keep(a, "meanwhile no wait of %s over %s is on record: it ran, or was ready to",
 				 who(w, a, tid, to), duration(a, w->h->slow_ns)));
@@ -214,7 +213,7 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 				 who(w, a, f->tid, f->end), duration(a, hit->record.duration)));
 	else
 		put_line(a, keep(a, "%s waited %s for %s", who(w, a, f->tid, f->end),
-				 duration(a, hit->record.duration), what(a, f)));
+				 duration(a, hit->record.duration), what(w, a, f)));
 	if (f->owner_tid)
 		put_line(a, keep(a, "the lock's owner was %s", who(w, a, f->owner_tid, f->start)));
 	if (f->woken && f->waker_irq)
@@ -254,7 +253,7 @@ static void tell_worst(struct worker *w, struct attributes *a)
 		const struct wait_facts *f = &list[i]->w;
 
 		put_line(a, keep(a, "%s waited %s for %s%s%s", who(w, a, f->tid, f->end),
-				 duration(a, f->in - f->start), what(a, f),
+				 duration(a, f->in - f->start), what(w, a, f),
 				 f->owner_tid ? ", owned by " : "",
 				 f->owner_tid ? who(w, a, f->owner_tid, f->start) : ""));
 	}
@@ -304,6 +303,7 @@ void worker_write_summary(struct worker *w)
 	put_number(a, "frec.events.waits", w->n_waits);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);
+	put_stacks(w, a);
 	put_number(a, "frec.events.rejected", trace_writer_counters(w->out)->rejected);
 	trace_put_attributes(w->out, a->list, a->n);
 	free(a);

@@ -56,6 +56,17 @@ unsigned int worker_syscall_args(int nr)
 	return nr >= 0 && nr < NUMBERS && counts[nr] ? counts[nr] - 1u : 6;
 }
 
+bool worker_syscall_returns(int nr)
+{
+	static int ends[2] = {-2, -2};
+
+	if (ends[0] == -2) {
+		ends[0] = seccomp_syscall_resolve_name("exit");
+		ends[1] = seccomp_syscall_resolve_name("exit_group");
+	}
+	return nr != ends[0] && nr != ends[1];
+}
+
 const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size)
 {
 	uint32_t arch = seccomp_arch_native();

@@ -99,6 +99,40 @@ static bool task_ok(const struct ev_task *e, uint64_t len)
 	       (!e->cmdline_len || !text[e->cgroup_len + e->cmdline_len - 1]);
 }
 
+static int list_add(void *list, size_t *n, size_t *size, const void *record)
+{
+	const void ***array = list, **more;
+
+	if (*n == *size) {
+		size_t new = *size ? *size * 2 : 4096;
+
+		more = realloc(*array, new * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		*array = more;
+		*size = new;
+	}
+	(*array)[(*n)++] = record;
+	return 0;
+}
+
+const char *worker_cgroup(const struct worker *w, const struct task *t)
+{
+	for (size_t i = 0; i < w->n_cgroups; i++)
+		if (w->cgroups[i]->cgroup_id == t->last->cgroup_id)
+			return (const char *)(w->cgroups[i] + 1);
+	return NULL;
+}
+
+/* Hosts have hundreds of cgroups, not more: a list does. */
+static int learn_cgroup(struct worker *w, const struct ev_task *e)
+{
+	for (size_t i = 0; i < w->n_cgroups; i++)
+		if (w->cgroups[i]->cgroup_id == e->cgroup_id)
+			return 0;
+	return list_add(&w->cgroups, &w->n_cgroups, &w->size_cgroups, e);
+}
+
 static int learn_task(struct worker *w, const struct ev_task *e)
 {
 	struct task *t = task_of_start(&w->tasks, e->tid, e->start), *old;
@@ -119,30 +153,45 @@ static int learn_task(struct worker *w, const struct ev_task *e)
 		if (old)
 			old->exited = e->h.ts;
 	}
-	if (e->cgroup_len)
-		t->cgroup = e;
 	if (!t->last || e->h.ts >= t->last->h.ts) {
 		t->last = e;
 		memcpy(t->comm, e->comm, COMM_LEN);
 	}
+	return e->cgroup_len ? learn_cgroup(w, e) : 0;
+}
+
+static int stack_add(struct worker *w, const struct ev_header *e, const struct stack_key *key)
+{
+	struct stack_record *more;
+
+	if (w->n_stacks == w->size_stacks) {
+		size_t size = w->size_stacks ? w->size_stacks * 2 : 1024;
+
+		more = realloc(w->stacks, size * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		w->stacks = more;
+		w->size_stacks = size;
+	}
+	w->stacks[w->n_stacks++] = (struct stack_record){e, key};
 	return 0;
 }
 
-static int list_add(void *list, size_t *n, size_t *size, const void *record)
+static bool frames_ok(const struct ev_frames *e, uint64_t len)
 {
-	const void ***array = list, **more;
+	return len >= sizeof(*e) && e->n <= STACK_FRAMES_MAX && e->n * 8ull <= len - sizeof(*e);
+}
 
-	if (*n == *size) {
-		size_t new = *size ? *size * 2 : 4096;
+static bool file_ok(const struct ev_file *e, uint64_t len)
+{
+	return len >= sizeof(*e) && e->path_len <= len - sizeof(*e) &&
+	       (!e->path_len || !((const char *)(e + 1))[e->path_len - 1]);
+}
 
-		more = realloc(*array, new * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		*array = more;
-		*size = new;
-	}
-	(*array)[(*n)++] = record;
-	return 0;
+static bool dump_ok(const struct ev_dump *e, uint64_t len)
+{
+	return len >= sizeof(*e) && e->n_registers <= STACK_REGISTERS_MAX &&
+	       e->len <= len - sizeof(*e);
 }
 
 static int learn(struct worker *w, const struct ev_header *e, uint64_t len)
@@ -155,6 +204,12 @@ static int learn(struct worker *w, const struct ev_header *e, uint64_t len)
 	}
 	if (e->kind == EV_WAIT && len >= sizeof(struct ev_wait))
 		return list_add(&w->waits, &w->n_waits, &w->size_waits, e);
+	if (e->kind == EV_FILE && file_ok((const void *)e, len))
+		return list_add(&w->files, &w->n_files, &w->size_files, e);
+	if (e->kind == EV_FRAMES && frames_ok((const void *)e, len))
+		return stack_add(w, e, &((const struct ev_frames *)e)->key);
+	if (e->kind == EV_DUMP && dump_ok((const void *)e, len))
+		return stack_add(w, e, &((const struct ev_dump *)e)->key);
 	w->bad++;
 	return 0;
 }
@@ -191,23 +246,31 @@ static int read_evidence(struct worker *w)
 	return 0;
 }
 
+/* A thread that lives is no event: it goes into no list. Its wait has not ended. */
+static int learn_walked(struct worker *w, const struct ev_header *e, uint64_t len)
+{
+	if (e->kind == EV_TASK)
+		return task_ok((const void *)e, len) ? learn_task(w, (const void *)e) : 0;
+	if (e->kind == EV_WAIT && len >= sizeof(struct ev_wait))
+		return list_add(&w->open, &w->n_open, &w->size_open, e);
+	return learn(w, e, len);
+}
+
 static int read_walk(struct worker *w)
 {
 	uint8_t *p = capture_at(w->h, w->h->walked);
 	uint64_t left = w->h->walked.len;
 	int err;
 
-	while (left >= sizeof(struct ev_task)) {
+	while (left >= sizeof(struct ev_header)) {
 		struct ev_header head;
 
 		memcpy(&head, p, sizeof(head));
-		if (head.len < sizeof(struct ev_task) || head.len > left || head.len % 8)
+		if (head.len < sizeof(struct ev_header) || head.len > left || head.len % 8)
 			break;
-		if (task_ok((const void *)p, head.len)) {
-			err = learn_task(w, (const void *)p);
-			if (err)
-				return err;
-		}
+		err = learn_walked(w, (const void *)p, head.len);
+		if (err)
+			return err;
 		p += head.len;
 		left -= head.len;
 	}
@@ -220,12 +283,38 @@ static void mark_leaders(struct worker *w)
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i], *leader;
 
-		if (t->tid == t->tgid || t->exited)
+		if (t->tid == t->tgid)
 			continue;
 		leader = worker_task(w, t->tgid, t->start);
-		if (leader)
+		if (leader && !t->exited)
 			leader->threads_live = true;
+		else if (leader && leader->gone < t->exited)
+			leader->gone = t->exited; /* the process ends no earlier */
 	}
+}
+
+/* A wait that ended between the walk and the copy of the evidence is there twice. */
+static void drop_ended(struct worker *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->n_open; i++) {
+		const struct ev_wait *e = w->open[i];
+		bool ended = false;
+
+		/* the evidence is in order of time but for a moment's worth */
+		for (size_t k = w->n_waits; k > 0 && !ended; k--) {
+			const struct ev_wait *later = w->waits[k - 1];
+
+			if (later->h.ts + 1000000000 < e->h.ts)
+				break;
+			ended = later->w.tid == e->w.tid && later->w.end >= e->w.start &&
+				later->w.end > e->h.ts;
+		}
+		if (!ended)
+			w->open[kept++] = e;
+	}
+	w->n_open = kept;
 }
 
 int worker_read(struct worker *w)
@@ -234,12 +323,31 @@ int worker_read(struct worker *w)
 
 	if (!err)
 		err = read_walk(w);
-	if (!err)
+	if (!err) {
 		mark_leaders(w);
+		drop_ended(w);
+		worker_sort_files(w);
+	}
 	return err;
 }
 
 /* ---- writing ---- */
+
+uint64_t worker_known(const struct worker *w, const struct task *t)
+{
+	uint64_t ts = t->start > w->h->from ? t->start : w->h->from;
+
+	if (t->born && t->born->h.ts + 1 > ts)
+		ts = t->born->h.ts + 1;
+	return ts;
+}
+
+/* Dead before the window began, and no thread of it outlived that. */
+static bool long_dead(const struct worker *w, const struct task *t)
+{
+	return t->exited && t->exited < w->h->from && !t->threads_live && t->gone <= w->h->from;
+}
+
 
 #define ARGV_MAX 64
 
@@ -294,13 +402,13 @@ static size_t living_cmdline(struct worker *w, struct task *t, char *buf, size_t
 static void write_process(struct worker *w, struct task *t)
 {
 	const char *argv[ARGV_MAX], *comm = t->comm;
-	uint64_t from = w->h->from, since = t->start > from ? t->start : from;
+	uint64_t since = worker_known(w, t);
 	char buf[4096];
 	size_t n = living_cmdline(w, t, buf, sizeof(buf), argv);
 
 	if (t->exec) { /* until then it was its parent's program */
 		put_process(w, t, worker_boot(w, since), &comm, 1, true);
-		since = t->exec->h.ts > from ? t->exec->h.ts : from;
+		since = t->exec->h.ts > since ? t->exec->h.ts : since;
 	}
 	if (!n && t->exec && t->exec->cmdline_len) /* less the NUL that the kernel side put behind it */
 		n = split(record_text(t->exec, t->exec->cgroup_len), t->exec->cmdline_len - 1, argv);
@@ -312,30 +420,29 @@ static void write_process(struct worker *w, struct task *t)
 
 void worker_write_tasks(struct worker *w)
 {
-	uint64_t from = w->h->from;
-
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];
 
-		if (t->tid == t->tgid)
+		if (t->tid == t->tgid && !long_dead(w, t))
 			write_process(w, t);
 	}
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];
 
-		if (t->tid == t->tgid && t->cgroup && !(t->last->flags & TASK_KTHREAD))
+		if (t->tid == t->tgid && !(t->last->flags & TASK_KTHREAD) && !long_dead(w, t))
 			worker_track(w, t); /* which tells the cgroup */
 	}
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];
 		struct trace_thread th = {
-			.ts = worker_boot(w, t->start > from ? t->start : from),
+			.ts = worker_boot(w, worker_known(w, t)),
 			.tid = t->tid,
 			.tgid = t->tgid,
 			.nstid = t->last->ns_tid != t->tid ? t->last->ns_tid : 0,
 			.name = t->comm,
 		};
 
-		trace_put_thread(w->out, &th);
+		if (!long_dead(w, t))
+			trace_put_thread(w->out, &th);
 	}
 }

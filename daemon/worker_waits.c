@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "worker_internal.h"
+#include "worker_stacks.h"
 
 const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 {
@@ -32,13 +33,14 @@ const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 uint64_t worker_track(struct worker *w, struct task *t)
 {
 	uint64_t uuid = TRACK_THREADS + (uint64_t)(t - w->tasks.list);
-	struct trace_track track = {.uuid = uuid, .tgid = t->tgid, .tid = t->tid};
+	struct trace_track track = {.uuid = uuid, .tgid = t->tgid, .tid = t->tid,
+		.ts = worker_boot(w, worker_known(w, t))};
 	char cgroup[EV_CGROUP_MAX + 8];
 
 	if (!t->declared) {
 		/* there is no field for it */
-		if (t->tid == t->tgid && t->cgroup) {
-			snprintf(cgroup, sizeof(cgroup), "cgroup %s", (const char *)(t->cgroup + 1));
+		if (t->tid == t->tgid && worker_cgroup(w, t)) {
+			snprintf(cgroup, sizeof(cgroup), "cgroup %s", worker_cgroup(w, t));
 			track.description = cgroup;
 		}
 		t->declared = true;
@@ -154,6 +156,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 	}
 	if (f->sleeps > 1)
 		arg(a, TRACE_UINT("sleeps", f->sleeps));
+	if (f->flags & WAIT_OPEN)
+		arg(a, TRACE_BOOL("still_waiting", true));
 }
 
 static const char *waker_name(struct worker *w, const struct wait_facts *f, char buf[COMM_LEN + 1])
@@ -165,10 +169,68 @@ static const char *waker_name(struct worker *w, const struct wait_facts *f, char
 	return buf;
 }
 
+/* "wait: lock 0x… held by worker/1234", "wait: recvfrom fd 7 127.0.0.1:8091", … */
+static const char *wait_title(struct worker *w, const struct wait_facts *f, char *buf, size_t size)
+{
+	const struct ev_file *file = worker_file(w, f);
+	char name[64], text[EV_FILE_PATH_MAX + 64];
+	int n = snprintf(buf, size, "wait: %s", worker_wait_name(f, name, sizeof(name)));
+
+	if (file)
+		snprintf(buf + n, size - n, " fd %u %s", file->fd,
+			 worker_file_text(file, text, sizeof(text)));
+
+	if (f->flags & WAIT_FUTEX)
+		n += snprintf(buf + n, size - n, " 0x%llx", (unsigned long long)f->args[0]);
+	if (f->owner_tid)
+		snprintf(buf + n, size - n, " held by %s/%u",
+			 worker_comm(w, f->owner_tid, f->start), f->owner_tid);
+	for (char *p = buf; *p; p++) /* paths and names may hold anything */
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = '?';
+	return buf;
+}
+
+/* An arrow from the moment of the waking to the woken thread's slice. */
+static void put_waker(struct worker *w, const struct wait_facts *f, uint64_t flow)
+{
+	struct task *waker = worker_task(w, f->waker_tid, f->woken);
+	const struct stack *stack =
+		stacks_find(w->stack_index, STACK_WAKER, f->tid, f->start, f->woken);
+	struct trace_arg args[] = {TRACE_UINT("woken_tid", f->tid),
+				   TRACE_STRING("woken_comm", worker_comm(w, f->tid, f->woken))};
+	struct trace_slice s = {.ts = worker_boot(w, f->woken), .type = TRACE_INSTANT, .name = "wake",
+				.category = "frec", .args = args, .n_args = 2, .flows = &flow,
+				.n_flows = 1};
+
+	if (!waker)
+		return;
+	s.track = worker_track(w, waker);
+	s.stack_id = stacks_put(w->stack_index, stack);
+	trace_put_slice(w->out, &s);
+}
+
+/* Waiting for a CPU, at the end of the wait whose slice is open. */
+static void put_runnable(struct worker *w, const struct wait_facts *f, uint64_t track,
+			 const uint64_t *flow, bool has_waker)
+{
+	struct trace_slice s = {.ts = worker_boot(w, f->woken), .track = track,
+				.type = TRACE_SLICE_BEGIN, .name = "runnable", .category = "frec",
+				.flow_ends = flow, .n_flow_ends = has_waker};
+
+	trace_put_slice(w->out, &s);
+	s = (struct trace_slice){.ts = worker_boot(w, f->in), .track = track, .type = TRACE_SLICE_END,
+				 .name = "runnable", .category = "frec"};
+	trace_put_slice(w->out, &s);
+}
+
 static void put_wait(struct worker *w, struct task *t, const struct wait_facts *f)
 {
-	uint64_t start = worker_wait_start(w, t, f);
-	char buf[64], waker[COMM_LEN + 1], name[96];
+	uint64_t start = worker_wait_start(w, t, f), flow = ++w->flows;
+	char waker[COMM_LEN + 1], name[512], waker_text[1024];
+	const struct stack *stack =
+		stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in), *by = NULL;
+	bool has_waker = f->woken > start && !f->waker_irq && f->waker_tid;
 	struct args a = {.n = 0};
 	struct trace_slice s = {
 		.ts = worker_boot(w, start),
@@ -179,25 +241,29 @@ static void put_wait(struct worker *w, struct task *t, const struct wait_facts *
 		.args = a.list,
 	};
 
-	snprintf(name, sizeof(name), "wait: %s", worker_wait_name(f, buf, sizeof(buf)));
+	if (has_waker)
+		by = stacks_find(w->stack_index, STACK_WAKER, f->tid, f->start, f->woken);
+	wait_title(w, f, name, sizeof(name));
 	wait_args(w, f, waker_name(w, f, waker), &a);
+	if (by)
+		arg(&a, TRACE_STRING("waker_stack", stacks_text(by, waker_text, sizeof(waker_text))));
+	if (stack && stack->cut)
+		arg(&a, TRACE_BOOL("stack_cut", true));
+	s.stack_id = stacks_put(w->stack_index, stack);
 	s.n_args = a.n;
 	trace_put_slice(w->out, &s);
-	s.args = NULL;
-	s.n_args = 0;
-	s.name = NULL;
-	s.category = NULL;
-	if (f->woken > start && f->woken < f->in) {
-		s.name = "runnable";
-		s.ts = worker_boot(w, f->woken);
-		trace_put_slice(w->out, &s);
-		s.name = NULL;
-		s.ts = worker_boot(w, f->in);
-		s.type = TRACE_SLICE_END;
-		trace_put_slice(w->out, &s);
-	}
-	s.type = TRACE_SLICE_END;
-	s.ts = worker_boot(w, f->in);
+	if (f->flags & WAIT_OPEN) /* its slice reaches the end of the trace */
+		return;
+	if (s.stack_id)
+		trace_put_offcpu(w->out, worker_boot(w, f->in), t->tgid, t->tid, f->in - f->start,
+				 s.stack_id);
+	if (has_waker)
+		put_waker(w, f, flow);
+	if (f->woken > start && f->woken < f->in)
+		put_runnable(w, f, s.track, &flow, has_waker);
+	/* named: the importer closes the innermost slice where an end has no name */
+	s = (struct trace_slice){.ts = worker_boot(w, f->in), .track = s.track,
+				 .type = TRACE_SLICE_END, .name = name, .category = "frec"};
 	trace_put_slice(w->out, &s);
 }
 
@@ -234,19 +300,47 @@ static void put_compat(struct worker *w, struct task *t, const struct wait_facts
 	trace_put_slice(w->out, &s);
 }
 
+/* Short waits in a syscall are its slice and no more. */
+static bool wait_told(const struct worker *w, const struct wait_facts *f)
+{
+	return (f->flags & WAIT_FUTEX) || !(f->flags & WAIT_HAS_RET) ||
+	       f->in - f->start >= w->h->stacks_ns;
+}
+
+static bool wait_sane(const struct worker *w, const struct task *t, const struct wait_facts *f)
+{
+	return t && t->detailed && f->in > w->h->from && f->in >= f->start && f->end >= f->in;
+}
+
+/*
+ * Waits that go on: the last thing on their thread's track. 32-bit syscalls have
+ * no slice around it, the others' entry is a CPU's (worker_cpus.c).
+ */
+static void put_open(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_open; i++) {
+		const struct wait_facts *f = &w->open[i]->w;
+		struct task *t = worker_task(w, f->tid, f->end);
+
+		if (wait_sane(w, t, f))
+			put_wait(w, t, f);
+	}
+}
+
 void worker_write_waits(struct worker *w)
 {
 	for (size_t i = 0; i < w->n_waits; i++) {
 		const struct wait_facts *f = &w->waits[i]->w;
 		struct task *t = worker_task(w, f->tid, f->end);
 
-		if (!t || !t->detailed || f->in <= w->h->from || f->in < f->start || f->end < f->in)
+		if (!wait_sane(w, t, f))
 			continue;
 		if ((f->flags & WAIT_COMPAT) && (f->flags & WAIT_HAS_RET))
 			put_compat(w, t, f);
-		else if ((f->flags & WAIT_FUTEX) || !(f->flags & WAIT_HAS_RET))
+		else if (wait_told(w, f))
 			put_wait(w, t, f);
 	}
+	put_open(w);
 }
 
 /* ---- triggers ---- */
@@ -257,6 +351,7 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	struct task *t = worker_task(w, f->tid, f->end);
 	char waker[COMM_LEN + 1], comm[COMM_LEN + 1], name[CONFIG_NAME_MAX + 16], buf[64];
 	uint64_t start = f->start > w->h->from ? f->start : w->h->from;
+	const struct stack *stack;
 	struct args a = {.n = 0};
 	struct trace_slice s = {.ts = worker_boot(w, start), .track = track,
 				.type = TRACE_SLICE_BEGIN, .name = name, .category = "frec",
@@ -272,12 +367,16 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	arg(&a, TRACE_UINT("pid", f->tgid));
 	arg(&a, TRACE_UINT("tid", f->tid));
 	arg(&a, TRACE_STRING("comm", comm));
-	if (t && t->cgroup)
-		arg(&a, TRACE_STRING("cgroup", (const char *)(t->cgroup + 1)));
+	if (t && worker_cgroup(w, t))
+		arg(&a, TRACE_STRING("cgroup", worker_cgroup(w, t)));
 	arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
 	wait_args(w, f, waker_name(w, f, waker), &a);
 	s.n_args = a.n;
+	stack = stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
+	s.stack_id = stacks_put(w->stack_index, stack);
 	trace_put_slice(w->out, &s);
+	if (f->flags & WAIT_OPEN)
+		return;
 	s = (struct trace_slice){.ts = worker_boot(w, f->end > start ? f->end : start), .track = track,
 				 .type = TRACE_SLICE_END};
 	trace_put_slice(w->out, &s);

@@ -75,7 +75,10 @@ class Snapshot:
         return result
 
     def slices(self):
-        """[begin, end, name, tid, args, kind] of all threads' tracks; an open end is None."""
+        """[begin, end, name, tid, args, kind] of all threads' tracks; an open end is None.
+
+        The name of a wait is "wait: lock"; the address and the like behind it are left out.
+        """
         tids = {e['uuid']: e['tid'] for e in self.of('track')}
         stacks, result = {}, []
         for event in self.of('slice'):
@@ -85,7 +88,10 @@ class Snapshot:
             stack = stacks.setdefault(event['track'], [])
             if event['phase'] == 'begin':
                 args = {a['key']: a.get('value') for a in event['args']}
-                stack.append([event['ts'], None, event['name'], tid, args, 'slice'])
+                name = event['name']
+                if name.startswith('wait: '):
+                    name = ' '.join(name.split(' ')[:2])
+                stack.append([event['ts'], None, name, tid, args, 'slice'])
                 result.append(stack[-1])
             elif event['phase'] == 'end':
                 if check(stack, f'tid {tid}: the end of a slice that did not begin'):

@@ -42,9 +42,24 @@ start_frecd
 
 # ---- the worker: killed, stopped for a while
 
+# a worker that dies is followed by one that looks at no process's files, once
 slow_snapshot
 kill -KILL "$worker"
-wait $client && fail "a snapshot of a dead worker"
+wait $client || fail "no snapshot without stacks: $(cat "$work/out")"
+said 'writing without stacks' || fail "not said"
+[ "$(snapshots | wc -l)" = 1 ] || fail "no file"
+rm -f "$work"/spool/*
+slow_snapshot
+first=$worker
+another() {
+	worker=$(child frecd-worker) && [ "$worker" != "$first" ] && kill -STOP "$worker"
+}
+kill -KILL "$worker"
+until another; do
+	kill -0 $client 2>/dev/null || fail "no second worker: $(cat "$work/out")"
+done
+kill -KILL "$worker"
+wait $client && fail "a snapshot of two dead workers"
 grep -q 'no snapshot: the worker died' "$work/out" || fail "$(cat "$work/out")"
 said 'no snapshot: the worker died' || fail "not said"
 [ -z "$(snapshots)$(rubbish)" ] || fail "half a file"

@@ -410,7 +410,7 @@ static void check_tasks(struct trace_reader *r)
 	assert_false(e.blocked.io_wait);
 	assert_string_equal(e.blocked.function, "io_schedule");
 	next_is(r, TRACE_EVENT_BLOCKED, &e);
-	assert_null(e.blocked.function);
+	assert_string_equal(e.blocked.function, "");
 	next_is(r, TRACE_EVENT_FREE, &e);
 	assert_int_equal(e.task.current_tid, 0);
 	assert_int_equal(e.ts, T0 + 9);
@@ -430,7 +430,7 @@ static void test_tasks(void **state)
 	put_tasks(c);
 	assert_int_equal(trace_cpu_sys_enter(c, &bad), -EINVAL);
 	trace_cpu_close(c);
-	assert_int_equal(trace_writer_counters(w)->packets, 2); /* the name only once */
+	assert_int_equal(trace_writer_counters(w)->packets, 3); /* each name, "" too, only once */
 	file_end(&f, w);
 	r = file_open(&f);
 	check_tasks(r);

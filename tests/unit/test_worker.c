@@ -191,7 +191,7 @@ static void become_worker(int capture, int output, int result)
 	dup2(fds[1], WORKER_FD_OUTPUT);
 	dup2(fds[2], WORKER_FD_RESULT);
 	close(WORKER_FD_OPENER);
-	_exit(worker_main());
+	_exit(worker_main(false));
 }
 
 /* Events of the file that it wrote; it must be whole. */

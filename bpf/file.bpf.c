@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/* file.bpf.c - see file.bpf.h */
+#include "file.bpf.h"
+
+static __always_inline void look_unix(struct scratch *s, struct sock *sk)
+{
+	struct unix_sock *u = (void *)sk;
+	struct unix_address *addr = BPF_CORE_READ(u, addr);
+	struct sock *peer = BPF_CORE_READ(u, peer);
+	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+	long len;
+
+	if (!addr && peer) { /* the other end has the name: the server's */
+		u = (void *)peer;
+		addr = BPF_CORE_READ(u, addr);
+	}
+	if (pid)
+		s->file.peer_pid = BPF_CORE_READ(pid, numbers[0].nr);
+	if (!addr)
+		return;
+	len = bpf_probe_read_kernel_str(s->file_path, 108,
+					(void *)addr + bpf_core_field_offset(struct unix_address, name) +
+						bpf_core_field_offset(struct sockaddr_un, sun_path));
+	if (len > 1)
+		s->file.path_len = len;
+}
+
+static __always_inline void look_socket(struct scratch *s, struct file *file)
+{
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk);
+	struct ev_file *e = &s->file;
+
+	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (e->family == AF_UNIX) {
+		look_unix(s, sk);
+		return;
+	}
+	if (e->family != AF_INET && e->family != AF_INET6)
+		return;
+	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (e->family == AF_INET) {
+		BPF_CORE_READ_INTO((u32 *)e->local, sk, __sk_common.skc_rcv_saddr);
+		BPF_CORE_READ_INTO((u32 *)e->remote, sk, __sk_common.skc_daddr);
+	} else {
+		BPF_CORE_READ_INTO((struct in6_addr *)e->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sk, __sk_common.skc_v6_daddr);
+	}
+}
+
+static __always_inline void look_path(struct scratch *s, u32 which)
+{
+	u32 pos, len;
+
+	pos = path_file(which) & (PATH_MAX_ - 1);
+	len = PATH_MAX_ - pos;
+	bpf_probe_read_kernel(s->file_path, len, &s->path[pos]);
+	s->file.path_len = len;
+}
+
+__noinline int file_look(u32 which, u32 fd)
+{
+	struct scratch *s = scratch_get(which);
+	struct task_struct *t;
+	struct fdtable *table;
+	struct file **files, *file = NULL;
+
+	if (!s)
+		return 0;
+	t = (void *)s->task_address;
+	table = BPF_CORE_READ(t, files, fdt);
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	if (!file)
+		return 0;
+	__builtin_memset(&s->file, 0, sizeof(s->file));
+	s->file_address = (u64)file;
+	s->file.fd = fd;
+	s->file.mode = BPF_CORE_READ(file, f_inode, i_mode);
+	s->file.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	s->file.h.kind = EV_FILE;
+	if ((s->file.mode & S_IFMT) == S_IFSOCK)
+		look_socket(s, file);
+	else
+		look_path(s, which);
+	return s->file.h.len = (sizeof(s->file) + s->file.path_len + 7) & ~7u;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* recorder_walk.c - BPF iterators over threads: all of them, or some that sleep. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder_internal.h"
+
+int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
+		     size_t *ret_len)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(r->object, name);
+	union bpf_iter_link_info info = {.task.tid = tid};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link = bpf_program__attach_iter(p, tid ? &opts : NULL);
+	size_t len = 0, size = 64 << 10;
+	uint8_t *buf = NULL, *more;
+	ssize_t n = -1;
+	int fd, err;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	err = -errno;
+	bpf_link__destroy(link);
+	if (fd < 0)
+		return err;
+	do {
+		if (!buf || size - len < 16 << 10) {
+			size *= 2;
+			more = realloc(buf, size);
+			if (!more) {
+				errno = ENOMEM;
+				n = -1;
+				break;
+			}
+			buf = more;
+		}
+		n = read(fd, buf + len, size - len);
+		if (n > 0)
+			len += n;
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	err = n < 0 ? -errno : 0;
+	close(fd);
+	if (err || !ret) {
+		free(buf);
+		return err;
+	}
+	*ret = buf;
+	*ret_len = len;
+	return 0;
+}
+
+int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len)
+{
+	return recorder_iterate(r, "iter_tasks", 0, ret, ret_len);
+}
+
+int recorder_judge(struct recorder *r, uint32_t tid)
+{
+	int err = recorder_iterate(r, "iter_overdue", tid, NULL, NULL);
+
+	return err == -ESRCH ? 0 : err; /* it has ended meanwhile */
+}
+
+/* ---- stacks of threads that sleep ---- */
+
+#define SLEEPERS_MS 100
+
+/*
+ * In a process of its own: a page of a hostile stack (a file on a dead file
+ * system, userfaultfd) may never come.
+ */
+static void __attribute__((noreturn)) take_sleepers(struct recorder *r, const uint32_t *tids, size_t n,
+						    int out)
+{
+	size_t len;
+	uint8_t *bytes;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < n; i++) {
+		if (recorder_iterate(r, "iter_sleeper", tids[i], &bytes, &len))
+			continue;
+		if (write(out, bytes, len) != (ssize_t)len)
+			_exit(1);
+		free(bytes);
+	}
+	_exit(0);
+}
+
+/* Waits for the child, but not for ever: one that hangs is killed, and reaped the next time. */
+static pid_t await(pid_t pid, int done)
+{
+	struct pollfd p = {.fd = done};
+
+	if (poll(&p, 1, SLEEPERS_MS) > 0) {
+		waitpid(pid, NULL, 0);
+		return 0;
+	}
+	kill(pid, SIGKILL);
+	return pid;
+}
+
+int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_t **ret,
+		      size_t *ret_len)
+{
+	int out, done[2], err = 0;
+	uint8_t *bytes = NULL;
+	struct stat st;
+	pid_t pid;
+
+	if (r->hung && waitpid(r->hung, NULL, WNOHANG) != r->hung)
+		return -EBUSY;
+	r->hung = 0;
+	out = memfd_create("frec-sleepers", MFD_CLOEXEC);
+	if (out < 0)
+		return -errno;
+	if (pipe2(done, O_CLOEXEC)) {
+		err = -errno;
+		close(out);
+		return err;
+	}
+	pid = fork();
+	if (!pid)
+		take_sleepers(r, tids, n, out);
+	close(done[1]); /* its end hangs up when the child ends */
+	if (pid > 0)
+		r->hung = await(pid, done[0]);
+	else
+		err = -errno;
+	close(done[0]);
+	if (!err && fstat(out, &st))
+		err = -errno;
+	bytes = err ? NULL : malloc(st.st_size + 1);
+	if (!err && (!bytes || pread(out, bytes, st.st_size, 0) != st.st_size))
+		err = bytes ? -EIO : -ENOMEM;
+	close(out);
+	if (err) {
+		free(bytes);
+		return err;
+	}
+	*ret = bytes;
+	*ret_len = st.st_size & ~7ull;
+	return 0;
+}

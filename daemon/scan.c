@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "scan.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int ascending(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void scan_configure(struct scan *s, const struct config *c)
+{
+	memset(s, 0, sizeof(*s));
+	for (unsigned int i = 0; i < c->n_triggers; i++) {
+		const struct trigger_filter *f = &c->triggers[i].filter;
+
+		if (f->kind >= TRIGGER_LOCK && f->kind <= TRIGGER_IOWAIT)
+			s->thresholds[f->kind][s->n[f->kind]++] = f->threshold;
+	}
+	for (unsigned int k = 0; k <= TRIGGER_IOWAIT; k++)
+		qsort(s->thresholds[k], s->n[k], sizeof(uint64_t), ascending);
+}
+
+/* Is a threshold of this kind in (before, age]? */
+static bool passed(const struct scan *s, unsigned int kind, uint64_t before, uint64_t age)
+{
+	for (unsigned int i = 0; i < s->n[kind] && s->thresholds[kind][i] <= age; i++)
+		if (s->thresholds[kind][i] > before)
+			return true;
+	return false;
+}
+
+static bool is_overdue(const struct scan *s, const struct task_slot *t, uint64_t now)
+{
+	uint64_t age = now - t->since;
+	uint64_t before = s->since > t->since ? s->since - t->since : 0;
+
+	if (t->state == TASK_REPORT_RUNNING)
+		return passed(s, TRIGGER_RUNQUEUE, before, age);
+	return passed(s, TRIGGER_OFFCPU, before, age) ||
+	       (t->nr >= 0 && passed(s, TRIGGER_SYSCALL, before, age)) ||
+	       (t->state == TASK_REPORT_DISK && passed(s, TRIGGER_IOWAIT, before, age)) ||
+	       ((t->flags & WAIT_FUTEX) && passed(s, TRIGGER_FUTEX, before, age)) ||
+	       ((t->flags & WAIT_LOCK) && passed(s, TRIGGER_LOCK, before, age));
+}
+
+size_t scan_find(struct scan *s, const struct task_slot *slots, size_t n_slots, uint64_t now,
+		 uint32_t *tids, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_slots && n < max; i++) {
+		struct task_slot t = slots[i]; /* it changes while we look */
+
+		if (t.tid && t.since && t.since < now && is_overdue(s, &t, now))
+			tids[n++] = t.tid;
+	}
+	s->since = now;
+	return n;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* worker_processes.h - memory images of recorded processes, opened when a stack needs them. */
+#ifndef FREC_WORKER_PROCESSES_H
+#define FREC_WORKER_PROCESSES_H
+
+#include "worker_internal.h"
+
+struct processes;
+
+enum processes_end {
+	PROCESSES_COMPLETE,
+	PROCESSES_CUT,
+	PROCESSES_BROKEN,
+};
+
+/* deadline: MONOTONIC ns; what is unwound later has no names. 0 or -ENOMEM. */
+int processes_open(struct worker *w, uint64_t deadline, struct processes **ret);
+void processes_close(struct processes *p);
+
+/*
+ * The user frames of a stack, innermost first, from the copy of its memory and
+ * from frame pointers, whichever leads further (either may be NULL). What the
+ * frames point to lives as long as p. Returns their number.
+ */
+size_t processes_unwind(struct processes *p, const struct stack_key *key, const struct ev_dump *dump,
+			const struct ev_frames *pcs, struct trace_frame *frames, size_t max,
+			enum processes_end *ret_end);
+
+#endif
