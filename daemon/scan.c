@@ -36,9 +36,12 @@ static bool passed(const struct scan *s, unsigned int kind, uint64_t before, uin
 
 static bool is_overdue(const struct scan *s, const struct task_slot *t, uint64_t now)
 {
-	uint64_t age = now - t->since;
-	uint64_t before = s->since > t->since ? s->since - t->since : 0;
+	uint64_t from = t->since + SCAN_GRACE_NS, age, before;
 
+	if (now < from)
+		return false;
+	age = now - from;
+	before = s->since > from ? s->since - from : 0;
 	if (t->state == TASK_REPORT_RUNNING)
 		return passed(s, TRIGGER_RUNQUEUE, before, age);
 	return passed(s, TRIGGER_OFFCPU, before, age) ||

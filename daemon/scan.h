@@ -16,6 +16,9 @@
 
 #include "config.h"
 
+/* A wait that ends so soon after it passed a threshold is told of at its end, and only then. */
+#define SCAN_GRACE_NS 250000000ull
+
 struct scan {
 	uint64_t thresholds[TRIGGER_IOWAIT + 1][TRIGGERS_MAX]; /* by kind, ascending */
 	unsigned int n[TRIGGER_IOWAIT + 1];
