@@ -137,13 +137,14 @@ struct copy_walk {
 
 static long copy_page(u32 i, struct copy_walk *w)
 {
-	u32 at = w->len, n;
+	u64 at = w->len, n; /* 64 bits: 6.1 does not carry bounds over from 32 */
 
 	if (at >= w->want || at >= STACK_DUMP_MAX)
 		return 1;
 	n = 4096 - ((w->sp + at) & 4095);
 	if (n > w->want - at)
 		n = w->want - at;
+	barrier_var(n);
 	if (n > 4096 || bpf_copy_from_user_task(&w->room->bytes[at], n, (void *)(w->sp + at), w->t, 0))
 		return 1;
 	w->len = at + n;

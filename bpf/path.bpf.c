@@ -90,15 +90,12 @@ static long exe_step(u32 i, struct path_walk *w)
 	return 0;
 }
 
-__noinline int path_file(u32 which)
+/* Inlined twice: frames of the stack are scarce below path_exe(), and 6.1 rounds them up. */
+static __always_inline int walk_file(struct scratch *s)
 {
-	struct scratch *s = scratch_get(which);
 	struct path_walk w = {.s = s};
-	struct file *file;
+	struct file *file = (void *)s->file_address;
 
-	if (!s)
-		return 0;
-	file = (void *)s->file_address;
 	s->path[PATH_MAX_ - 1] = 0;
 	s->path_at = PATH_MAX_ - 1;
 	s->path_done = 0;
@@ -107,6 +104,13 @@ __noinline int path_file(u32 which)
 	if (w.node && w.mount)
 		bpf_loop(128, exe_step, &w, 0);
 	return s->path_at | (s->path_done ? 0 : PATH_CLIPPED);
+}
+
+__noinline int path_file(u32 which)
+{
+	struct scratch *s = scratch_get(which);
+
+	return s ? walk_file(s) : 0;
 }
 
 __noinline int path_exe(u32 which)
@@ -118,7 +122,7 @@ __noinline int path_exe(u32 which)
 		return 0;
 	t = (void *)s->task_address;
 	s->file_address = (u64)BPF_CORE_READ(t, mm, exe_file);
-	return path_file(which);
+	return walk_file(s);
 }
 
 /* ---- globs ---- */

@@ -138,13 +138,14 @@ struct dump_walk {
 /* One page: a copy is all or nothing, and the next page may not be there. */
 static long dump_page(u32 i, struct dump_walk *w)
 {
-	u32 at = w->len, n;
+	u64 at = w->len, n; /* 64 bits: 6.1 does not carry bounds over from 32 */
 
 	if (at >= w->want || at >= STACK_DUMP_MAX)
 		return 1;
 	n = 4096 - ((w->sp + at) & 4095);
 	if (n > w->want - at)
 		n = w->want - at;
+	barrier_var(n);
 	if (n > 4096 || bpf_probe_read_user(&w->room->bytes[at], n, (void *)(w->sp + at)))
 		return 1;
 	w->len = at + n;

@@ -14,7 +14,7 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 {
 	struct wait_facts *w = &scratch->facts;
 	int fd = w->flags & WAIT_COMPAT ? -1 : file_of_call(ctl, w->nr, w->args, true);
-	u32 len;
+	u64 len; /* 6.1 forgets the bounds of 32 bits that are spilled */
 
 	if (fd < 0)
 		return;
@@ -26,9 +26,11 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 	scratch->file.h.cpu = cpu;
 	scratch->file.wait_at = w->start;
 	scratch->file.wait_tid = w->tid;
-	if (evidence_afford(ctl, c, now, len, BUDGET_STACK))
-		evidence_count(c, bpf_ringbuf_output(&evidence, &scratch->file, len, BPF_RB_NO_WAKEUP),
-			       len);
+	if (!evidence_afford(ctl, c, now, len, BUDGET_STACK))
+		return;
+	barrier_var(len);
+	len &= 0x1ff;
+	evidence_count(c, bpf_ringbuf_output(&evidence, &scratch->file, len, BPF_RB_NO_WAKEUP), len);
 }
 
 /* The thread leaves a syscall of `duration` ns in which it slept, or mode all timed it. */

@@ -167,7 +167,8 @@ static int set_sizes(struct recorder *r)
 	return set_constants(r);
 }
 
-static int load_variant(struct recorder *r, size_t i)
+/* sleepers: with iter_sleeper, which 6.1 does not take. */
+static int load_variant(struct recorder *r, size_t i, bool sleepers)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "frec");
 	struct bpf_program *p;
@@ -181,7 +182,9 @@ static int load_variant(struct recorder *r, size_t i)
 	bpf_object__for_each_program(p, r->object) {
 		const struct recorder_program *known = recorder_program(bpf_program__name(p));
 
-		bpf_program__set_autoload(p, known && recorder_program_wanted(known, variants[i].symbol));
+		bpf_program__set_autoload(p, known &&
+						     recorder_program_wanted(known, variants[i].symbol) &&
+						     (sleepers || strcmp(known->name, "iter_sleeper")));
 	}
 	if (!err)
 		err = bpf_object__load(r->object);
@@ -217,7 +220,12 @@ static int load_any(struct recorder *r, char error[RECORDER_ERROR_MAX])
 		if (!found[i])
 			continue;
 		libbpf_said[0] = 0;
-		err = load_variant(r, i);
+		err = load_variant(r, i, true);
+		/* without it sleeping threads have no user stacks, all else is there */
+		if (err && strstr(libbpf_said, "iter_sleeper")) {
+			libbpf_said[0] = 0;
+			err = load_variant(r, i, false);
+		}
 		if (!err)
 			return 0;
 	}

@@ -118,6 +118,8 @@ int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_
 	struct stat st;
 	pid_t pid;
 
+	if (bpf_program__fd(bpf_object__find_program_by_name(r->object, "iter_sleeper")) < 0)
+		return -ENOTSUP;
 	if (r->hung && waitpid(r->hung, NULL, WNOHANG) != r->hung)
 		return -EBUSY;
 	r->hung = 0;
