@@ -303,6 +303,15 @@ static void put_compat(struct worker *w, struct task *t, const struct wait_facts
 /* Short waits in a syscall are its slice and no more. */
 static bool wait_told(const struct worker *w, const struct wait_facts *f)
 {
+	bool sleeps = f->state == TASK_REPORT_SLEEPING || f->state == TASK_REPORT_DISK;
+
+	/*
+	 * A sleep in a syscall that its exit did not tell of: the thread came back
+	 * without a switch (some virtual machines do that), its end is not known.
+	 */
+	if (w->h->syscalls != SYSCALLS_OFF && f->nr >= 0 && sleeps &&
+	    !(f->flags & (WAIT_HAS_RET | WAIT_KTHREAD | WAIT_FROZEN)))
+		return false;
 	return (f->flags & WAIT_FUTEX) || !(f->flags & WAIT_HAS_RET) ||
 	       f->in - f->start >= w->h->stacks_ns;
 }
