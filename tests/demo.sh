@@ -84,7 +84,7 @@ configure() {
 	work=$(mktemp -d "${TMPDIR:-/tmp}/frec-demo.XXXXXX") ||
 		fail "cannot make a temporary directory"
 	# the recorder's worker is not root and passes through
-	if ! chmod 0711 "$work" || ! mkdir "$work/run" "$work/spool"; then
+	if ! chmod 0711 "$work" || ! mkdir "$work/run"; then
 		fail "cannot write to $work"
 	fi
 	cat >"$work/frec.conf" <<-EOF
