@@ -148,14 +148,9 @@ static int open_in(int proc, const char *name)
 static int perform(int proc, const struct opener_request *r, const char *path,
 		   struct opener_reply *reply, int *ret_fd)
 {
-	char name[32];
-
 	switch (r->op) {
 	case OPENER_EXE:
 		return link_text(proc, "exe", reply);
-	case OPENER_DESCRIPTOR:
-		snprintf(name, sizeof(name), "fd/%u", r->number);
-		return link_text(proc, name, reply);
 	case OPENER_CMDLINE:
 		*ret_fd = open_in(proc, "cmdline");
 		break;

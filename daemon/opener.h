@@ -24,7 +24,6 @@ enum opener_op {
 	OPENER_MAPS = 3,    /* a descriptor of /proc/PID/maps */
 	OPENER_MAPPED = 4,  /* of the file mapped at map_start … map_end */
 	OPENER_PERF_MAP = 5,   /* of /tmp/perf-NUMBER.map in the process's root */
-	OPENER_DESCRIPTOR = 6, /* what its descriptor NUMBER is, as text */
 };
 
 /*
@@ -102,11 +101,6 @@ int opener_mapped(struct opener_client *c, uint32_t pid, uint64_t start, uint64_
 		  int *ret_fd);
 int opener_perf_map(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		    uint32_t ns_pid, int *ret_fd);
-
-/* What a descriptor of the process is: a path, "pipe:[…]", "socket:[…]"; -ENOENT: closed. */
-int opener_descriptor(struct opener_client *c, uint32_t pid, uint64_t start,
-		      uint64_t boot_offset, uint32_t number, char *buf, size_t size,
-		      size_t *ret_len);
 
 /* The path of the executable, as that process's root has it; -ENOBUFS if it does not fit. */
 int opener_exe(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,

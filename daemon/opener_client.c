@@ -234,19 +234,6 @@ int opener_exe(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t b
 	return ask_text(c, &r, buf, size, ret_len);
 }
 
-int opener_descriptor(struct opener_client *c, uint32_t pid, uint64_t start,
-		      uint64_t boot_offset, uint32_t number, char *buf, size_t size,
-		      size_t *ret_len)
-{
-	struct opener_request r = {.op = OPENER_DESCRIPTOR,
-				   .pid = pid,
-				   .number = number,
-				   .start = start,
-				   .boot_offset = boot_offset};
-
-	return ask_text(c, &r, buf, size, ret_len);
-}
-
 static int ask_fd(struct opener_client *c, struct opener_request *r, const char *path, int *ret_fd)
 {
 	struct opener_reply reply;
