@@ -15,6 +15,7 @@ write_config <<-EOF
 	cooldown = 30s
 	[trigger many]
 	kind = offcpu
+	comm = switches
 	threshold = 1us
 	cooldown = 4s
 	post = 1s
