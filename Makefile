@@ -143,11 +143,14 @@ $(UNIT_SRC:%.c=$(BUILD)/%.o): | $(BUILD)/lib/perfetto.pb-c.h
 
 # ---- what people call ----
 
-deps: ## installs what a Debian 12 needs to build and test (as root)
-	$(Q)tests/deps.sh
+deps: ## installs what Debian 12 needs to build and test; DEPS=build: to build only (as root)
+	$(Q)tests/deps.sh $(DEPS)
 
-demo: deps ## records this machine while a server with a bug runs, shows what frec found (as root)
-	$(Q)$(MAKE) programs
+DEMO := $(addprefix $(BUILD)/tests/,guess_server report_service guess_load)
+
+demo: ## records this machine while a server with a bug runs, shows what frec found (as root)
+	$(Q)tests/deps.sh build
+	$(Q)$(MAKE) all $(DEMO)
 	$(Q)BUILD=$(BUILD) tests/demo.sh
 
 check: deps ## all tests (as root)
@@ -188,11 +191,16 @@ fuzz: $(FUZZERS) ## runs each fuzzer for FUZZ_SECONDS (600)
 analyze: $(BUILD)/lib/perfetto.pb-c.h ## clang's analyzer and cppcheck
 	$(Q)BUILD=$(BUILD) tests/analyze.sh
 
+UNITS := $(PREFIX)/lib/systemd/system
+
 install: all ## installs below DESTDIR and PREFIX
 	install -D -m 0755 $(FRECD) $(DESTDIR)$(PREFIX)/sbin/frecd
 	install -D -m 0755 $(FRECCTL) $(DESTDIR)$(PREFIX)/bin/frecctl
-	install -D -m 0644 systemd/frecd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/frecd.service
-	install -D -m 0644 systemd/run-frec-bpf.mount $(DESTDIR)$(PREFIX)/lib/systemd/system/run-frec-bpf.mount
+	install -d -m 0755 $(DESTDIR)$(UNITS)
+	sed 's|^ExecStart=/usr/sbin/|ExecStart=$(PREFIX)/sbin/|' systemd/frecd.service \
+		>$(DESTDIR)$(UNITS)/frecd.service
+	chmod 0644 $(DESTDIR)$(UNITS)/frecd.service
+	install -D -m 0644 systemd/run-frec-bpf.mount $(DESTDIR)$(UNITS)/run-frec-bpf.mount
 	install -D -m 0644 systemd/frec.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf
 	install -D -m 0644 systemd/frec.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf
 	install -D -m 0644 cli/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1
@@ -203,10 +211,9 @@ install: all ## installs below DESTDIR and PREFIX
 	test -e $(DESTDIR)/etc/frec/frec.conf || \
 		install -m 0644 systemd/frec.conf $(DESTDIR)/etc/frec/frec.conf
 
-uninstall: ## removes what install put there; the configuration and the spool stay
+uninstall: ## removes what install with this PREFIX put there; configuration and spool stay
 	rm -f $(DESTDIR)$(PREFIX)/sbin/frecd $(DESTDIR)$(PREFIX)/bin/frecctl \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/frecd.service \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/run-frec-bpf.mount \
+		$(DESTDIR)$(UNITS)/frecd.service $(DESTDIR)$(UNITS)/run-frec-bpf.mount \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf \
 		$(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/frec.conf.5 \

@@ -1,16 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs what frec needs to be built and tested on Debian 12; asks the network only when something is missing.
+# tests/deps.sh [build]: installs what frec needs on Debian 12 to be built and tested, or only to be
+# built; asks the network only when something is missing.
 set -eu
 
-build="gcc clang llvm bpftool pkg-config libbpf-dev libelf-dev libdw-dev zlib1g-dev libstdc++-12-dev libprotobuf-c-dev
-protobuf-c-compiler libinih-dev libjansson-dev libsystemd-dev libcap-ng-dev libseccomp-dev"
+packages="make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libstdc++-12-dev
+libprotobuf-c-dev protobuf-c-compiler libinih-dev libjansson-dev libsystemd-dev libcap-ng-dev libseccomp-dev"
 tests="libcmocka-dev gcc-multilib libclang-rt-14-dev python3 trace-cmd linux-perf sysbench stress-ng
-rt-tests util-linux procps psmisc iproute2 cppcheck systemd qemu-system-x86 busybox-static cpio debhelper
-dpkg-dev lintian mandoc"
+rt-tests util-linux procps psmisc iproute2 cppcheck systemd qemu-system-x86 busybox-static cpio build-essential
+debhelper dpkg-dev lintian mandoc"
 
+case ${1:-} in
+build) ;;
+'') packages+=" $tests" ;;
+*)
+	echo "make deps: DEPS: got '$1', want build or nothing" >&2
+	exit 2
+	;;
+esac
 missing=
-for package in $build $tests; do
+for package in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=" $package"
 done
 [ -n "$missing" ] || exit 0
@@ -20,8 +29,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
+# a fresh image has no lists of packages, an older one lists what is gone
+apt-get update -qq
 # shellcheck disable=SC2086
-apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 || {
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends $missing >/dev/null
-}
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

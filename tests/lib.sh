@@ -9,8 +9,6 @@ set -u
 BUILD=${BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build}
 frecd=$BUILD/frecd
 workloads=$BUILD/tests
-work=$(mktemp -d "${TMPDIR:-/tmp}/frec-test.XXXXXX")
-chmod 755 "$work"
 pids=()
 frecd_pid=
 
@@ -26,6 +24,13 @@ skip() {
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
+work=$(mktemp -d "${TMPDIR:-/tmp}/frec-test.XXXXXX") || exit 1
+chmod 755 "$work"
+
+# can_mount: in a mount namespace of its own; not in a chroot, nor without CAP_SYS_ADMIN.
+can_mount() {
+	unshare --mount mount -t tmpfs none "$work" 2>/dev/null
+}
 
 stop_pid() {
 	local until=$((SECONDS + 15))

@@ -5,6 +5,8 @@
 # namespace of this test only.
 . "$(dirname "$0")/../lib.sh"
 
+can_mount || skip "needs a mount namespace, for accounts of its own"
+
 uid=64123
 { grep -v '^frec:' /etc/passwd; echo "frec:x:$uid:$uid::/nonexistent:/usr/sbin/nologin"; } >"$work/passwd"
 { grep -v '^frec:' /etc/group; echo "frec:x:$uid:"; } >"$work/group"

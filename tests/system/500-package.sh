@@ -20,7 +20,8 @@ deb=$(echo "$work"/build/deb/frec_*.deb)
 [ -s "$deb" ] || fail "no package"
 [ ! -e "$work/build/deb/frec" ] || fail "the copy of the tree stays"
 if command -v lintian >/dev/null; then
-	lintian --allow-root --fail-on error,warning "$work"/build/deb/*.changes >"$work/lintian" 2>&1 ||
+	# it leaves files in its temporary directory
+	TMPDIR=$work lintian --allow-root --fail-on error,warning "$work"/build/deb/*.changes >"$work/lintian" 2>&1 ||
 		fail "lintian: $(cat "$work/lintian")"
 fi
 
@@ -35,6 +36,15 @@ files() {
 }
 diff <(files "$work/installed") <(files "$work/root") >"$work/diff" ||
 	fail "make install and the package differ: $(cat "$work/diff")"
+make -s -C "$root" BUILD="$BUILD" DESTDIR="$work/local" PREFIX=/usr/local install >"$work/install.log" 2>&1 ||
+	fail "make install: $(tail -n 5 "$work/install.log")"
+unit=$work/local/usr/local/lib/systemd/system/frecd.service
+diff "$work/installed/usr/lib/systemd/system/frecd.service" "$unit" >"$work/diff"
+[ "$(grep '^[<>]' "$work/diff")" = $'< ExecStart=/usr/sbin/frecd\n> ExecStart=/usr/local/sbin/frecd' ] ||
+	fail "the unit with another PREFIX: $(cat "$work/diff")"
+make -s -C "$root" BUILD="$BUILD" DESTDIR="$work/local" PREFIX=/usr/local uninstall >"$work/install.log" 2>&1
+left=$(cd "$work/local" && find . ! -type d)
+[ "$left" = ./etc/frec/frec.conf ] || fail "make uninstall leaves $left"
 for path in etc/frec/conf.d usr/share/doc/frec/copyright; do
 	[ -e "$work/root/$path" ] || fail "no /$path in the package"
 done
@@ -56,7 +66,7 @@ stop_frecd || fail "frecd ended with $?"
 
 # ---- it comes and goes: in an overlay of this host's root, where no systemd runs ----
 
-unshare -m true 2>/dev/null || skip "built and recorded; installing it needs a mount namespace"
+can_mount || skip "built and recorded; installing it needs a mount namespace"
 cat >"$work/life.sh" <<-'END'
 	set -eux
 	dpkg -i "$1"
