@@ -8,6 +8,7 @@
 
 #include "capture.h"
 #include "config.h"
+#include "pins.h"
 #include "policy.h"
 #include "recorder.h"
 #include "scan.h"
@@ -42,15 +43,15 @@ struct daemon {
 	uint64_t writing_id; /* of the manual request that is being written; 0: a trigger's */
 	char writing_directory[PATH_MAX];
 
-	int lock_fd, pin_fd, listen_fd, signal_fd, timer_fd, epoll_fd;
+	int lock_fd, listen_fd, signal_fd, timer_fd, epoll_fd;
 	int opener_fd;
 	pid_t opener_pid; /* 0: none */
 	unsigned int opener_deaths;
+	struct pins pins;
 	struct client clients[CLIENTS_MAX];
 	uint64_t next_id;
 
 	bool pinned;	/* everything outlives us */
-	bool mounted;	/* the bpffs, by us */
 	bool stopping;
 	uint64_t next_scan;   /* when the task table is looked at again */
 	uint64_t next_second; /* when the next once-a-second work is due */
@@ -88,7 +89,7 @@ void shoot_finish(struct daemon *d);
 int control_open(struct daemon *d);
 void control_accept(struct daemon *d);
 void control_readable(struct daemon *d, unsigned int i);
-/* Parts from clients that have long asked nothing. */
+/* Once a second: parts from clients that have long asked nothing; sees that the socket is there. */
 void control_expire(struct daemon *d, uint64_t now);
 /* Answers the client of this request, if it is still there, and forgets it. Takes reply. */
 void control_answer(struct daemon *d, uint64_t id, json_t *reply);

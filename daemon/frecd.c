@@ -156,7 +156,7 @@ static int dry_run(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	static struct daemon d = {.lock_fd = -1, .pin_fd = -1, .listen_fd = -1, .opener_fd = -1,
+	static struct daemon d = {.lock_fd = -1, .pins = PINS_NONE, .listen_fd = -1, .opener_fd = -1,
 				  .snapshot = {.result_fd = -1, .file = SPOOL_FILE_NONE}};
 	struct options o = {0};
 	int status, err;

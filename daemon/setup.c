@@ -3,16 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
@@ -21,10 +18,6 @@
 #include "daemon.h"
 #include "log.h"
 #include "opener.h"
-
-#ifndef BPF_FS_MAGIC
-#define BPF_FS_MAGIC 0xcafe4a11
-#endif
 
 /* ---- who we are ---- */
 
@@ -139,58 +132,12 @@ static int lock_run(struct daemon *d)
 
 /* ---- bpffs ---- */
 
-static bool is_bpffs(const char *path)
-{
-	struct statfs fs;
-
-	return !statfs(path, &fs) && (uint32_t)fs.f_type == BPF_FS_MAGIC;
-}
-
-static int mount_pins(struct daemon *d, const char *path)
-{
-	struct stat st;
-
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return -errno;
-	if (is_bpffs(path))
-		return 0;
-	/* a link would have us mount over a directory of somebody else's choice */
-	if (lstat(path, &st))
-		return -errno;
-	if (!S_ISDIR(st.st_mode))
-		return -ENOTDIR;
-	if (mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
-		return -errno;
-	d->mounted = true;
-	if (d->uid != (uid_t)-1 && chown(path, d->uid, d->gid))
-		return -errno;
-	return 0;
-}
-
-static int lock_pins(struct daemon *d, const char *path)
-{
-	int err = 0;
-
-	d->pin_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (d->pin_fd < 0)
-		return -errno;
-	if (flock(d->pin_fd, LOCK_EX | LOCK_NB))
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	if (err) {
-		close(d->pin_fd);
-		d->pin_fd = -1;
-	}
-	return err;
-}
-
 /* Nothing of this is needed to record. */
 static void open_pins(struct daemon *d)
 {
 	const char *path = d->config.pin_directory;
-	int err = mount_pins(d, path);
+	int err = pins_open(&d->pins, path, d->uid, d->gid);
 
-	if (!err)
-		err = lock_pins(d, path);
 	if (err) {
 		log_warning("cannot use %s as pin_directory: %s; what is recorded ends with this "
 			    "process",
@@ -203,6 +150,21 @@ static void open_pins(struct daemon *d)
 }
 
 /* ---- helpers ---- */
+
+/*
+ * Parent of the default spool: without a service manager nobody else makes it.
+ * Where another one's parent is missing, somebody has forgotten to mount it.
+ */
+static int make_state_directory(const struct daemon *d)
+{
+	static const char parent[] = "/var/lib/frec";
+
+	if (strcmp(d->config.directory, "/var/lib/frec/snapshots"))
+		return 0;
+	if (mkdir(parent, 0750))
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(parent, 0750) || lchown(parent, d->uid, d->gid) ? -errno : 0;
+}
 
 int setup_spool(struct daemon *d)
 {
@@ -283,7 +245,9 @@ int setup_host(struct daemon *d)
 	if (err)
 		return err;
 	open_pins(d);
-	err = setup_spool(d);
+	err = make_state_directory(d);
+	if (!err)
+		err = setup_spool(d);
 	if (err)
 		log_error("cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
 			  "until that is mended",
@@ -294,13 +258,9 @@ int setup_host(struct daemon *d)
 
 void setup_undo(struct daemon *d)
 {
-	if (d->pin_fd >= 0)
-		close(d->pin_fd);
-	if (d->mounted) {
-		if (!umount2(d->config.pin_directory, 0))
-			rmdir(d->config.pin_directory);
-		else if (errno != EPERM) /* as another user: it is empty, and the next start's */
-			log_warning("cannot unmount %s: %s", d->config.pin_directory, strerror(errno));
-	}
+	int err = pins_close(&d->pins, d->config.pin_directory);
+
+	if (err)
+		log_warning("cannot unmount %s: %s", d->config.pin_directory, strerror(-err));
 	spool_free(d->spool);
 }
