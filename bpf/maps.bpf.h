@@ -33,6 +33,7 @@ struct task_state {
 	u64 runnable;  /* preempted, or new, since; 0: neither */
 	u64 in;	       /* last switch-in after a sleep */
 	u64 enter;     /* entry of the syscall it is in, where that is recorded */
+	u64 futex;     /* of a WAIT_FUTEX: its address */
 	u32 waker_tid;
 	u32 waker_tgid;
 	u32 owner; /* of the lock it went to sleep for */

@@ -157,7 +157,7 @@ _Static_assert(sizeof(struct ev_task) == 88, "ev_task");
 #define WAIT_KTHREAD 1u
 #define WAIT_COMPAT 2u	/* nr and args are of the 32-bit table */
 #define WAIT_HAS_RET 4u /* taken at the syscall's exit; end and ret are its */
-#define WAIT_FUTEX 8u	/* a futex wait: args are uaddr, op, val, … */
+#define WAIT_FUTEX 8u	/* a futex wait: see wait_futex() */
 #define WAIT_LOCK 16u	/* a mutex-like futex wait with a living owner */
 #define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
 #define WAIT_OPEN 64u	/* still waits: end and in are the time of the snapshot */
@@ -193,6 +193,19 @@ struct wait_facts {
 	char waker_comm[COMM_LEN];
 };
 _Static_assert(sizeof(struct wait_facts) == 168, "wait_facts");
+
+/* The same number on every architecture, 32 bit included. */
+#define NR_FUTEX_WAITV 449
+#define NR_FUTEX_WAIT 455
+
+/*
+ * Address of what a WAIT_FUTEX waits for; 0: not known. futex_waitv(2) has but
+ * five arguments: in the place of a sixth stands its first futex.
+ */
+static inline __u64 wait_futex(const struct wait_facts *w)
+{
+	return w->nr == NR_FUTEX_WAITV ? w->args[5] : w->args[0];
+}
 
 struct ev_wait {
 	struct ev_header h;

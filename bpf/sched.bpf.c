@@ -1,118 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sched.bpf.c - switches and wake-ups: the hot window, and where every wait is measured. */
+#include "futex.bpf.h"
 #include "stack.bpf.h"
 #include "wait.bpf.h"
-
-/* ---- futex waits, looked at while the thread goes to sleep ---- */
-
-#define FUTEX_CMD(op) ((op) & 0x7f)
-#define FUTEX_PRIVATE 128u
-#define FUTEX_WAIT 0
-#define FUTEX_LOCK_PI 6
-#define FUTEX_WAIT_BITSET 9
-#define FUTEX_WAIT_REQUEUE_PI 11
-#define FUTEX_LOCK_PI2 13
-#define FUTEX_TID 0x3fffffffu
-#define FUTEX_WAITERS_ 0x80000000u
-
-#define MUTEX_ROBUST 16u
-#define MUTEX_KINDS (3u | MUTEX_ROBUST | 32u | 64u | 128u | 256u | 512u)
-
-/*
- * struct __pthread_mutex_s of glibc: nptl/bits/struct_mutex.h. On 64 bit
- * { lock, count, owner, nusers, kind }, on 32 bit { lock, count, owner, kind }.
- */
-struct mutex_words {
-	u32 lock, count, owner, word3, word4;
-};
-
-#define MUTEX_TYPE 3u
-#define MUTEX_RECURSIVE 1u
-#define MUTEX_USERS_MAX (1u << 22)
-
-/*
- * Does m look like a mutex with an owner? Other locks wait with value 2, too,
- * and have something where the owner would be: a flag (malloc's arenas), a
- * pointer (stdio's), anything. Only a mutex has users while it is owned.
- */
-static __always_inline bool mutex_plausible(const struct mutex_words *m, bool compat)
-{
-	u32 kind = compat ? m->word3 : m->word4, users = compat ? m->word4 : m->word3;
-
-	return !(kind & ~MUTEX_KINDS) && users - 1 < MUTEX_USERS_MAX &&
-	       ((kind & MUTEX_TYPE) == MUTEX_RECURSIVE || !m->count);
-}
-
-static __always_inline bool is_futex(int nr, bool compat)
-{
-	return compat ? nr == NR_FUTEX_32 || nr == NR_FUTEX_TIME64_32 : nr == NR_FUTEX;
-}
-
-/*
- * The thread of this process (or, for a shared futex, of any) that the tid in
- * a lock word means: a tid of the waiter's pid namespace. 0: no such thread.
- */
-static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool shared)
-{
-	struct task_slot *e;
-	u32 *outer;
-	u64 key;
-
-	if (ns_tid_key(t, &key)) {
-		key = (key & ~0xffffffffull) | tid;
-		outer = bpf_map_lookup_elem(&ns_tids, &key);
-		if (!outer)
-			return 0;
-		tid = *outer;
-	}
-	e = task_slot_find(tid);
-	if (!e || (!shared && e->tgid != (u32)t->tgid) || tid == (u32)t->pid)
-		return 0;
-	return tid;
-}
-
-static __always_inline void futex_look(struct task_struct *t, struct task_state *s, bool compat,
-				       struct task_slot *e)
-{
-	u64 args[6];
-	struct mutex_words m = {};
-	u32 op, val, kind, owner = 0;
-	bool shared;
-
-	regs_args((void *)bpf_task_pt_regs(t), compat, args);
-	op = FUTEX_CMD((u32)args[1]);
-	shared = !((u32)args[1] & FUTEX_PRIVATE);
-	val = args[2];
-	if (e)
-		e->what = args[0];
-	if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) {
-		s->flags |= WAIT_FUTEX;
-		if (!bpf_probe_read_user(&m.lock, sizeof(m.lock), (void *)args[0]))
-			owner = lock_owner(t, m.lock & FUTEX_TID, shared);
-		if (owner)
-			s->flags |= WAIT_LOCK | WAIT_OWNER_WORD;
-		s->owner = owner;
-		return;
-	}
-	if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_WAIT_REQUEUE_PI)
-		return;
-	s->flags |= WAIT_FUTEX;
-	if (op == FUTEX_WAIT_REQUEUE_PI || (val != 2 && !(val & FUTEX_WAITERS_)))
-		return;
-	if (bpf_probe_read_user(&m, sizeof(m), (void *)args[0]))
-		return;
-	kind = compat ? m.word3 : m.word4;
-	if (val == 2)
-		owner = mutex_plausible(&m, compat) ? m.owner : 0;
-	else if (!(kind & ~MUTEX_KINDS) && kind & MUTEX_ROBUST) /* the word itself is the owner */
-		owner = val & FUTEX_TID;
-	if (owner)
-		owner = lock_owner(t, owner, shared);
-	if (!owner)
-		return;
-	s->owner = owner;
-	s->flags |= WAIT_LOCK;
-}
 
 /* ---- switch-out ---- */
 
@@ -177,8 +67,7 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	e = task_slot_of(s);
 	if (e)
 		e->what = 0;
-	if (is_futex(nr, hot_flags & SWITCH_COMPAT))
-		futex_look(prev, s, hot_flags & SWITCH_COMPAT, e);
+	futex_look(prev, s, hot_flags & SWITCH_COMPAT, e);
 	if (!e)
 		return;
 	e->nr = nr;

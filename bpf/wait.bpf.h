@@ -32,6 +32,8 @@ static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *
 		regs_args((void *)bpf_task_pt_regs(t), s->flags & WAIT_COMPAT, w->args);
 	else
 		__builtin_memset(w->args, 0, sizeof(w->args));
+	if (w->nr == NR_FUTEX_WAITV)
+		w->args[5] = s->flags & WAIT_FUTEX ? s->futex : 0;
 }
 
 static __always_inline void wait_no_waker(struct wait_facts *w)

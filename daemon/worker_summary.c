@@ -128,7 +128,7 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 	put_number(a, "frec.trigger.threshold_ns", hit->threshold);
 	if (f->flags & WAIT_FUTEX)
 		put_string(a, "frec.trigger.address",
-			   keep(a, "0x%llx", (unsigned long long)f->args[0]));
+			   keep(a, "0x%llx", (unsigned long long)wait_futex(f)));
 	if (f->owner_tid)
 		put_number(a, "frec.trigger.owner_tid", f->owner_tid);
 	if (f->woken && !f->waker_irq)
@@ -157,7 +157,7 @@ static const char *what(struct worker *w, struct attributes *a, const struct wai
 	const char *name = worker_wait_name(f, buf, sizeof(buf));
 
 	if (f->flags & WAIT_FUTEX)
-		return keep(a, "%s 0x%llx", name, (unsigned long long)f->args[0]);
+		return keep(a, "%s 0x%llx", name, (unsigned long long)wait_futex(f));
 	if (f->nr < 0 || (f->flags & WAIT_KTHREAD))
 		return keep(a, "a %s", name);
 	if (file)

@@ -32,7 +32,7 @@ static const char *const by_count[] = {
 	"accept4 epoll_wait epoll_ctl openat newfstatat sendmmsg msgsnd fallocate clock_nanosleep "
 	"timerfd_settime signalfd4 semtimedop reboot renameat utimensat "
 	"sync_file_range prlimit64 quotactl ptrace readlinkat faccessat2 openat2",
-	"select ppoll recvmmsg getsockopt setsockopt mount prctl execveat waitid mremap preadv "
+	"futex_waitv select ppoll recvmmsg getsockopt setsockopt mount prctl execveat waitid mremap preadv "
 	"pwritev clone io_getevents renameat2 name_to_handle_at msgrcv statx linkat fchownat "
 	"perf_event_open",
 };
@@ -67,10 +67,18 @@ bool worker_syscall_returns(int nr)
 	return nr != ends[0] && nr != ends[1];
 }
 
+/* Futex calls of Linux 6.7, which libseccomp came to know later. */
+#define RECENT_FIRST 454
+static const char *const recent[] = {"futex_wake", "futex_wait", "futex_requeue"};
+#define RECENT_END (RECENT_FIRST + (int)(sizeof(recent) / sizeof(recent[0])))
+
 const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size)
 {
 	uint32_t arch = seccomp_arch_native();
 	char *name;
+
+	if (nr >= RECENT_FIRST && nr < RECENT_END)
+		return recent[nr - RECENT_FIRST];
 
 	if (compat && arch == SCMP_ARCH_X86_64)
 		arch = SCMP_ARCH_X86;

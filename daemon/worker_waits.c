@@ -137,7 +137,11 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 {
 	arg(a, TRACE_UINT("waited_ns", f->in - f->start));
 	if (f->flags & WAIT_FUTEX) {
-		arg(a, TRACE_POINTER("address", f->args[0]));
+		arg(a, TRACE_POINTER("address", wait_futex(f)));
+		if (f->nr == NR_FUTEX_WAIT)
+			arg(a, TRACE_UINT("val", f->args[1]));
+	}
+	if ((f->flags & WAIT_FUTEX) && f->nr != NR_FUTEX_WAIT && f->nr != NR_FUTEX_WAITV) {
 		arg(a, TRACE_UINT("op", f->args[1] & 0xffffffff));
 		arg(a, TRACE_UINT("val", f->args[2] & 0xffffffff));
 	}
@@ -181,7 +185,7 @@ static const char *wait_title(struct worker *w, const struct wait_facts *f, char
 			 worker_file_text(file, text, sizeof(text)));
 
 	if (f->flags & WAIT_FUTEX)
-		n += snprintf(buf + n, size - n, " 0x%llx", (unsigned long long)f->args[0]);
+		n += snprintf(buf + n, size - n, " 0x%llx", (unsigned long long)wait_futex(f));
 	if (f->owner_tid)
 		snprintf(buf + n, size - n, " held by %s/%u",
 			 worker_comm(w, f->owner_tid, f->start), f->owner_tid);

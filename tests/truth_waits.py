@@ -18,7 +18,10 @@ PRIVATE, REALTIME = 128, 256
 # what: name of the wait's slice, futex operations, expected value, bytes of the object
 FUTEXES = {
     'futex': ('wait: futex', {FUTEX_WAIT | PRIVATE}, 7, 4),
+    'futex2': ('wait: futex', {None}, 7, 4),
+    'waitv': ('wait: futex', {None}, None, 4),
     'lock': ('wait: lock', {FUTEX_WAIT | PRIVATE}, 2, 4),
+    'lock2': ('wait: lock', {None}, 2, 4),
     'lock-pi': ('wait: lock', {FUTEX_LOCK_PI | PRIVATE}, None, 4),
     'lock-robust': ('wait: lock', {FUTEX_WAIT, FUTEX_WAIT | PRIVATE}, 'owner', 4),
     'lock-shared': ('wait: lock', {FUTEX_WAIT}, 2, 4),
@@ -29,7 +32,8 @@ FUTEXES = {
 }
 # what: number on x86-64, place of the descriptor among the arguments, result
 SYSCALLS = {'pipe': (0, 0, 1), 'poll': (7, None, 1), 'epoll': (232, 0, 1),
-            'sleep': (230, None, 0), 'vfork': (58, None, None)}
+            'sleep': (230, None, 0), 'vfork': (58, None, None),
+            'futex2': (455, None, 0), 'waitv': (449, None, None), 'lock2': (455, None, 0)}
 COMPAT = {'sleep': 'clock_nanosleep', 'pipe': 'read', 'futex': 'futex', 'int80': 'nanosleep'}
 
 deviations = collections.defaultdict(list)

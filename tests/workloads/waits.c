@@ -81,6 +81,52 @@ static void futex_wake(void)
 	syscall(SYS_futex, &shared->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+/* ---- the calls of Linux 5.16 and 6.7 ---- */
+
+#define NR_FUTEX_WAITV 449
+#define NR_FUTEX_WAIT 455
+#define FUTEX2_U32 2
+
+struct futex_waiter {
+	uint64_t val, address;
+	uint32_t flags, reserved;
+};
+
+static void futex2_check(long result)
+{
+	if (result < 0 && errno == ENOSYS)
+		die(77, "this kernel has no such call");
+}
+
+static void futex2_wait(void)
+{
+	while (__atomic_load_n(&shared->word, __ATOMIC_ACQUIRE) == 7)
+		futex2_check(syscall(NR_FUTEX_WAIT, &shared->word, 7ul, 0xfffffffful,
+				     FUTEX2_U32 | FUTEX_PRIVATE_FLAG, NULL, 0));
+}
+
+static void waitv_wait(void)
+{
+	static uint32_t other;
+	struct futex_waiter list[2] = {
+		{ 7, (uintptr_t)&shared->word, FUTEX2_U32 | FUTEX_PRIVATE_FLAG, 0 },
+		{ 0, (uintptr_t)&other, FUTEX2_U32 | FUTEX_PRIVATE_FLAG, 0 },
+	};
+
+	while (__atomic_load_n(&shared->word, __ATOMIC_ACQUIRE) == 7)
+		futex2_check(syscall(NR_FUTEX_WAITV, list, 2, 0, NULL, 0));
+}
+
+/* As glibc takes a mutex, but through the newer call. */
+static void lock2_take(void)
+{
+	uint32_t *word = (uint32_t *)&shared->lock;
+
+	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE))
+		futex2_check(syscall(NR_FUTEX_WAIT, word, 2ul, 0xfffffffful,
+				     FUTEX2_U32 | FUTEX_PRIVATE_FLAG, NULL, 0));
+}
+
 static void condvar_wait(void)
 {
 	lock_take();
@@ -189,6 +235,23 @@ static const struct kind kinds[] = {
 	  .wait = futex_wait,
 	  .wake = futex_wake,
 	  .addr = offsetof(struct shared, word) },
+	{ .name = "futex2",
+	  .prepare = futex_prepare,
+	  .wait = futex2_wait,
+	  .wake = futex_wake,
+	  .addr = offsetof(struct shared, word) },
+	{ .name = "waitv",
+	  .prepare = futex_prepare,
+	  .wait = waitv_wait,
+	  .wake = futex_wake,
+	  .addr = offsetof(struct shared, word) },
+	{ .name = "lock2",
+	  .prepare = lock_prepare,
+	  .hold = lock_take,
+	  .wait = lock2_take,
+	  .wake = lock_release,
+	  .addr = offsetof(struct shared, lock),
+	  .lock = true },
 	LOCK_KIND("lock"),
 	LOCK_KIND("lock-pi"),
 	LOCK_KIND("lock-robust"),
@@ -216,7 +279,7 @@ static const struct kind kinds[] = {
 
 static const char usage[] =
 	"MODE [options]\n"
-	"modes: futex lock lock-pi lock-robust lock-shared condvar sem pipe poll epoll "
+	"modes: futex futex2 waitv lock lock2 lock-pi lock-robust lock-shared condvar sem pipe poll epoll "
 	"sleep fsync vfork cpuhog stop";
 
 static const struct option_row options[] = {
