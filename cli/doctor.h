@@ -47,6 +47,7 @@ enum verdict probe_lockdown(struct patient *p);
 
 /* doctor_host.c: what the host and the caller bring along */
 enum verdict probe_capabilities(struct patient *p);
+enum verdict probe_pid_namespace(struct patient *p);
 enum verdict probe_bpffs(struct patient *p);
 enum verdict probe_tracefs(struct patient *p);
 enum verdict probe_account(struct patient *p);

@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -38,6 +39,21 @@ enum verdict probe_capabilities(struct patient *p)
 	if (missing[0])
 		return patient_found(p, VERDICT_MISSING, "this caller lacks %s", missing);
 	return patient_found(p, VERDICT_OK, "CAP_BPF, CAP_PERFMON");
+}
+
+/* The kernel's PROC_PID_INIT_INO: the initial one has this number since namespaces have any. */
+#define INITIAL_PID_NAMESPACE 0xeffffffcu
+
+enum verdict probe_pid_namespace(struct patient *p)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) < 0)
+		return patient_found(p, VERDICT_WARNING, "cannot read /proc/self/ns/pid: %s",
+				     strerror(errno));
+	if (st.st_ino != INITIAL_PID_NAMESPACE)
+		return patient_found(p, VERDICT_WARNING, "not the host's: this is a container");
+	return patient_found(p, VERDICT_OK, "the host's");
 }
 
 static bool is_bpffs(const char *path)
@@ -156,6 +172,10 @@ enum verdict probe_recorder(struct patient *p)
 	int fd, err;
 
 	err = protocol_connect(p->run_directory, &fd);
+	if (err == -EACCES || err == -EPERM)
+		p->advice = "run frecctl as root or as a member of group " RECORDER_GROUP;
+	else if (err == -EAGAIN)
+		p->advice = "see journalctl -u frecd: it hangs or is busy";
 	if (err)
 		return patient_found(p, VERDICT_WARNING, "none answers at %.150s: %s",
 				     p->run_directory, strerror(-err));

@@ -38,7 +38,7 @@ int explain_print(const struct facts *f, const char *path);
 
 /* explain_stack.c */
 void explain_note_slice(struct facts *f, const struct trace_slice *s);
-/* Nothing, if the file at path has no stacks of the trigger's wait. */
-void explain_print_stacks(const struct facts *f, const char *path);
+/* False: the file at path has no stacks of the trigger's wait, and nothing was printed. */
+bool explain_print_stacks(const struct facts *f, const char *path);
 
 #endif

@@ -174,22 +174,28 @@ static void free_found(struct found *found)
 	free(found->waker);
 }
 
-void explain_print_stacks(const struct facts *f, const char *path)
+bool explain_print_stacks(const struct facts *f, const char *path)
 {
 	uint64_t tid = (uint64_t)json_integer_value(json_object_get(f->trigger, "tid"));
 	struct search search = { 0 };
 	struct trace_reader *reader;
+	char *sleeper, *waker;
+	bool found;
 
 	for (size_t i = 0; i < f->n_triggers && !search.trigger; i++)
 		if (f->triggers[i].tid == tid)
 			search.trigger = &f->triggers[i];
 	if (!tid || !search.trigger || trace_reader_open(path, &reader))
-		return;
+		return false;
 	find_stacks(&search, reader);
 	trace_reader_close(reader);
-	if (search.self.sleeper || search.wait.sleeper)
-		fputs(search.self.sleeper ? search.self.sleeper : search.wait.sleeper, stdout);
-	print_waker(search.self.waker ? search.self.waker : search.wait.waker);
+	sleeper = search.self.sleeper ? search.self.sleeper : search.wait.sleeper;
+	waker = search.self.waker ? search.self.waker : search.wait.waker;
+	found = sleeper || waker;
+	if (sleeper)
+		fputs(sleeper, stdout);
+	print_waker(waker);
 	free_found(&search.self);
 	free_found(&search.wait);
+	return found;
 }

@@ -2,8 +2,6 @@
 /* explain_text.c - the facts of a snapshot for people. */
 #include "explain.h"
 
-#include <string.h>
-
 #include "../lib/protocol.h"
 #include "../lib/units.h"
 
@@ -15,129 +13,141 @@ static uint64_t number(const json_t *object, const char *key)
 	return n;
 }
 
-static void print_value(const json_t *value)
+/* The label of a line, flush with those of the stacks. */
+static void print_label(const char *label)
 {
-	if (json_is_string(value))
-		output_text(stdout, json_string_value(value));
-	else
-		printf("%lld", (long long)json_integer_value(value));
+	printf("%-10s ", label);
 }
 
-/* Members that have been told in a sentence are left out. */
-static void print_rest(json_t *object, const char *const *told)
+static void print_text(const json_t *object, const char *key, const char *before)
 {
-	json_t *value;
-	const char *key;
+	const char *text = "";
 
-	json_object_foreach(object, key, value) {
-		size_t i = 0;
-
-		while (told[i] && strcmp(told[i], key) != 0)
-			i++;
-		if (told[i])
-			continue;
-		printf("%11s", "");
-		output_text(stdout, key);
-		fputs(": ", stdout);
-		print_value(value);
-		putchar('\n');
-	}
+	protocol_get_string(object, key, &text);
+	if (*text)
+		fputs(before, stdout);
+	output_text(stdout, text);
 }
 
-static void print_trigger(const struct facts *f)
+static void print_duration(uint64_t ns, const char *before)
 {
-	static const char *const told[] = { "name", "kind",	   "comm",  "pid",
-					    "tid",  "duration_ns", "ts_ns", NULL };
-	const char *name = "none said", *kind = "", *comm = "";
 	char buf[UNITS_TEXT_MAX];
 
-	protocol_get_string(f->trigger, "name", &name);
-	protocol_get_string(f->trigger, "kind", &kind);
-	protocol_get_string(f->trigger, "comm", &comm);
-	printf("%-10s ", "trigger");
-	output_text(stdout, name);
-	if (*kind) {
-		fputs(" (", stdout);
-		output_text(stdout, kind);
-		putchar(')');
-	}
-	if (number(f->trigger, "tid")) {
-		fputs(": ", stdout);
-		output_text(stdout, comm);
-		printf(", thread %llu of process %llu",
-		       (unsigned long long)number(f->trigger, "tid"),
-		       (unsigned long long)number(f->trigger, "pid"));
-	}
-	if (number(f->trigger, "duration_ns"))
-		printf(", %s",
-		       units_format_duration(number(f->trigger, "duration_ns"), buf, sizeof(buf)));
-	putchar('\n');
-	print_rest(f->trigger, told);
+	if (ns)
+		printf("%s%s", before, units_format_duration(ns, buf, sizeof(buf)));
 }
 
-static void print_window(const struct facts *f)
-{
-	static const char *const told[] = { "start_ns", "end_ns", "lost", "gaps", NULL };
-	uint64_t start = number(f->window, "start_ns"), end = number(f->window, "end_ns");
-	uint64_t lost = number(f->window, "lost"), gaps = number(f->window, "gaps");
-	char a[UNITS_TEXT_MAX], b[OUTPUT_COUNT_MAX];
-
-	printf("%-10s %s, %s%s lost%s", "window",
-	       units_format_duration(end > start ? end - start : 0, a, sizeof(a)),
-	       output_colour(lost ? COLOUR_RED : COLOUR_NONE), output_count(lost, b),
-	       output_plain());
-	if (gaps)
-		printf(", %s%s gaps%s", output_colour(COLOUR_RED), output_count(gaps, b),
-		       output_plain());
-	putchar('\n');
-	print_rest(f->window, told);
-}
-
-/* Six in a line keep within 100 columns. */
-static void print_counts(const struct facts *f)
+/* The first count of a line stands there whatever it is, others if they are not 0. */
+static void print_count(uint64_t n, const char *what, bool first)
 {
 	char buf[OUTPUT_COUNT_MAX];
-	unsigned int shown = 0;
 
-	printf("%-10s ", "events");
-	for (unsigned int i = 0; i < EVENT_KINDS; i++) {
-		if (!f->counts[i])
-			continue;
-		printf("%s%s %s",
-		       !shown	   ? ""
-		       : shown % 6 ? ", "
-				   : ",\n           ",
-		       event_name(i), output_count(f->counts[i], buf));
-		shown++;
-	}
-	fputs(shown ? "\n" : "none\n", stdout);
+	if (n || first)
+		printf("%s%s %s", first ? "" : ", ", output_count(n, buf), what);
 }
 
-static void print_attributes(const struct facts *f)
+/* What the recorder says of the waits, its chain of owners at their end; then where they were. */
+static void print_story(const struct facts *f, const char *path)
 {
-	static const char *const told[] = { NULL };
-
-	if (json_object_size(f->attributes) == 0)
-		return;
-	printf("attributes\n");
-	print_rest(f->attributes, told);
-}
-
-int explain_print(const struct facts *f, const char *path)
-{
-	printf("%-10s ", "snapshot");
-	output_text(stdout, path);
-	putchar('\n');
-	print_trigger(f);
-	explain_print_stacks(f, path);
-	print_window(f);
-	print_counts(f);
-	print_attributes(f);
-	if (f->n_summary)
-		putchar('\n');
 	for (size_t i = 0; i < f->n_summary; i++) {
 		output_text(stdout, json_string_value(f->summary[i].text));
 		putchar('\n');
 	}
+	if (f->n_summary)
+		putchar('\n');
+	if (explain_print_stacks(f, path))
+		putchar('\n');
+}
+
+static void print_trigger(const struct facts *f)
+{
+	const char *name = "none";
+
+	print_label("trigger");
+	protocol_get_string(f->trigger, "name", &name);
+	output_text(stdout, name);
+	print_text(f->trigger, "kind", ", kind ");
+	if (number(f->trigger, "tid")) {
+		print_text(f->trigger, "comm", ": ");
+		printf(", thread %llu of process %llu",
+		       (unsigned long long)number(f->trigger, "tid"),
+		       (unsigned long long)number(f->trigger, "pid"));
+	}
+	print_duration(number(f->trigger, "duration_ns"), ", ");
+	print_duration(number(f->trigger, "threshold_ns"), " of at most ");
+	print_count(number(f->trigger, "merged"), "more merged", false);
+	putchar('\n');
+}
+
+static void print_window(const struct facts *f)
+{
+	uint64_t start = number(f->window, "start_ns"), end = number(f->window, "end_ns");
+	uint64_t lost = number(f->window, "lost");
+
+	print_label("window");
+	print_duration(end > start ? end - start : 0, "");
+	fputs(output_colour(lost ? COLOUR_RED : COLOUR_NONE), stdout);
+	printf(", ");
+	print_count(lost, "lost", true);
+	fputs(output_plain(), stdout);
+	print_count(number(f->window, "refused"), "refused", false);
+	print_count(number(f->window, "gaps"), "gaps", false);
+	putchar('\n');
+}
+
+static void print_counts(const struct facts *f)
+{
+	const json_t *a = f->attributes;
+
+	print_label("events");
+	print_count(f->counts[TRACE_EVENT_SWITCH], "switches", true);
+	print_count(f->counts[TRACE_EVENT_WAKING], "wake-ups", false);
+	print_count(f->counts[TRACE_EVENT_SYS_EXIT], "system calls", false);
+	print_count(number(a, "frec.events.waits"), "waits", false);
+	print_count(number(a, "frec.events.torn"), "torn", false);
+	print_count(number(a, "frec.events.malformed"), "malformed", false);
+	print_count(number(a, "frec.events.rejected"), "rejected", false);
+	putchar('\n');
+}
+
+static void print_stacks(const struct facts *f)
+{
+	const json_t *a = f->attributes;
+
+	if (!number(a, "frec.stacks.found"))
+		return;
+	print_label("stacks");
+	print_count(number(a, "frec.stacks.found"), "found", true);
+	print_count(number(a, "frec.stacks.distinct"), "different user stacks", false);
+	print_count(number(a, "frec.stacks.complete"), "complete", false);
+	print_count(number(a, "frec.stacks.cut"), "cut", false);
+	print_count(number(a, "frec.stacks.broken"), "broken", false);
+	print_count(number(a, "frec.stacks.missing"), "missing", false);
+	putchar('\n');
+}
+
+static void print_host(const struct facts *f)
+{
+	if (!json_object_get(f->attributes, "frec.version"))
+		return;
+	print_label("host");
+	print_text(f->attributes, "frec.host", "");
+	print_text(f->attributes, "frec.kernel", ", Linux ");
+	print_text(f->attributes, "frec.version", ", frec ");
+	putchar('\n');
+}
+
+/* The story first; what else is known, briefly: --json has all of it. */
+int explain_print(const struct facts *f, const char *path)
+{
+	print_story(f, path);
+	print_trigger(f);
+	print_window(f);
+	print_counts(f);
+	print_stacks(f);
+	print_host(f);
+	print_label("snapshot");
+	output_text(stdout, path);
+	putchar('\n');
 	return EXIT_DONE;
 }

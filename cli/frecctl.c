@@ -83,7 +83,10 @@ static const struct verb {
 	  "tell what this kernel offers, what is missing and why it matters",
 	  "Needs no recorder. Exit status 0: recording is possible here.\n" },
 	{ "explain", "[FILE]", OPERAND_OPTIONAL, TAKES_JSON, verb_explain,
-	  "summarise a snapshot, the newest one without FILE", NULL },
+	  "tell what a snapshot shows, the newest one without FILE",
+	  "Who waited, for what, who owned it and what the owner did meanwhile; where the\n"
+	  "thread slept and from where it was woken; then facts of the snapshot, of which\n"
+	  "--json prints all.\n" },
 	{ "export", "[FILE]", OPERAND_OPTIONAL, TAKES_FORMAT, verb_export,
 	  "print the events of a snapshot, the newest one without FILE",
 	  "--format json prints one JSON object a line for each event, in the order of the\n"
@@ -211,6 +214,8 @@ static int fail_option(const struct verb *verb, char **argv, int code)
 		return fail_usage(verb, "option '%s' needs a value", argv[optind - 1]);
 	if (o && optopt >= 256) /* getopt_long: a flag was given a value */
 		return fail_usage(verb, "option '--%s' takes no value", o->name);
+	if (!verb)
+		return fail_usage(verb, "unknown option '%s' before the verb", argv[optind - 1]);
 	if (optopt > 0 && optopt < 256)
 		return fail_usage(verb, "unknown option '-%c'", optopt);
 	return fail_usage(verb, "unknown option '%s'", argv[optind - 1]);
@@ -219,7 +224,7 @@ static int fail_option(const struct verb *verb, char **argv, int code)
 /* -1: go on; else the exit status with which all is said. verb NULL: options before the verb. */
 static int parse_options(const struct verb *verb, int argc, char **argv, struct arguments *args)
 {
-	const unsigned int groups = TAKES_ALWAYS | (verb ? verb->groups : 0);
+	const unsigned int groups = TAKES_ALWAYS | (verb ? verb->groups : TAKES_JSON);
 	struct option table[N_OPTIONS + 1] = { 0 };
 	int code, status;
 
@@ -288,6 +293,8 @@ static int run(int argc, char **argv)
 	verb = find_verb(argv[optind]);
 	if (!verb)
 		return fail_usage(NULL, "unknown verb '%s'", argv[optind]);
+	if (args.json && !(verb->groups & TAKES_JSON))
+		return fail_usage(verb, "unknown option '--json'");
 	/* getopt_long() starts anew behind the verb, which stands in for the program's name */
 	argv += optind;
 	argc -= optind;

@@ -5,44 +5,22 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* Length of the UTF-8 character at p, 0 if it is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	static const struct {
-		unsigned char mask, lead;
-		uint32_t least;
-	} forms[] = {
-		{ 0x80, 0, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 }
-	};
-
-	for (size_t n = 0; n < 4; n++) {
-		uint32_t c = p[0] & (unsigned char)~forms[n].mask;
-		size_t i;
-
-		if ((p[0] & forms[n].mask) != forms[n].lead)
-			continue;
-		for (i = 1; i <= n && (p[i] & 0xc0) == 0x80; i++)
-			c = c << 6 | (p[i] & 0x3f);
-		if (i <= n || c < forms[n].least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-			return 0;
-		return n + 1;
-	}
-	return 0;
-}
+#include "../lib/text.h"
 
 void line_string(FILE *file, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)(text ? text : "");
+	const char *p = text ? text : "";
+	uint32_t c;
 
 	putc_unlocked('"', file);
 	while (*p) {
-		size_t n = utf8_length(p);
+		size_t n = text_decode(p, &c);
 
 		if (n == 0)
 			fputs("\xef\xbf\xbd", file);
-		else if (*p < 0x20 || *p == 0x7f)
-			fprintf(file, "\\u%04x", *p);
-		else if (*p == '"' || *p == '\\')
+		else if (text_acts(c))
+			fprintf(file, "\\u%04x", c);
+		else if (c == '"' || c == '\\')
 			fprintf(file, "\\%c", *p);
 		else
 			fwrite(p, 1, n, file);

@@ -59,9 +59,23 @@ void output_warn(const char *format, ...)
 
 int output_json(const json_t *value)
 {
-	if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) < 0)
-		return output_fail("cannot write the result: %s", strerror(errno));
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	uint32_t c = 0;
+
+	if (!text)
+		return output_fail("out of memory");
+	/* jansson escapes those below 0x20 only, and indents with such */
+	for (const char *p = text; *p;) {
+		size_t n = text_decode(p, &c);
+
+		if (c >= 0x7f && text_acts(c))
+			printf("\\u%04x", c);
+		else
+			fwrite(p, 1, n ? n : 1, stdout);
+		p += n ? n : 1;
+	}
 	putchar('\n');
+	free(text);
 	return EXIT_DONE;
 }
 

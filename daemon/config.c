@@ -58,7 +58,7 @@ static void warn_key(struct config_load *l, const char *section, const char *nam
 {
 	const struct config_place *p = &l->places[config_keys_find(section, name)];
 
-	fprintf(l->errors, "warning: %s:%u: %s: %s\n", p->file, p->line, name, text);
+	config_say(l, "warning: %s:%u: %s: %s", p->file, p->line, name, text);
 }
 
 static void warn_trigger(struct config_load *l, const struct config_trigger *t,
@@ -69,15 +69,16 @@ static void warn_trigger(struct config_load *l, const struct config_trigger *t,
 	if (p)
 		snprintf(where, sizeof(where), "%s:%u: ", p->file, p->line);
 	if (t->filter.threshold > l->config.window / 2)
-		fprintf(l->errors,
-			"warning: %s[trigger %s]: the window of %s is under twice the threshold "
-			"of %s\n",
-			where, t->name,
-			units_format_duration(l->config.window, window, sizeof(window)),
-			units_format_duration(t->filter.threshold, threshold, sizeof(threshold)));
+		config_say(l,
+			   "warning: %s[trigger %s]: the window of %s is under twice the threshold "
+			   "of %s",
+			   where, t->name,
+			   units_format_duration(l->config.window, window, sizeof(window)),
+			   units_format_duration(t->filter.threshold, threshold,
+						 sizeof(threshold)));
 	if (t->filter.kind == TRIGGER_SYSCALL && l->config.syscalls == SYSCALLS_OFF)
-		fprintf(l->errors, "warning: %s[trigger %s]: cannot fire while syscalls = off\n",
-			where, t->name);
+		config_say(l, "warning: %s[trigger %s]: cannot fire while syscalls = off", where,
+			   t->name);
 }
 
 static void warn_all(struct config_load *l)
@@ -134,7 +135,7 @@ int config_parse(FILE *in, const char *name, FILE *errors, struct config *ret)
 		return -ENOMEM;
 	r = config_parse_stream(l, in, name);
 	if (r < 0)
-		fprintf(errors, "%s: cannot be read: %s\n", name, strerror(-r));
+		config_say(l, "%s: cannot be read: %s", name, strerror(-r));
 	else
 		r = load_finish(l, ret);
 	free(l);
@@ -183,9 +184,9 @@ static int file_load(struct config_load *l, const char *path)
 		fclose(f);
 	}
 	if (r == -ENOTSUP)
-		fprintf(l->errors, "%s: cannot be read: not a regular file\n", path);
+		config_say(l, "%s: cannot be read: not a regular file", path);
 	else if (r < 0)
-		fprintf(l->errors, "%s: cannot be read: %s\n", path, strerror(-r));
+		config_say(l, "%s: cannot be read: %s", path, strerror(-r));
 	return r;
 }
 
@@ -255,7 +256,7 @@ static int dropins_load(struct config_load *l, const char *directory, struct dro
 	int first = dropins_list(directory, d), r;
 
 	if (first < 0) {
-		fprintf(l->errors, "%s: cannot be read: %s\n", directory, strerror(-first));
+		config_say(l, "%s: cannot be read: %s", directory, strerror(-first));
 		return first;
 	}
 	for (int i = 0; i < d->n; i++) {

@@ -76,7 +76,10 @@ void config_trigger_init(struct config_trigger *t, const char *name);
 void config_trigger_defaults(struct config *config);
 void config_trigger_check(struct config_load *l, struct config_section *s);
 
-/* config_parse.c: reads one file into l; mistakes are counted there; -errno: reading failed */
+/* config_parse.c: a line for l->errors, fit for a terminal */
+void config_say(struct config_load *l, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Reads one file into l; mistakes are counted there; -errno: reading failed */
 int config_parse_stream(struct config_load *l, FILE *in, const char *name);
 /* Counts and says a mistake at p: "file:line: key: got 'x', want …". */
 void config_mistake(struct config_load *l, const struct config_place *p, const char *key,

@@ -12,8 +12,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
+
+#include "../lib/text.h"
 
 #define MISTAKES_MAX 100
 #define LINE_MAX_BYTES 8192
@@ -46,6 +49,18 @@ static const char *quote(const char *text, char buf[GOT_MAX + 16])
 	return buf;
 }
 
+void config_say(struct config_load *l, const char *format, ...)
+{
+	char line[2 * PATH_MAX + 2048];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	text_clean(line); /* names of files are anybody's */
+	fprintf(l->errors, "%s\n", line);
+}
+
 bool config_too_many(const struct config_load *l)
 {
 	return l->mistakes >= MISTAKES_MAX;
@@ -54,21 +69,19 @@ bool config_too_many(const struct config_load *l)
 void config_mistake(struct config_load *l, const struct config_place *p, const char *key,
 		    const char *got, const char *want, ...)
 {
-	char key_buf[GOT_MAX + 16], got_buf[GOT_MAX + 16];
+	char key_buf[GOT_MAX + 16], got_buf[GOT_MAX + 16], wanted[PATH_MAX + 1024];
 	va_list ap;
 
 	if (config_too_many(l))
 		return;
-	fprintf(l->errors, "%s:%u: %s: got '%s', want ", p->file, p->line, quote(key, key_buf),
-		quote(got, got_buf));
 	va_start(ap, want);
-	vfprintf(l->errors, want, ap);
+	vsnprintf(wanted, sizeof(wanted), want, ap);
 	va_end(ap);
-	fputc('\n', l->errors);
+	config_say(l, "%s:%u: %s: got '%s', want %s", p->file, p->line, quote(key, key_buf),
+		   quote(got, got_buf), wanted);
 	l->mistakes++;
 	if (config_too_many(l))
-		fprintf(l->errors, "%s: %u mistakes, the rest is not checked\n", p->file,
-			l->mistakes);
+		config_say(l, "%s: %u mistakes, the rest is not checked", p->file, l->mistakes);
 }
 
 /* ---- sections ---- */

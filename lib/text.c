@@ -2,11 +2,10 @@
 /* text.c - tells characters to show from those that would do something. */
 #include "text.h"
 
-#include <stdint.h>
-
-/* Its length, 0 if it is none: cut off, longer than need be, a surrogate, too large. */
-static size_t decode(const unsigned char *p, uint32_t *ret)
+/* None: cut off, longer than need be, a surrogate, too large. */
+size_t text_decode(const char *text, uint32_t *ret)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
 	uint32_t c = len < 2 ? p[0] : p[0] & (0x7f >> len);
@@ -25,7 +24,7 @@ static size_t decode(const unsigned char *p, uint32_t *ret)
 }
 
 /* Also the ends of lines and paragraphs, and those that reverse what stands around them. */
-static bool acts(uint32_t c)
+bool text_acts(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||
 	       (c >= 0x2066 && c <= 0x2069);
@@ -34,9 +33,9 @@ static bool acts(uint32_t c)
 size_t text_next(const char *text, bool *ret_fit)
 {
 	uint32_t c = 0;
-	size_t len = decode((const unsigned char *)text, &c);
+	size_t len = text_decode(text, &c);
 
-	*ret_fit = len && !acts(c);
+	*ret_fit = len && !text_acts(c);
 	return len ? len : 1;
 }
 

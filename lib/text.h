@@ -5,6 +5,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of the UTF-8 character at text, and its number; 0: there is none. */
+size_t text_decode(const char *text, uint32_t *ret);
+
+/* This character does something to a terminal, besides or instead of showing. */
+bool text_acts(uint32_t c);
 
 /*
  * Bytes of the UTF-8 character at text, which must not be at its end; 1 where
