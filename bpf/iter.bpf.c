@@ -1,9 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0
 /* iter.bpf.c - walks over all threads: at the start, after a pause, and for each snapshot. */
 #include "file.bpf.h"
+#include "futex.bpf.h"
 #include "life.bpf.h"
 #include "stack.bpf.h"
 #include "wait.bpf.h"
+
+/* Is what s says of a sleep about the one that t is in? */
+static __always_inline bool sleep_known(const struct control *ctl, struct task_struct *t,
+					const struct task_state *s)
+{
+	return s->out && !t->on_cpu &&
+	       (s->out >= ctl->live_since || s->switches == task_switches(t));
+}
+
+/*
+ * t sleeps since nobody knows when: at least since now. While nothing is
+ * recorded, as no switch may write into the state at the same time.
+ */
+static __always_inline void sleep_adopt(struct control *ctl, struct task_struct *t,
+					struct task_state *s, u64 now)
+{
+	bool kthread = t->flags & PF_NO_REGS, compat = !kthread && task_compat(t);
+	unsigned int state = t->__state;
+	struct task_slot *e = task_slot_of(s);
+	struct futex_call f;
+	u64 args[6];
+
+	s->nr = kthread ? -1 : regs_syscall((void *)bpf_task_pt_regs(t));
+	s->first_out = 0;
+	s->first_out = wait_pends(ctl, t, s, state, s->nr) ? now : 0;
+	s->bank = ctl->bank;
+	s->sleeps = 1;
+	s->announced = 0;
+	s->runnable = 0;
+	s->owner = 0;
+	s->enter = 0;
+	s->futex = 0;
+	s->state = state_report(false, state, t->exit_state);
+	s->iowait = BPF_CORE_READ_BITFIELD(t, in_iowait);
+	s->flags = WAIT_AT_LEAST | (compat ? WAIT_COMPAT : 0) | (kthread ? WAIT_KTHREAD : 0) |
+		   (state & TASK_FROZEN_ ? WAIT_FROZEN : 0);
+	if (s->nr >= 0 && futex_is_wait(s->nr, compat)) {
+		regs_args((void *)bpf_task_pt_regs(t), compat, args);
+		if (futex_call(s->nr, args, &f)) {
+			s->flags |= WAIT_FUTEX;
+			s->futex = f.address;
+		}
+	}
+	s->switches = task_switches(t);
+	s->out = now;
+	if (!e)
+		return;
+	e->what = s->futex;
+	e->nr = s->nr;
+	e->state = s->state;
+	e->flags = s->flags;
+	e->owner = 0;
+	e->since = now;
+}
 
 /*
  * At the start and after a pause: a state and a place in the table for every
@@ -14,11 +69,13 @@ int iter_adopt(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct task_state *s;
+	struct control *ctl;
 	struct cpu_state *c;
-	u32 cpu;
+	u32 cpu, zero = 0;
 
 	c = cpu_self(&cpu);
-	if (!t || !c)
+	ctl = bpf_map_lookup_elem(&control, &zero);
+	if (!t || !c || !ctl)
 		return 0;
 	if (t->flags & PF_EXITING)
 		return 0;
@@ -28,6 +85,8 @@ int iter_adopt(struct bpf_iter__task *ctx)
 	task_state_forget(t, s);
 	task_slot_claim(t, s, c);
 	ns_tid_add(t, c);
+	if (t->pid && !t->on_cpu && t->__state & TASK_ASLEEP_ && !s->out)
+		sleep_adopt(ctl, t, s, bpf_ktime_get_ns());
 	/* it may have exited since the first look, before it had a state to clean up */
 	if (*(volatile unsigned int *)&t->flags & PF_EXITING) {
 		task_slot_release(s);
@@ -104,11 +163,12 @@ int iter_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct scratch *s = scratch_get(SCRATCH_ITER);
-	u32 len = sizeof(s->task);
+	u32 len = sizeof(s->task), zero = 0;
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
 	struct task_state *state;
 	u64 now;
 
-	if (!t || !s)
+	if (!t || !s || !ctl)
 		return 0;
 	now = bpf_ktime_get_ns();
 	life_fill(s, t, TASK_ALIVE, now, 0);
@@ -122,30 +182,18 @@ int iter_tasks(struct bpf_iter__task *ctx)
 	bpf_seq_write(ctx->meta->seq, &s->task, len);
 	s->task_address = (u64)t;
 	state = task_state_get(t);
-	if (state && state->out)
+	if (state && sleep_known(ctl, t, state))
 		write_wait(ctx->meta->seq, t, state, s, now);
 	return 0;
 }
 
-struct copy_walk {
-	struct dump_room *room;
-	struct task_struct *t;
-	u64 sp;
-	u32 want;
-	u32 len;
-};
-
-static long copy_page(u32 i, struct copy_walk *w)
+/* As dump_page(), of any thread; only iterators that may sleep can. */
+static long copy_page(u32 i, struct dump_walk *w)
 {
-	u64 at = w->len, n; /* 64 bits: 6.1 does not carry bounds over from 32 */
+	u64 at = w->len, n = dump_span(w);
 
-	if (at >= w->want || at >= STACK_DUMP_MAX)
-		return 1;
-	n = 4096 - ((w->sp + at) & 4095);
-	if (n > w->want - at)
-		n = w->want - at;
-	barrier_var(n);
-	if (n > 4096 || bpf_copy_from_user_task(&w->room->bytes[at], n, (void *)(w->sp + at), w->t, 0))
+	if (!n || n > 4096 || at >= STACK_DUMP_MAX ||
+	    bpf_copy_from_user_task(&w->room->bytes[at], n, (void *)(w->sp + at), w->t, 0))
 		return 1;
 	w->len = at + n;
 	return 0;
@@ -163,7 +211,7 @@ int iter_sleeper(struct bpf_iter__task *ctx)
 	struct task_struct *t = ctx->task;
 	u32 zero = 0, index, len;
 	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
-	struct copy_walk w = {.t = t};
+	struct dump_walk w = {.t = t};
 	struct task_state *s;
 	struct ev_dump *e;
 	u64 top;
@@ -173,7 +221,7 @@ int iter_sleeper(struct bpf_iter__task *ctx)
 	s = task_state_get(t);
 	index = ctl->sleeper_room;
 	w.room = bpf_map_lookup_elem(&dump_rooms, &index);
-	if (!s || !s->out || !w.room || !ctl->stack_dump)
+	if (!s || !sleep_known(ctl, t, s) || !w.room || !ctl->stack_dump)
 		return 0;
 	e = &w.room->e;
 	stack_key(&e->key, t, STACK_SLEEPER, t->pid, s->first_out ? s->first_out : s->out);
@@ -221,7 +269,7 @@ int iter_overdue(struct bpf_iter__task *ctx)
 		return 0;
 	out = s->out;
 	runnable = out && s->woken >= out ? s->woken : s->runnable;
-	if (out >= ctl->live_since && now > out && s->woken < out)
+	if (sleep_known(ctl, t, s) && now > out && s->woken < out)
 		slept = now - out;
 	if (runnable && runnable >= ctl->live_since && now > runnable)
 		queued = now - runnable;

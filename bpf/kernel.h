@@ -198,6 +198,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
+	int on_cpu;
 	int prio;
 	struct mm_struct *mm;
 	int exit_state;
@@ -250,6 +251,7 @@ struct bpf_iter__task {
 #define AF_INET6 10
 
 /* task_struct.__state and exit_state */
+#define TASK_ASLEEP_ 0x004fu /* interruptible or not, stopped, traced, parked */
 #define TASK_STOPPED_ 0x0004u
 #define TASK_TRACED_ 0x0008u
 #define TASK_DEAD_ 0x0080u

@@ -6,20 +6,6 @@
 
 /* ---- switch-out ---- */
 
-/*
- * Will a sys_exit come and say that the syscall prev sleeps in has ended? Not
- * for a thread that exits, nor for one that is stopped, traced or frozen on the
- * way back to user space, nor for task work there: the sys_exit is over then.
- */
-static __always_inline bool wait_pends(struct control *ctl, struct task_struct *prev,
-				       const struct task_state *s, unsigned int prev_state, int nr)
-{
-	if (nr < 0 || ctl->syscalls == SYSCALLS_OFF || prev->flags & PF_EXITING ||
-	    prev_state & (TASK_STOPPED_ | TASK_TRACED_ | TASK_FROZEN_))
-		return false;
-	return (s->first_out && s->nr == nr) || regs_in_call((void *)bpf_task_pt_regs(prev));
-}
-
 /* Forgets a syscall whose end was not seen: during a pause, or while no sys_exit was attached. */
 static __always_inline void wait_distrust(struct control *ctl, struct task_state *s, u32 switches)
 {
@@ -49,6 +35,7 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 		s->first_out = pending ? now : 0;
 		s->bank = ctl->bank;
 		s->sleeps = 0;
+		s->flags = 0;
 	}
 	s->sleeps++;
 	s->announced = 0; /* the walk may have set it just after the wait it saw had ended */
@@ -58,7 +45,7 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	s->nr = nr;
 	s->state = state;
 	s->iowait = !!(hot_flags & SWITCH_IOWAIT);
-	s->flags = (hot_flags & SWITCH_COMPAT ? WAIT_COMPAT : 0) |
+	s->flags = (s->flags & WAIT_AT_LEAST) | (hot_flags & SWITCH_COMPAT ? WAIT_COMPAT : 0) |
 		   (hot_flags & SWITCH_KTHREAD ? WAIT_KTHREAD : 0) |
 		   (prev_state & TASK_FROZEN_ ? WAIT_FROZEN : 0);
 	s->switches = switches;
@@ -98,6 +85,7 @@ static __always_inline void wait_preempted(struct task_struct *prev, u64 now)
 	if (!s)
 		return;
 	s->switches = task_switches(prev);
+	s->out = 0; /* a switch-in that was not seen */
 	barrier();
 	*(volatile u64 *)&s->runnable = now;
 	slot_runnable(s, now);

@@ -130,23 +130,32 @@ static __always_inline void stack_take_kernel(struct control *ctl, struct cpu_st
 
 struct dump_walk {
 	struct dump_room *room;
+	struct task_struct *t;
 	u64 sp;
 	u32 want;
 	u32 len;
 };
 
-/* One page: a copy is all or nothing, and the next page may not be there. */
-static long dump_page(u32 i, struct dump_walk *w)
+/* Bytes to copy next: a copy is all or nothing, and the next page may not be there. 0: that is all. */
+static __always_inline u64 dump_span(const struct dump_walk *w)
 {
 	u64 at = w->len, n; /* 64 bits: 6.1 does not carry bounds over from 32 */
 
-	if (at >= w->want || at >= STACK_DUMP_MAX)
-		return 1;
+	if (at >= w->want)
+		return 0;
 	n = 4096 - ((w->sp + at) & 4095);
 	if (n > w->want - at)
 		n = w->want - at;
 	barrier_var(n);
-	if (n > 4096 || bpf_probe_read_user(&w->room->bytes[at], n, (void *)(w->sp + at)))
+	return n;
+}
+
+static long dump_page(u32 i, struct dump_walk *w)
+{
+	u64 at = w->len, n = dump_span(w);
+
+	if (!n || n > 4096 || at >= STACK_DUMP_MAX ||
+	    bpf_probe_read_user(&w->room->bytes[at], n, (void *)(w->sp + at)))
 		return 1;
 	w->len = at + n;
 	return 0;

@@ -5,6 +5,20 @@
 
 #include "life.bpf.h"
 
+/*
+ * Will a sys_exit come and say that the syscall prev sleeps in has ended? Not
+ * for a thread that exits, nor for one that is stopped, traced or frozen on the
+ * way back to user space, nor for task work there: the sys_exit is over then.
+ */
+static __always_inline bool wait_pends(struct control *ctl, struct task_struct *prev,
+				       const struct task_state *s, unsigned int prev_state, int nr)
+{
+	if (nr < 0 || ctl->syscalls == SYSCALLS_OFF || prev->flags & PF_EXITING ||
+	    prev_state & (TASK_STOPPED_ | TASK_TRACED_ | TASK_FROZEN_))
+		return false;
+	return (s->first_out && s->nr == nr) || regs_in_call((void *)bpf_task_pt_regs(prev));
+}
+
 static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *t,
 				      struct task_state *s, u64 start, u64 end)
 {

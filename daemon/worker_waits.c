@@ -136,6 +136,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		      struct args *a)
 {
 	arg(a, TRACE_UINT("waited_ns", f->in - f->start));
+	if (f->flags & WAIT_AT_LEAST)
+		arg(a, TRACE_BOOL("at_least", true));
 	if (f->flags & WAIT_FUTEX) {
 		arg(a, TRACE_POINTER("address", wait_futex(f)));
 		if (f->nr == NR_FUTEX_WAIT)
