@@ -54,6 +54,9 @@ enum sequence {
 
 /* Fields of InternedData; the numbers are perfetto.proto's. */
 enum intern_list {
+	INTERN_CATEGORY = 1,
+	INTERN_NAME = 2,
+	INTERN_KEY = 3,
 	INTERN_FUNCTION = 5,
 	INTERN_FRAME = 6,
 	INTERN_STACK = 7,
@@ -61,6 +64,7 @@ enum intern_list {
 	INTERN_PATH = 17,
 	INTERN_SOURCE = 18,
 	INTERN_MAPPING = 19,
+	INTERN_VALUE = 29,
 	INTERN_LISTS,
 };
 
@@ -90,6 +94,7 @@ struct trace_writer {
 	uint8_t *out; /* one deflated block */
 	size_t out_size;
 	uint8_t *scratch;	/* TRACE_PACKET_MAX: the packet being built */
+	uint8_t *slice;		/* TRACE_PACKET_MAX: its slice, while what it refers to is written */
 	struct pb packet;	/* over scratch */
 	enum sequence sequence; /* of this packet */
 	struct pb tree;		/* processes and threads of one time */
@@ -112,6 +117,13 @@ void trace_packet_refers(struct pb *b);
 
 /* Defaults of SEQUENCE_SLICES; for its first packet. */
 void trace_put_slice_defaults(struct pb *b);
+
+/*
+ * Gives a text a number in this list, of which trace_intern_end() is to be called before the packet
+ * that refers to it. 0: it has none, so it has to be spelt out.
+ */
+uint32_t trace_intern_text(struct trace_writer *w, enum intern_list list, const char *text);
+void trace_intern_end(struct trace_writer *w);
 
 /* Is this an id that trace_put_stack() gave, or 0? */
 bool trace_stack_known(const struct trace_writer *w, uint64_t stack_id);

@@ -161,7 +161,7 @@ static bool syscall_or_block(const struct trace_reader *r, const Pft__FtraceEven
 			f->pid,
 			b->pid,
 			b->io_wait != 0,
-			b->has_caller ? trace_reader_symbol(r, b->caller) : NULL,
+			b->has_caller ? trace_reader_text(r, INTERNED_SYMBOL, b->caller) : NULL,
 		};
 	}
 	return enter || f->sys_exit || b;

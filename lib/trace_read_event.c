@@ -197,8 +197,18 @@ static int track_event(struct trace_reader *r, struct trace_event *e)
 
 /* --- slices --- */
 
-static void read_value(struct trace_arg *a, const Pft__DebugAnnotation *d)
+/* In full or by number; NULL if neither. */
+static const char *read_text(const struct trace_reader *r, enum interned_list list,
+			     const char *in_full, uint64_t iid)
 {
+	return in_full ? in_full : trace_reader_text(r, list, iid);
+}
+
+static void read_value(const struct trace_reader *r, struct trace_arg *a,
+		       const Pft__DebugAnnotation *d)
+{
+	const char *text = read_text(r, INTERNED_VALUE, d->string_value, d->string_value_iid);
+
 	if (d->has_bool_value)
 		*a = TRACE_BOOL(a->key, d->bool_value);
 	else if (d->has_uint_value)
@@ -210,7 +220,7 @@ static void read_value(struct trace_arg *a, const Pft__DebugAnnotation *d)
 	else if (d->has_pointer_value)
 		*a = TRACE_POINTER(a->key, d->pointer_value);
 	else
-		*a = TRACE_STRING(a->key, d->string_value ? d->string_value : "");
+		*a = TRACE_STRING(a->key, text ? text : "");
 }
 
 static const struct trace_arg *read_args(struct trace_reader *r, Pft__DebugAnnotation *const *from,
@@ -222,9 +232,11 @@ static const struct trace_arg *read_args(struct trace_reader *r, Pft__DebugAnnot
 		struct trace_arg *a = &args[i];
 		size_t n_dict = from[i]->n_dict_entries;
 
-		a->key = from[i]->name ? from[i]->name : "";
+		a->key = read_text(r, INTERNED_KEY, from[i]->name, from[i]->name_iid);
+		if (!a->key)
+			a->key = "";
 		if (!n_dict || nested) {
-			read_value(a, from[i]);
+			read_value(r, a, from[i]);
 			continue;
 		}
 		*a = TRACE_DICT(a->key, read_args(r, from[i]->dict_entries, n_dict, true), n_dict);
@@ -278,8 +290,9 @@ static int slice_event(struct trace_reader *r, struct trace_event *e)
 		.ts = e->ts,
 		.track = t->track_uuid,
 		.type = t->type,
-		.name = t->name,
-		.category = t->n_categories ? t->categories[0] : NULL,
+		.name = read_text(r, INTERNED_NAME, t->name, t->name_iid),
+		.category = read_text(r, INTERNED_CATEGORY, t->n_categories ? t->categories[0] : NULL,
+				      t->n_category_iids ? t->category_iids[0] : 0),
 		.n_args = t->n_debug_annotations,
 		.flows = t->flow_ids,
 		.n_flows = t->n_flow_ids,

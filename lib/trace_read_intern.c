@@ -262,7 +262,9 @@ static void add_stack(struct trace_reader *r, struct interned *in, const Pft__Ca
 static bool has_any(const Pft__InternedData *d)
 {
 	return d &&
-	       (d->n_function_names || d->n_build_ids || d->n_mapping_paths || d->n_source_paths ||
+	       (d->n_event_categories || d->n_event_names || d->n_debug_annotation_names ||
+		d->n_debug_annotation_string_values || d->n_function_names || d->n_build_ids ||
+		d->n_mapping_paths || d->n_source_paths ||
 		d->n_kernel_symbols || d->n_mappings || d->n_frames || d->n_callstacks);
 }
 
@@ -281,6 +283,11 @@ int trace_reader_intern(struct trace_reader *r)
 		in = add_sequence(r);
 	if (!in)
 		return r->error;
+	add_texts(r, in, INTERNED_CATEGORY, d->event_categories, d->n_event_categories);
+	add_texts(r, in, INTERNED_NAME, d->event_names, d->n_event_names);
+	add_texts(r, in, INTERNED_KEY, d->debug_annotation_names, d->n_debug_annotation_names);
+	add_texts(r, in, INTERNED_VALUE, d->debug_annotation_string_values,
+		  d->n_debug_annotation_string_values);
 	add_texts(r, in, INTERNED_FUNCTION, d->function_names, d->n_function_names);
 	add_texts(r, in, INTERNED_BUILD_ID, d->build_ids, d->n_build_ids);
 	add_texts(r, in, INTERNED_PATH, d->mapping_paths, d->n_mapping_paths);
@@ -297,9 +304,9 @@ int trace_reader_intern(struct trace_reader *r)
 
 /* --- for the events --- */
 
-const char *trace_reader_symbol(const struct trace_reader *r, uint64_t iid)
+const char *trace_reader_text(const struct trace_reader *r, enum interned_list list, uint64_t iid)
 {
-	return text_of(r, find_sequence(r), INTERNED_SYMBOL, iid);
+	return iid ? text_of(r, find_sequence(r), list, iid) : NULL;
 }
 
 const struct interned_stack *trace_reader_stack(const struct trace_reader *r, uint64_t iid)

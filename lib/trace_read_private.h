@@ -30,6 +30,10 @@ struct interned_slot {
 
 /* Fields of InternedData that are kept. */
 enum interned_list {
+	INTERNED_CATEGORY,
+	INTERNED_NAME,
+	INTERNED_KEY,
+	INTERNED_VALUE,
 	INTERNED_FUNCTION,
 	INTERNED_BUILD_ID,
 	INTERNED_PATH,
@@ -124,7 +128,7 @@ int trace_reader_bundle_event(struct trace_reader *r, struct trace_event *e);
 int trace_reader_intern(struct trace_reader *r);
 
 /* Of the packet's sequence, NULL if there is no such thing. */
-const char *trace_reader_symbol(const struct trace_reader *r, uint64_t iid);
+const char *trace_reader_text(const struct trace_reader *r, enum interned_list list, uint64_t iid);
 const struct interned_stack *trace_reader_stack(const struct trace_reader *r, uint64_t iid);
 void trace_reader_free_interned(struct trace_reader *r);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Stacks: names, mappings, frames and stacks are written once and referred to by number (iid), on
+ * Stacks, and texts of slices: names, mappings, frames and stacks are written once and referred to by number (iid), on
  * the sequence of the slices. Nothing is forgotten before the file ends, so there is but one
  * generation.
  */
@@ -349,6 +349,23 @@ int trace_put_stack(struct trace_writer *w, const struct trace_frame *frames, si
 	w->counters.stacks = w->intern.count[INTERN_STACK];
 	*ret_id = iid;
 	return 0;
+}
+
+/* Stacks have the other half. */
+#define TEXT_BYTES (TRACE_STACK_BYTES / 2)
+
+uint32_t trace_intern_text(struct trace_writer *w, enum intern_list list, const char *text)
+{
+	uint32_t iid;
+
+	if (w->error || w->intern.used > TEXT_BYTES || strnlen(text, TRACE_TEXT_MAX + 1) > TRACE_TEXT_MAX)
+		return 0;
+	return intern_text(w, list, text, &iid) ? 0 : iid;
+}
+
+void trace_intern_end(struct trace_writer *w)
+{
+	emit_end(w);
 }
 
 bool trace_stack_known(const struct trace_writer *w, uint64_t stack_id)

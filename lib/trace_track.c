@@ -38,7 +38,20 @@ int trace_put_track(struct trace_writer *w, const struct trace_track *track)
 	return trace_packet_end(w);
 }
 
-static void put_arg_value(struct pb *b, const struct trace_arg *a)
+/* --- slices: their texts by number where they have one --- */
+
+static void put_text(struct trace_writer *w, struct pb *b, enum intern_list list, uint32_t by_number,
+		     uint32_t in_full, const char *text)
+{
+	uint32_t iid = text ? trace_intern_text(w, list, text) : 0;
+
+	if (iid)
+		pb_uint(b, by_number, iid);
+	else
+		pb_string(b, in_full, text);
+}
+
+static void put_arg_value(struct trace_writer *w, struct pb *b, const struct trace_arg *a)
 {
 	switch (a->type) {
 	case TRACE_ARG_BOOL:
@@ -54,7 +67,7 @@ static void put_arg_value(struct pb *b, const struct trace_arg *a)
 		pb_double(b, 5, a->d);
 		break;
 	case TRACE_ARG_STRING:
-		pb_string(b, 6, a->string ? a->string : "");
+		put_text(w, b, INTERN_VALUE, 17, 6, a->string ? a->string : "");
 		break;
 	case TRACE_ARG_POINTER:
 		pb_uint(b, 7, a->u);
@@ -64,48 +77,55 @@ static void put_arg_value(struct pb *b, const struct trace_arg *a)
 	}
 }
 
-static void put_args(struct pb *b, uint32_t field, const struct trace_arg *args, size_t n,
-		     bool nested)
+static void put_args(struct trace_writer *w, struct pb *b, uint32_t field,
+		     const struct trace_arg *args, size_t n, bool nested)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t m = pb_open(b, field);
 
-		pb_string(b, 10, args[i].key ? args[i].key : "");
+		put_text(w, b, INTERN_KEY, 1, 10, args[i].key ? args[i].key : "");
 		if (args[i].type != TRACE_ARG_DICT)
-			put_arg_value(b, &args[i]);
+			put_arg_value(w, b, &args[i]);
 		else if (!nested)
-			put_args(b, 11, args[i].dict.entries, args[i].dict.n, true);
+			put_args(w, b, 11, args[i].dict.entries, args[i].dict.n, true);
 		pb_close(b, m);
 	}
 }
 
-int trace_put_slice(struct trace_writer *w, const struct trace_slice *slice)
+static void put_slice(struct trace_writer *w, struct pb *b, const struct trace_slice *slice)
 {
-	struct pb *b;
-	size_t m;
-	int r;
-
-	if (slice->type < TRACE_SLICE_BEGIN || slice->type > TRACE_INSTANT ||
-	    !trace_stack_known(w, slice->stack_id))
-		return trace_reject(w, -EINVAL);
-	b = trace_packet_begin(w, slice->ts, SEQUENCE_SLICES);
-	if (!b)
-		return w->error;
-	if (slice->stack_id)
-		trace_packet_refers(b);
-	m = pb_open(b, PACKET_TRACK_EVENT);
-	put_args(b, 4, slice->args, slice->n_args, false);
+	put_text(w, b, INTERN_CATEGORY, 3, 22, slice->category);
+	put_args(w, b, 4, slice->args, slice->n_args, false);
 	pb_uint(b, 9, slice->type);
+	put_text(w, b, INTERN_NAME, 10, 23, slice->name);
 	pb_uint(b, 11, slice->track);
-	pb_string(b, 22, slice->category);
-	pb_string(b, 23, slice->name);
 	for (size_t i = 0; i < slice->n_flows; i++)
 		pb_fixed64(b, 47, slice->flows[i]);
 	for (size_t i = 0; i < slice->n_flow_ends; i++)
 		pb_fixed64(b, 48, slice->flow_ends[i]);
 	if (slice->stack_id)
 		pb_uint(b, 56, slice->stack_id);
-	pb_close(b, m);
+}
+
+int trace_put_slice(struct trace_writer *w, const struct trace_slice *slice)
+{
+	struct pb body, *b;
+	int r;
+
+	if (slice->type < TRACE_SLICE_BEGIN || slice->type > TRACE_INSTANT ||
+	    !trace_stack_known(w, slice->stack_id))
+		return trace_reject(w, -EINVAL);
+	/* Aside: what gets a number on the way goes into a packet before it. */
+	pb_init(&body, w->slice, TRACE_PACKET_MAX);
+	put_slice(w, &body, slice);
+	trace_intern_end(w);
+	if (body.over)
+		return trace_reject(w, -EMSGSIZE);
+	b = trace_packet_begin(w, slice->ts, SEQUENCE_SLICES);
+	if (!b)
+		return w->error;
+	trace_packet_refers(b);
+	pb_bytes(b, PACKET_TRACK_EVENT, w->slice, pb_used(&body));
 	r = trace_packet_end(w);
 	w->counters.events += !r;
 	return r;

@@ -227,6 +227,7 @@ static void writer_free(struct trace_writer *w)
 	free(w->block);
 	free(w->out);
 	free(w->scratch);
+	free(w->slice);
 	free(w->tree.start);
 	free(w->symbols);
 	trace_intern_free(&w->intern);
@@ -248,11 +249,12 @@ int trace_writer_open(int fd, struct trace_writer **ret)
 	w->block = malloc(TRACE_BLOCK_SIZE);
 	w->out = malloc(w->out_size);
 	w->scratch = malloc(TRACE_PACKET_MAX);
+	w->slice = malloc(TRACE_PACKET_MAX);
 	w->symbols = calloc(TRACE_SYMBOLS, sizeof(*w->symbols));
 	tree = malloc(TRACE_TREE_SIZE);
 	if (tree)
 		pb_init(&w->tree, tree, TRACE_TREE_SIZE);
-	if (!w->block || !w->out || !w->scratch || !w->symbols || !tree)
+	if (!w->block || !w->out || !w->scratch || !w->slice || !w->symbols || !tree)
 		goto no_memory;
 	*ret = w;
 	return 0;

@@ -330,6 +330,20 @@ static inline struct field raw_in(struct field f, uint32_t number, int n)
 	return raw_find(f.data, f.value, number, n);
 }
 
+/* The n-th packet that has this field. */
+static inline struct field raw_packet(const uint8_t *data, size_t size, uint32_t number, int n)
+{
+	for (int i = 0;; i++) {
+		struct field packet = raw_find(data, size, 1, i), f = { 0 };
+		const uint8_t *p = packet.data;
+
+		while (f.number != number && raw_next(&p, packet.data + packet.value, &f))
+			;
+		if (f.number == number && n-- == 0)
+			return packet;
+	}
+}
+
 static inline uint8_t *inflate_file(const struct file *f, size_t *ret_size)
 {
 	struct field packet = raw_find(f->data, f->size, 1, 0), block = raw_in(packet, 50, 0);
@@ -340,6 +354,23 @@ static inline uint8_t *inflate_file(const struct file *f, size_t *ret_size)
 	assert_int_equal(uncompress(out, &size, block.data, block.value), Z_OK);
 	*ret_size = size;
 	return out;
+}
+
+static inline void next_is(struct trace_reader *r, enum trace_event_kind kind, struct trace_event *e)
+{
+	memset(e, 0xaa, sizeof(*e));
+	assert_int_equal(trace_reader_event(r, e), 1);
+	assert_int_equal(e->kind, kind);
+}
+
+static inline void end_is(struct trace_reader *r)
+{
+	struct trace_event e;
+
+	assert_int_equal(trace_reader_event(r, &e), 0);
+	assert_int_equal(trace_reader_event(r, &e), 0);
+	assert_string_equal(trace_reader_error(r), "");
+	trace_reader_close(r);
 }
 
 #endif

@@ -197,7 +197,7 @@ static void test_raw_stack(void **state)
 	file_end(&f, w);
 	data = inflate_file(&f, &size);
 	for (int i = 0; i < 3; i++) {
-		packet[i] = raw_find(data, size, 1, i);
+		packet[i] = raw_packet(data, size, (const uint32_t[]){ 12, 11, 135 }[i], 0);
 		assert_int_equal(raw_in(packet[i], 10, 0).value, raw_in(packet[0], 10, 0).value);
 		/* the first begins the generation, the others need it */
 		assert_int_equal(raw_in(packet[i], 13, 0).value, i ? 2 : 1);
