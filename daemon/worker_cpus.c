@@ -42,17 +42,19 @@ static int collect(struct worker *w)
 		if (w->lives[i]->h.ts >= w->h->from)
 			*x++ = (struct extra){w->lives[i]->h.ts, EXTRA_TASK, w->lives[i]->h.cpu,
 					      w->lives[i]};
-	/* in mode all the window itself has every entry and exit */
-	for (size_t i = 0; w->h->syscalls != SYSCALLS_ALL && i < w->n_waits; i++) {
+	for (size_t i = 0; i < w->n_waits; i++) {
 		const struct ev_wait *e = w->waits[i];
+		/* the window itself has every entry and exit, but what was entered before it */
+		bool all = w->h->syscalls == SYSCALLS_ALL;
 		uint64_t start;
 
-		if (!wait_wanted(w, e))
+		if (!wait_wanted(w, e) || (all && !(e->w.flags & WAIT_AT_LEAST)))
 			continue;
 		start = worker_wait_start(w, worker_task(w, e->w.tid, e->w.end), &e->w);
 		/* one ns before the sleep, so that the slice of the wait lies inside */
 		*x++ = (struct extra){start - 1, EXTRA_ENTER, e->h.cpu, e};
-		*x++ = (struct extra){e->w.end, EXTRA_EXIT, e->h.cpu, e};
+		if (!all)
+			*x++ = (struct extra){e->w.end, EXTRA_EXIT, e->h.cpu, e};
 	}
 	for (size_t i = 0; i < w->n_open; i++) {
 		const struct ev_wait *e = w->open[i];

@@ -13,7 +13,14 @@ def main():
     snapshot = Snapshot(sys.argv[1])
     # the writer runs when it wakes: the last switch-in before it on that CPU
     seen = {'sleep': 0, 'pipe': 0}
+    slept = {}
+    for event in snapshot.of('switch'):
+        if event['prev_state'] & 3:
+            slept.setdefault(event['prev_tid'], []).append(event['ts'])
     for event in json_lines(sys.argv[2]):
+        # preempted before it could sleep, until there was no need to
+        if not any(event['begin_ns'] <= ts <= event['end_ns'] for ts in slept.get(event['tid'], [])):
+            continue
         wakings = [e for e in snapshot.of('waking') if e['tid'] == event['tid']
                    and event['begin_ns'] <= e['ts'] <= event['end_ns']]
         if not check(wakings, f'{event["what"]} of {event["tid"]}: no wake-up'):

@@ -31,9 +31,9 @@ cp "$workloads/waits" "$work/plain/other"
 cp "$workloads/waits" "$deep/deep-one"
 mount --bind "$work/plain" "$work/bound" || skip "cannot mount"
 
-# the program whose pid is a filter: it waits for a byte before it sleeps
-mkfifo "$work/go"
-bash -c 'read -r <"$1"; exec "$2" sleep --ms 80 >/dev/null' - "$work/go" "$work/plain/other" &
+# the program whose pid is a filter: until it is told to sleep it does not
+# shellcheck disable=SC2016
+nice bash -c 'until [ -e "$1" ]; do :; done; exec "$2" sleep --ms 80 >/dev/null' - "$work/go" "$work/plain/other" &
 by_pid=$!
 pids+=($by_pid)
 
@@ -92,7 +92,7 @@ ours "$work/bound/slow-one"
 expect "bind mount" exe-bound
 ours "$deep/deep-one"
 expect "deep path" exe-deep exe-deep-path
-echo >"$work/go"
+touch "$work/go"
 wait "$by_pid"
 expect "pid" pid
 bash -c 'echo $$ >"$1/cgroup.procs" && exec "$2" sleep --ms 80' - "$cgroup" "$work/plain/other" >/dev/null
