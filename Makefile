@@ -25,12 +25,13 @@ override BUILD := $(BUILD)/sanitize
 endif
 
 DAEMON_LIBS := -lbpf -ldw -lstdc++ -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp -lm
-CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lm
+CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lseccomp -lm
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_stack.c \
 	      trace_bundle.c trace_task.c)
 LIB_READ   := $(wildcard lib/trace_read*.c)
+LIB_VERDICT := $(wildcard lib/story*.c lib/verdict*.c)
 LIB_COMMON := lib/units.c lib/protocol.c lib/text.c
 DAEMON_SRC := $(wildcard daemon/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
@@ -94,13 +95,13 @@ $(PROTO_OBJ): $(BUILD)/lib/perfetto.pb-c.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(call objects,$(LIB_READ) $(CLI_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
+$(call objects,$(LIB_READ) $(LIB_VERDICT) $(CLI_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
 
 $(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_COMMON)) $(BUILD)/daemon/objects.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
-$(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_COMMON)) $(PROTO_OBJ)
+$(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) $(PROTO_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
@@ -130,7 +131,7 @@ $(BUILD)/tests/%: tests/workloads/%.c
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_OBJ  := $(call objects,$(filter-out daemon/frecd.c,$(DAEMON_SRC)) $(LIB_WRITE) $(LIB_READ) \
-	     $(LIB_COMMON)) $(PROTO_OBJ) $(BUILD)/daemon/objects.o
+	     $(LIB_VERDICT) $(LIB_COMMON)) $(PROTO_OBJ) $(BUILD)/daemon/objects.o
 
 unit-tests: $(UNIT)
 

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * story.h - a snapshot in memory, by thread: who ran when and where, who woke whom, what was
+ * waited for. Times are ns of CLOCK_BOOTTIME. All memory is the story's, until story_free().
+ */
+#ifndef FREC_STORY_H
+#define FREC_STORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trace_read.h"
+
+#define STORY_NOBODY UINT32_MAX /* index of no thread */
+
+/* One life of a tid. Those of tid 0 are not here: idle CPUs run nobody. */
+struct story_thread {
+	int32_t tid, pid;
+	uint64_t from, until; /* of its life, as far as the snapshot knows */
+	const char *comm;
+	uint32_t runs, n_runs;	 /* in story.by_thread */
+	uint32_t wakes, n_wakes; /* in story.wakes */
+	uint32_t waits, n_waits; /* in story.waits */
+};
+
+struct story_process {
+	int32_t pid, ppid;
+	bool kthread;
+	const char *name; /* base name of its program, else its comm */
+	const char *cgroup; /* path, NULL: not known */
+};
+
+#define STORY_LEFT_UNKNOWN 0xffffu /* story_run.state: nobody saw it leave the CPU */
+
+struct story_run {
+	uint64_t start, end;
+	uint32_t thread; /* STORY_NOBODY: idle */
+	uint16_t cpu;
+	uint16_t state; /* enum trace_state it left the CPU in */
+};
+
+struct story_wake {
+	uint64_t ts;
+	uint32_t thread;
+	uint32_t waker; /* who ran where it was woken, innocent if irq is set; or STORY_NOBODY */
+	uint16_t cpu;	/* that it was put on */
+	uint8_t irq;	/* enum trace_irq */
+};
+
+struct story_frame {
+	const char *function; /* NULL: unknown */
+	const char *module;   /* base name of the file, NULL: unknown */
+	bool kernel;
+};
+
+struct story_stack {
+	size_t n;
+	const struct story_frame *frames; /* innermost first */
+};
+
+/* A slow wait as the recorder tells it, from the first sleep to running again. */
+struct story_wait {
+	uint64_t start, end;
+	uint32_t thread;
+	uint32_t owner;	   /* of the lock when the wait began */
+	uint32_t waker;	   /* who ended it */
+	int32_t peer_pid;  /* process at the other end of a socket or pipe, 0: not known */
+	const char *name;  /* "lock", "futex", "fault", "stopped", "kernel thread", or a syscall's */
+	const char *file;  /* what the descriptor is, NULL: not known */
+	const char *type;  /* of file: "pipe", "unix", "tcp", "regular", …; NULL: not known */
+	const char *symbol; /* of the lock, NULL: not known */
+	int32_t fd;	   /* -1: none */
+	uint64_t address;  /* of a futex */
+	uint64_t args[2];  /* of the syscall */
+	bool open;	   /* still waited when the snapshot was taken */
+	struct story_stack stack;
+	const char *waker_stack; /* functions, innermost first, semicolons between; NULL */
+};
+
+/* Uninterruptible sleep that ended at ts. */
+struct story_blocked {
+	uint64_t ts;
+	uint32_t tid;
+	bool io;
+	const char *function;
+};
+
+/* A slow interval that the recorder fired for. */
+struct story_trigger {
+	uint64_t start, end, duration, threshold;
+	int32_t pid, tid;
+	const char *name, *kind, *comm;
+};
+
+struct story {
+	uint64_t start, end; /* the window, complete on all CPUs */
+	uint64_t lost;
+	struct story_thread *threads; /* by tid and time */
+	size_t n_threads;
+	struct story_process *processes; /* by pid; one of each */
+	size_t n_processes;
+	struct story_run *runs; /* by CPU and time */
+	size_t n_runs;
+	uint32_t *by_thread; /* runs, by thread and time; not those of idle CPUs */
+	struct story_wake *wakes; /* by thread and time */
+	size_t n_wakes;
+	struct story_wait *waits; /* by thread and time */
+	size_t n_waits;
+	struct story_blocked *blocked; /* by tid and time */
+	size_t n_blocked;
+	struct story_trigger *triggers;
+	size_t n_triggers;
+	uint32_t n_cpus;
+	uint32_t *cpu_runs; /* n_cpus + 1: where the runs of each begin */
+	void *strings;	    /* struct obstack */
+};
+
+/*
+ * Reads the rest of a trace. Of what is not frec's, it takes what it knows. -ENOMEM, -E2BIG if the
+ * trace is larger than STORY_EVENTS_MAX, or as of trace_reader_event().
+ */
+#define STORY_EVENTS_MAX (256u << 20)
+int story_read(struct trace_reader *r, struct story **ret);
+/* NULL is fine. */
+void story_free(struct story *s);
+
+/* The life of tid at that time, or the nearest one before; STORY_NOBODY. */
+uint32_t story_thread_at(const struct story *s, int32_t tid, uint64_t ts);
+const struct story_process *story_process(const struct story *s, int32_t pid);
+
+enum story_state { STORY_UNKNOWN, STORY_RUNNING, STORY_RUNNABLE, STORY_SLEEPING, STORY_GONE };
+
+struct story_segment {
+	uint64_t start, end;
+	enum story_state state;
+	uint16_t sleep; /* enum trace_state of a sleep */
+	uint16_t cpu;	/* it runs on, or queues for */
+	const struct story_wake *wake; /* that ended the sleep, or began the queueing; or NULL */
+};
+
+/* What a thread did at a time inside the window: the whole segment around it. */
+void story_segment(const struct story *s, uint32_t thread, uint64_t ts, struct story_segment *ret);
+/* The wait of the thread that covers this time, or NULL. */
+const struct story_wait *story_wait_at(const struct story *s, uint32_t thread, uint64_t ts);
+/* First run of that CPU that ends after ts; its last run is before s->cpu_runs[cpu + 1]. */
+size_t story_cpu_run(const struct story *s, uint32_t cpu, uint64_t ts);
+
+#endif

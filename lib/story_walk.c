@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* story_walk.c - what a thread, and a CPU, did at a time. */
+#include "story.h"
+
+/* Of the thread's runs, those that begin until ts. */
+static uint32_t runs_until(const struct story *s, const struct story_thread *t, uint64_t ts)
+{
+	uint32_t low = 0, high = t->n_runs;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (s->runs[s->by_thread[t->runs + mid]].start <= ts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static const struct story_wake *first_wake(const struct story *s, const struct story_thread *t,
+					   uint64_t from, uint64_t until)
+{
+	const struct story_wake *wakes = s->wakes + t->wakes;
+	uint32_t low = 0, high = t->n_wakes;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (wakes[mid].ts < from)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < t->n_wakes && wakes[low].ts < until ? &wakes[low] : NULL;
+}
+
+static bool is_gone(uint16_t state)
+{
+	return state != STORY_LEFT_UNKNOWN && (state & (TRACE_STATE_DEAD | TRACE_STATE_ZOMBIE));
+}
+
+/* Off the CPU, between two runs of which either may be missing. */
+static void off_segment(const struct story *s, const struct story_thread *t, uint64_t ts,
+			const struct story_run *before, struct story_segment *g)
+{
+	const struct story_wake *wake;
+
+	if (before && (before->state == TRACE_STATE_RUNNING || before->state == TRACE_STATE_PREEMPTED)) {
+		g->state = STORY_RUNNABLE;
+		g->cpu = before->cpu;
+		return;
+	}
+	if (before && is_gone(before->state)) {
+		g->state = STORY_GONE;
+		return;
+	}
+	wake = first_wake(s, t, g->start, g->end);
+	if (wake && ts >= wake->ts) {
+		*g = (struct story_segment){ .start = wake->ts, .end = g->end, .cpu = wake->cpu,
+					     .state = STORY_RUNNABLE, .wake = wake };
+		return;
+	}
+	if (before && before->state != STORY_LEFT_UNKNOWN) {
+		g->state = STORY_SLEEPING;
+		g->sleep = before->state;
+	} else if (wake || story_wait_at(s, t - s->threads, ts)) {
+		g->state = STORY_SLEEPING; /* in a way that nobody saw */
+	}
+	if (wake) {
+		g->end = wake->ts;
+		g->wake = wake;
+	}
+}
+
+void story_segment(const struct story *s, uint32_t thread, uint64_t ts, struct story_segment *ret)
+{
+	const struct story_thread *t = &s->threads[thread];
+	uint32_t n = runs_until(s, t, ts);
+	const struct story_run *before = n ? &s->runs[s->by_thread[t->runs + n - 1]] : NULL;
+	const struct story_run *after =
+		n < t->n_runs ? &s->runs[s->by_thread[t->runs + n]] : NULL;
+
+	*ret = (struct story_segment){ 0 };
+	if (before && ts < before->end) {
+		*ret = (struct story_segment){ .start = before->start, .end = before->end,
+					       .state = STORY_RUNNING, .cpu = before->cpu };
+		return;
+	}
+	ret->start = before ? before->end : t->from > s->start ? t->from : s->start;
+	ret->end = after ? after->start : t->until < s->end ? t->until : s->end;
+	if (ret->start > ts) /* before it was born */
+		*ret = (struct story_segment){ .end = ret->start, .state = STORY_GONE };
+	else if (ret->end <= ts) /* beyond the window, or its life */
+		*ret = (struct story_segment){ .start = ret->end, .end = UINT64_MAX,
+					       .state = STORY_GONE };
+	else
+		off_segment(s, t, ts, before, ret);
+}
+
+const struct story_wait *story_wait_at(const struct story *s, uint32_t thread, uint64_t ts)
+{
+	const struct story_thread *t = &s->threads[thread];
+	const struct story_wait *waits = s->waits + t->waits;
+	uint32_t low = 0, high = t->n_waits;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (waits[mid].start <= ts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	/* an open one ends with the trace */
+	return low && (waits[low - 1].end > ts || waits[low - 1].open) ? &waits[low - 1] : NULL;
+}
+
+size_t story_cpu_run(const struct story *s, uint32_t cpu, uint64_t ts)
+{
+	size_t low = cpu < s->n_cpus ? s->cpu_runs[cpu] : s->n_runs;
+	size_t high = cpu < s->n_cpus ? s->cpu_runs[cpu + 1] : s->n_runs;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (s->runs[mid].end <= ts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* verdict.c - accounts for a slow interval, and follows the chain. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verdict.h"
+
+/* One piece of a thread's time that one thing fills. */
+struct piece {
+	struct verdict_span span;
+	struct story_segment segment;
+	const struct story_wait *wait; /* of a sleep, or NULL */
+	enum verdict_wait kind;
+};
+
+/* The piece that begins at ts; it ends at the latest at end. */
+static void piece_at(const struct story *s, uint32_t thread, uint64_t ts, uint64_t end,
+		     struct piece *p)
+{
+	const struct story_thread *t = &s->threads[thread];
+	uint32_t next;
+
+	story_segment(s, thread, ts, &p->segment);
+	p->wait = story_wait_at(s, thread, ts);
+	p->span = (struct verdict_span){ ts, p->segment.end < end ? p->segment.end : end };
+	if (p->segment.state == STORY_SLEEPING || p->segment.state == STORY_RUNNABLE) {
+		if (p->wait && !p->wait->open && p->wait->end < p->span.end)
+			p->span.end = p->wait->end;
+		next = p->wait ? p->wait - s->waits - t->waits + 1 : 0;
+		while (!p->wait && next < t->n_waits && s->waits[t->waits + next].start <= ts)
+			next++;
+		if (next < t->n_waits && s->waits[t->waits + next].start > ts &&
+		    s->waits[t->waits + next].start < p->span.end)
+			p->span.end = s->waits[t->waits + next].start;
+	}
+	if (p->span.end <= ts)
+		p->span.end = ts + 1;
+	p->kind = verdict_kind(s, thread, &p->segment, p->wait);
+}
+
+/* What one link is made of: its thread's time within the spans. */
+struct account {
+	uint64_t parts[VERDICT_WAITS];
+	uint64_t all, known;
+	const struct story_wait *longest[VERDICT_WAITS];
+	uint64_t longest_ns[VERDICT_WAITS];
+};
+
+typedef int (*piece_fn)(void *context, const struct piece *p);
+
+static int each_piece(const struct story *s, uint32_t thread, const struct verdict_spans *spans,
+		      piece_fn fn, void *context)
+{
+	struct piece p;
+	int err = 0;
+
+	for (size_t i = 0; i < spans->n && !err; i++)
+		for (uint64_t ts = spans->list[i].start; ts < spans->list[i].end && !err;
+		     ts = p.span.end) {
+			piece_at(s, thread, ts, spans->list[i].end, &p);
+			err = fn(context, &p);
+		}
+	return err;
+}
+
+static int add_piece(void *context, const struct piece *p)
+{
+	struct account *a = context;
+	uint64_t ns = p->span.end - p->span.start;
+
+	a->parts[p->kind] += ns;
+	a->all += ns;
+	if (p->segment.state == STORY_RUNNING || p->segment.state == STORY_RUNNABLE || p->wait)
+		a->known += ns;
+	if (p->wait && ns > a->longest_ns[p->kind]) {
+		a->longest_ns[p->kind] = ns;
+		a->longest[p->kind] = p->wait;
+	}
+	return 0;
+}
+
+static enum verdict_wait largest(const uint64_t parts[VERDICT_WAITS])
+{
+	enum verdict_wait best = VERDICT_UNKNOWN;
+
+	for (unsigned int i = 0; i < VERDICT_WAITS; i++)
+		if (parts[i] > parts[best])
+			best = i;
+	return best;
+}
+
+/* ---- who ran instead ---- */
+
+struct queueing {
+	const struct story *s;
+	struct verdict_link *link;
+	struct verdict_ran ran[64];
+	size_t n;
+};
+
+/* Threads of one process count together. */
+static void add_ran(struct queueing *q, uint32_t thread, uint64_t ns)
+{
+	int32_t pid = thread == STORY_NOBODY ? 0 : q->s->threads[thread].pid;
+	size_t i;
+
+	for (i = 0; i < q->n; i++) {
+		uint32_t other = q->ran[i].thread;
+
+		if ((other == STORY_NOBODY ? 0 : q->s->threads[other].pid) == pid)
+			break;
+	}
+	if (i == sizeof(q->ran) / sizeof(q->ran[0]))
+		return;
+	if (i == q->n)
+		q->ran[q->n++] = (struct verdict_ran){ .thread = thread };
+	q->ran[i].ns += ns;
+}
+
+static int add_queueing(void *context, const struct piece *p)
+{
+	struct queueing *q = context;
+	const struct story *s = q->s;
+	uint32_t cpu = p->segment.cpu;
+
+	if (p->kind != q->link->wait || cpu >= s->n_cpus)
+		return 0;
+	for (size_t i = story_cpu_run(s, cpu, p->span.start);
+	     i < s->cpu_runs[cpu + 1] && s->runs[i].start < p->span.end; i++) {
+		const struct story_run *r = &s->runs[i];
+		uint64_t from = r->start > p->span.start ? r->start : p->span.start;
+
+		if (r->thread != q->link->thread)
+			add_ran(q, r->thread, (r->end < p->span.end ? r->end : p->span.end) - from);
+	}
+	return 0;
+}
+
+static int compare_ran(const void *a, const void *b)
+{
+	const struct verdict_ran *x = a, *y = b;
+
+	return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+static void find_ran_instead(const struct story *s, const struct verdict_spans *spans,
+			     struct verdict_link *link)
+{
+	struct queueing q = { .s = s, .link = link };
+
+	each_piece(s, link->thread, spans, add_queueing, &q);
+	qsort(q.ran, q.n, sizeof(q.ran[0]), compare_ran);
+	for (size_t i = 0; i < q.n && i < VERDICT_RAN_INSTEAD; i++)
+		link->ran_instead[link->n_ran_instead++] = q.ran[i];
+}
+
+/* ---- the chain ---- */
+
+static bool is_for_somebody(enum verdict_wait w)
+{
+	switch (w) {
+	case VERDICT_LOCK:
+	case VERDICT_FUTEX:
+	case VERDICT_PIPE:
+	case VERDICT_SOCKET:
+	case VERDICT_NETWORK:
+	case VERDICT_POLL:
+	case VERDICT_CHILD:
+	case VERDICT_FILE_LOCK:
+	case VERDICT_KERNEL_LOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct blaming {
+	const struct story *s;
+	enum verdict_wait kind;
+	struct verdict_blames blames;
+};
+
+static int blame_piece(void *context, const struct piece *p)
+{
+	struct blaming *b = context;
+
+	if (p->kind != b->kind || !p->wait || p->segment.state != STORY_SLEEPING)
+		return 0;
+	return verdict_blame(b->s, b->kind, &p->segment, p->wait, p->span, &b->blames);
+}
+
+/* A runtime's own scheduling hides whom the task waited for. */
+static bool is_parked(const struct verdict_link *link)
+{
+	return link->evidence && (link->wait == VERDICT_FUTEX || link->wait == VERDICT_POLL) &&
+	       verdict_runtime(link->evidence);
+}
+
+/*
+ * Who it waited for most of the time; *ret_spans is when. 1, or 0 if nobody is known, which
+ * the link then says by its next.
+ */
+static int find_next(const struct story *s, const struct verdict_spans *spans,
+		     struct verdict_link *link, struct verdict_spans *ret_spans)
+{
+	struct blaming b = { .s = s, .kind = link->wait };
+	struct verdict_blame *best = NULL;
+	int err = each_piece(s, link->thread, spans, blame_piece, &b);
+
+	for (size_t i = 0; i < b.blames.n; i++)
+		if (!best || b.blames.list[i].ns > best->ns)
+			best = &b.blames.list[i];
+	if (!err && best && best->thread != STORY_NOBODY && best->thread != link->thread) {
+		link->next = best->thread;
+		link->rests_on = best->rests_on;
+		link->sure = best->sure;
+		link->evidence = best->longest;
+		*ret_spans = best->spans;
+		best->spans = (struct verdict_spans){ 0 };
+		err = 1;
+	}
+	verdict_blames_free(&b.blames);
+	return err;
+}
+
+static void fill_link(const struct story *s, const struct verdict_spans *spans,
+		      const struct account *a, struct verdict_link *link)
+{
+	link->wait = largest(a->parts);
+	link->ns = a->parts[link->wait];
+	link->of_ns = a->all;
+	link->evidence = a->longest[link->wait];
+	link->next = STORY_NOBODY;
+	link->sure = true;
+	if (link->wait == VERDICT_RUNQUEUE || link->wait == VERDICT_THROTTLED)
+		find_ran_instead(s, spans, link);
+}
+
+static const struct verdict_link *in_chain(const struct verdict *v, uint32_t thread)
+{
+	for (size_t i = 0; i < v->n_chain; i++)
+		if (v->chain[i].thread == thread)
+			return &v->chain[i];
+	return NULL;
+}
+
+/* A circle of waits that have not ended, from the link that the last one leads back to. */
+static bool is_deadlock(const struct verdict *v, const struct verdict_link *from)
+{
+	for (const struct verdict_link *l = from; l < v->chain + v->n_chain; l++)
+		if (!l->evidence || !l->evidence->open || l->wait == VERDICT_POLL)
+			return false;
+	return true;
+}
+
+/* Adds the link of thread; 1: the chain goes on with *ret_spans. */
+static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
+		    const struct verdict_spans *spans, struct verdict_spans *ret_spans)
+{
+	struct verdict_link *link = &v->chain[v->n_chain++];
+	struct account a = { 0 };
+	int more = each_piece(s, thread, spans, add_piece, &a);
+
+	*link = (struct verdict_link){ .thread = thread };
+	fill_link(s, spans, &a, link);
+	if (v->n_chain == 1) {
+		memcpy(v->parts, a.parts, sizeof(v->parts));
+		v->explained = a.all ? (double)a.known / a.all : 0;
+	}
+	if (!more && is_for_somebody(link->wait) && !is_parked(link))
+		more = find_next(s, spans, link, ret_spans);
+	if (link->evidence)
+		verdict_what(link->evidence, link->wait, link->what, sizeof(link->what));
+	return more;
+}
+
+static void conclude(struct verdict *v)
+{
+	const struct verdict_link *last = &v->chain[v->n_chain - 1], *back = NULL;
+
+	v->cause = last->wait;
+	v->culprit = last->thread;
+	v->cause_ns = last->ns;
+	if (last->next != STORY_NOBODY)
+		back = in_chain(v, last->next);
+	if (back && is_deadlock(v, back))
+		v->cause = VERDICT_DEADLOCK;
+	else if (last->next != STORY_NOBODY)
+		v->cause = VERDICT_UNKNOWN; /* a circle that turned, or too many hops */
+	else if (is_parked(last))
+		v->cause = VERDICT_UNKNOWN;
+	else if (last->wait == VERDICT_LOCK || last->wait == VERDICT_KERNEL_LOCK)
+		v->cause = VERDICT_UNKNOWN; /* somebody held it, and we do not know who */
+}
+
+int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+	       struct verdict *ret)
+{
+	struct verdict_spans spans = { 0 }, next = { 0 };
+	int more = verdict_spans_add(&spans, start, end);
+	struct verdict *v = ret;
+
+	v->thread = thread;
+	v->start = start;
+	v->end = end;
+	v->n_chain = 0;
+	while (!more) {
+		more = add_link(s, v, thread, &spans, &next);
+		free(spans.list);
+		spans = next;
+		next = (struct verdict_spans){ 0 };
+		if (more != 1)
+			break;
+		thread = v->chain[v->n_chain - 1].next;
+		more = v->n_chain == VERDICT_HOPS || in_chain(v, thread);
+	}
+	free(spans.list);
+	if (more < 0)
+		return more;
+	if (v->n_chain) {
+		conclude(v);
+		verdict_tell(s, v);
+	}
+	return 0;
+}

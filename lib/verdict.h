@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * verdict.h - why it was slow: from a story, the accounting of a slow interval and the chain of
+ * who waited for whom. Nothing here does I/O.
+ *
+ * The chain: what filled most of the interval; if that was a wait for another thread, what that
+ * one did in exactly the time it was waited for; and so on. A link that cannot be followed ends
+ * the chain, and the verdict says what is missing: nobody is accused of having been near.
+ */
+#ifndef FREC_VERDICT_H
+#define FREC_VERDICT_H
+
+#include "story.h"
+
+enum verdict_wait {
+	VERDICT_UNKNOWN,
+	VERDICT_RUNNING,
+	VERDICT_RUNQUEUE,
+	VERDICT_THROTTLED,
+	VERDICT_LOCK,
+	VERDICT_FUTEX,
+	VERDICT_PIPE,
+	VERDICT_SOCKET,
+	VERDICT_NETWORK,
+	VERDICT_DISK,
+	VERDICT_MEMORY,
+	VERDICT_SLEEP,
+	VERDICT_POLL,
+	VERDICT_CHILD,
+	VERDICT_FILE_LOCK,
+	VERDICT_KERNEL_LOCK,
+	VERDICT_STOPPED,
+	VERDICT_DEADLOCK,
+	VERDICT_WAITS
+};
+
+const char *verdict_wait_name(enum verdict_wait w);
+
+/* What says that one thread waited for another. */
+#define VERDICT_BY_OWNER 1u /* the lock's owner field */
+#define VERDICT_BY_WAKER 2u /* it ended the wait */
+#define VERDICT_BY_PEER 4u  /* it has the other end of the pipe or socket, or is the child */
+
+#define VERDICT_HOPS 8
+#define VERDICT_TEXT 512
+#define VERDICT_WHAT 320
+#define VERDICT_RAN_INSTEAD 4
+#define VERDICT_GROUPS 10
+
+struct verdict_ran {
+	uint32_t thread; /* one of the process; STORY_NOBODY: the CPU was idle */
+	uint64_t ns;
+};
+
+struct verdict_link {
+	uint32_t thread;
+	enum verdict_wait wait; /* that filled most of its time */
+	uint64_t ns;		/* of that wait */
+	uint64_t of_ns;		/* of the time that was looked at */
+	char what[VERDICT_WHAT];
+	const struct story_wait *evidence; /* the longest one of these waits, or NULL */
+	uint32_t next;			   /* whom it waited for, or STORY_NOBODY */
+	unsigned int rests_on;		   /* VERDICT_BY_* for next */
+	bool sure;			   /* false: the evidence allows for another next */
+	struct verdict_ran ran_instead[VERDICT_RAN_INSTEAD]; /* runqueue: most first */
+	size_t n_ran_instead;
+};
+
+/* The same kind of wait of one process, for a snapshot that no wait fired. */
+struct verdict_group {
+	int32_t pid;
+	enum verdict_wait wait;
+	uint64_t ns, longest_ns, count;
+	const struct story_wait *longest; /* NULL: runqueue */
+	uint32_t thread;		  /* of the longest */
+	uint64_t start, end;		  /* of the longest */
+};
+
+struct verdict {
+	uint32_t thread; /* the subject; STORY_NOBODY: nothing hurt */
+	uint64_t start, end;
+	uint64_t parts[VERDICT_WAITS]; /* ns, all together end - start */
+	double explained;	       /* share of the interval that events account for */
+	struct verdict_link chain[VERDICT_HOPS];
+	size_t n_chain;
+	enum verdict_wait cause; /* of the last link; or DEADLOCK, UNKNOWN */
+	uint32_t culprit;	 /* its thread */
+	uint64_t cause_ns;
+	char text[VERDICT_TEXT]; /* the cause, in one sentence */
+	struct verdict_group groups[VERDICT_GROUPS]; /* manual: most time first */
+	size_t n_groups;
+};
+
+/* Why thread took from start to end. -ENOMEM. */
+int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+	       struct verdict *ret);
+/* The worst waits of process pid, or of all with 0, and why the longest of them was. -ENOMEM. */
+int verdict_worst(const struct story *s, int32_t pid, struct verdict *ret);
+
+/* ---- between the verdict's own files ---- */
+
+struct verdict_span {
+	uint64_t start, end;
+};
+
+struct verdict_spans {
+	struct verdict_span *list;
+	size_t n, size;
+};
+
+int verdict_spans_add(struct verdict_spans *spans, uint64_t start, uint64_t end);
+
+/* verdict_kind.c: of a segment of a thread, with the wait that covers it, or NULL. */
+enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const struct story_segment *g,
+			       const struct story_wait *w);
+/* The wait in words: "mutex 0x4a30e0", "recvfrom fd 7 127.0.0.1:8091". */
+void verdict_what(const struct story_wait *w, enum verdict_wait kind, char *buf, size_t size);
+/* Does a runtime that schedules tasks of its own park in this wait? Its name, or NULL. */
+const char *verdict_runtime(const struct story_wait *w);
+
+/* verdict_blame.c: whom a thread waited for. */
+struct verdict_blame {
+	uint32_t thread;
+	unsigned int rests_on;
+	bool sure;
+	struct verdict_spans spans; /* when it was waited for */
+	uint64_t ns;
+	const struct story_wait *longest;
+	uint64_t longest_ns;
+};
+
+struct verdict_blames {
+	struct verdict_blame *list;
+	size_t n, size;
+};
+
+/* Adds those to blame for a part of wait w, of that kind, that lies within segment g. -ENOMEM. */
+int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
+		  const struct story_wait *w, struct verdict_span part,
+		  struct verdict_blames *blames);
+void verdict_blames_free(struct verdict_blames *blames);
+
+/* verdict_text.c: the sentence about v's chain. */
+void verdict_tell(const struct story *s, struct verdict *v);
+/* The function that says most of a wait: the program's own before the C library's; NULL. */
+const char *verdict_function(const struct story_wait *w);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* verdict_text.c - the cause, in one sentence that a person can act on. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "units.h"
+#include "verdict.h"
+
+/* ---- functions ---- */
+
+static bool is_library(const char *module)
+{
+	static const char *const libraries[] = { "libc.so", "libc-2", "libpthread", "ld-linux",
+						 "[vdso]", "libstdc++", "libgcc_s", "libm.so" };
+
+	for (size_t i = 0; module && i < sizeof(libraries) / sizeof(libraries[0]); i++)
+		if (strncmp(module, libraries[i], strlen(libraries[i])) == 0)
+			return true;
+	return false;
+}
+
+const char *verdict_function(const struct story_wait *w)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < w->stack.n; i++) {
+		const struct story_frame *f = &w->stack.frames[i];
+
+		if (f->kernel || !f->function)
+			continue;
+		if (!is_library(f->module))
+			return f->function;
+		if (!found)
+			found = f->function;
+	}
+	return found;
+}
+
+/* ---- text ---- */
+
+static void say(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct verdict *v, const char *format, ...)
+{
+	size_t used = strlen(v->text);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(v->text + used, sizeof(v->text) - used, format, ap);
+	va_end(ap);
+}
+
+static void say_who(const struct story *s, struct verdict *v, uint32_t thread)
+{
+	const struct story_thread *t = &s->threads[thread];
+	const struct story_process *p = story_process(s, t->pid);
+
+	say(v, "%s (tid %d", t->comm, t->tid);
+	if (t->tid != t->pid && p && p->name && strcmp(p->name, t->comm) != 0)
+		say(v, " of %s, pid %d)", p->name, t->pid);
+	else if (t->tid != t->pid)
+		say(v, " of pid %d)", t->pid);
+	else
+		say(v, ")");
+}
+
+static const char *duration(uint64_t ns)
+{
+	static __thread char text[UNITS_TEXT_MAX];
+
+	return units_format_duration(ns, text, sizeof(text));
+}
+
+static void say_ran_instead(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	const char *separator = ", which ran ";
+
+	for (size_t i = 0; i < l->n_ran_instead && i < 2; i++) {
+		const struct verdict_ran *r = &l->ran_instead[i];
+
+		say(v, "%s", separator);
+		separator = " and ";
+		if (r->thread == STORY_NOBODY)
+			say(v, "nobody");
+		else
+			say_who(s, v, r->thread);
+		say(v, " for %s", duration(r->ns));
+	}
+}
+
+/* What the thread of the last link did itself. */
+static void say_deed(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	const struct story_process *p = story_process(s, s->threads[l->thread].pid);
+	const char *function = l->evidence ? verdict_function(l->evidence) : NULL;
+
+	switch (l->wait) {
+	case VERDICT_RUNNING:
+		say(v, "ran on a CPU for %s", duration(l->ns));
+		break;
+	case VERDICT_RUNQUEUE:
+		say(v, "waited %s for a CPU", duration(l->ns));
+		say_ran_instead(s, v, l);
+		break;
+	case VERDICT_THROTTLED:
+		say(v, "was throttled for %s by the CPU quota of its cgroup", duration(l->ns));
+		if (p && p->cgroup)
+			say(v, " %s", p->cgroup);
+		break;
+	case VERDICT_SLEEP:
+		say(v, "slept %s in %s", duration(l->ns), l->what);
+		break;
+	case VERDICT_STOPPED:
+		say(v, "was stopped for %s by a signal or a debugger", duration(l->ns));
+		break;
+	case VERDICT_MEMORY:
+		say(v, "waited %s for memory: %s", duration(l->ns), l->what);
+		break;
+	case VERDICT_DISK:
+		say(v, "waited %s for the disk: %s", duration(l->ns), *l->what ? l->what : "I/O");
+		break;
+	case VERDICT_NETWORK:
+		say(v, "waited %s for the network: %s", duration(l->ns), l->what);
+		break;
+	case VERDICT_UNKNOWN:
+		say(v, "slept %s, and nothing recorded says what for", duration(l->ns));
+		break;
+	default:
+		say(v, "waited %s for %s", duration(l->ns), *l->what ? l->what : "something");
+	}
+	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE)
+		say(v, ", in %s", function);
+}
+
+static void say_deadlock(const struct story *s, struct verdict *v)
+{
+	const struct verdict_link *last = &v->chain[v->n_chain - 1], *l = v->chain;
+
+	while (l < last && l->thread != last->next)
+		l++;
+	say(v, "deadlock: ");
+	for (; l <= last; l++) {
+		say_who(s, v, l->thread);
+		say(v, " waits for %s, which %s", l->what,
+		    l->wait == VERDICT_LOCK || l->wait == VERDICT_FILE_LOCK ? "is held by "
+									    : "depends on ");
+	}
+	say_who(s, v, last->next);
+}
+
+/* Why the chain ends without a cause. */
+static void say_unknown(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	const char *runtime = l->evidence ? verdict_runtime(l->evidence) : NULL;
+
+	say(v, "unknown: ");
+	if (runtime && l->next == STORY_NOBODY) {
+		say(v, "the runtime schedules its own tasks (%s): ", runtime);
+		say_who(s, v, l->thread);
+		say(v, " was parked for %s", duration(l->ns));
+		return;
+	}
+	say_who(s, v, l->thread);
+	if (l->next != STORY_NOBODY && v->n_chain == VERDICT_HOPS)
+		say(v, " waited for one more thread, after %u of them", VERDICT_HOPS);
+	else if (l->next != STORY_NOBODY)
+		say(v, " waited for a thread that had waited for it");
+	else if (l->wait == VERDICT_LOCK || l->wait == VERDICT_KERNEL_LOCK)
+		say(v, " waited %s for %s, and nothing recorded says who held it", duration(l->ns),
+		    *l->what ? l->what : "a lock");
+	else
+		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
+}
+
+void verdict_tell(const struct story *s, struct verdict *v)
+{
+	const struct verdict_link *last = &v->chain[v->n_chain - 1];
+	const struct verdict_link *before = v->n_chain > 1 ? last - 1 : NULL;
+
+	v->text[0] = 0;
+	if (v->cause == VERDICT_DEADLOCK) {
+		say_deadlock(s, v);
+		return;
+	}
+	if (v->cause == VERDICT_UNKNOWN) {
+		say_unknown(s, v, last);
+		return;
+	}
+	say_who(s, v, last->thread);
+	if (before && before->wait == VERDICT_LOCK)
+		say(v, " held %s while it ", before->what);
+	else if (before && before->wait == VERDICT_FILE_LOCK)
+		say(v, " held the lock on %s while it ", before->what);
+	else
+		say(v, " ");
+	say_deed(s, v, last);
+	if (before && before->wait != VERDICT_LOCK && before->wait != VERDICT_FILE_LOCK) {
+		say(v, "; ");
+		say_who(s, v, before->thread);
+		say(v, " waited for it: %s", before->what);
+	}
+}

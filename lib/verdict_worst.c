@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* verdict_worst.c - of a snapshot that no wait fired: the waits that hurt most. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verdict.h"
+
+#define QUEUE_MIN_NS 1000000u /* a shorter turn in the run queue hurts nobody */
+
+/* Waiting for work is what threads are for; of a process that was asked for, all counts. */
+static bool hurts(enum verdict_wait w, bool all)
+{
+	switch (w) {
+	case VERDICT_RUNNING:
+	case VERDICT_UNKNOWN:
+		return false;
+	case VERDICT_POLL:
+	case VERDICT_SLEEP:
+	case VERDICT_FUTEX:
+	case VERDICT_PIPE:
+	case VERDICT_SOCKET:
+	case VERDICT_NETWORK:
+	case VERDICT_CHILD:
+	case VERDICT_STOPPED:
+		return all;
+	default:
+		return true;
+	}
+}
+
+struct groups {
+	const struct story *s;
+	struct verdict_group *list;
+	size_t n, size;
+};
+
+static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdict_wait wait)
+{
+	struct verdict_group *bigger;
+	size_t size = g->size ? g->size * 2 : 64;
+
+	for (size_t i = g->n; i-- > 0;) /* waits come by thread: the last one is likely */
+		if (g->list[i].pid == pid && g->list[i].wait == wait)
+			return &g->list[i];
+	if (g->n == g->size) {
+		bigger = reallocarray(g->list, size, sizeof(*bigger));
+		if (!bigger)
+			return NULL;
+		g->list = bigger;
+		g->size = size;
+	}
+	g->list[g->n] = (struct verdict_group){ .pid = pid, .wait = wait };
+	return &g->list[g->n++];
+}
+
+static int add(struct groups *g, uint32_t thread, enum verdict_wait wait, const struct story_wait *w,
+	       uint64_t start, uint64_t end)
+{
+	struct verdict_group *group = group_of(g, g->s->threads[thread].pid, wait);
+
+	if (!group)
+		return -ENOMEM;
+	group->count++;
+	group->ns += end - start;
+	if (end - start > group->longest_ns) {
+		group->longest_ns = end - start;
+		group->longest = w;
+		group->thread = thread;
+		group->start = start;
+		group->end = end;
+	}
+	return 0;
+}
+
+static int add_waits(struct groups *g, uint32_t thread, bool all)
+{
+	const struct story *s = g->s;
+	const struct story_thread *t = &s->threads[thread];
+
+	for (uint32_t i = 0; i < t->n_waits; i++) {
+		const struct story_wait *w = &s->waits[t->waits + i];
+		uint64_t start = w->start > s->start ? w->start : s->start;
+		struct story_segment g_at;
+		enum verdict_wait kind;
+		int err;
+
+		if (w->end <= start)
+			continue;
+		story_segment(s, thread, start, &g_at);
+		if (g_at.state != STORY_SLEEPING)
+			continue;
+		kind = verdict_kind(s, thread, &g_at, w);
+		err = hurts(kind, all) ? add(g, thread, kind, w, start, w->end) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Between two runs of a thread, from when it was ready. */
+static int add_queueing(struct groups *g, uint32_t thread)
+{
+	const struct story *s = g->s;
+	const struct story_thread *t = &s->threads[thread];
+
+	for (uint32_t i = 1; i < t->n_runs; i++) {
+		const struct story_run *after = &s->runs[s->by_thread[t->runs + i]];
+		struct story_segment at;
+		int err;
+
+		if (after->start - s->runs[s->by_thread[t->runs + i - 1]].end < QUEUE_MIN_NS)
+			continue;
+		story_segment(s, thread, after->start - 1, &at);
+		if (at.state != STORY_RUNNABLE || at.end - at.start < QUEUE_MIN_NS)
+			continue;
+		err = add(g, thread, VERDICT_RUNQUEUE, NULL, at.start, at.end);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const struct verdict_group *x = a, *y = b;
+
+	return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+int verdict_worst(const struct story *s, int32_t pid, struct verdict *ret)
+{
+	struct groups g = { .s = s };
+	int err = 0;
+
+	for (size_t i = 0; i < s->n_threads && !err; i++) {
+		const struct story_process *p = story_process(s, s->threads[i].pid);
+
+		if (pid ? s->threads[i].pid != pid : p && p->kthread)
+			continue;
+		err = add_waits(&g, i, pid);
+		if (!err)
+			err = add_queueing(&g, i);
+	}
+	ret->thread = STORY_NOBODY;
+	ret->n_chain = 0;
+	ret->n_groups = 0;
+	if (!err && g.n) {
+		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
+		err = verdict_of(s, g.list[0].thread, g.list[0].start, g.list[0].end, ret);
+		ret->n_groups = g.n < VERDICT_GROUPS ? g.n : VERDICT_GROUPS;
+		memcpy(ret->groups, g.list, ret->n_groups * sizeof(*g.list));
+	}
+	free(g.list);
+	return err;
+}
