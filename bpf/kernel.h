@@ -174,6 +174,7 @@ struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
 	unsigned long start_stack;
+	unsigned long exec_vm;
 };
 
 struct thread_struct {

@@ -162,6 +162,14 @@ MAP struct {
 	__type(value, u64);
 } stacks_seen SEC(".maps");
 
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct process_notes);
+} process_notes SEC(".maps");
+
 /* Room to build a stack's record in: 0 for sys_exit and switches, 1 for wake-ups. */
 #define STACK_ROOM_EXIT 0
 #define STACK_ROOM_WAKING 1

@@ -265,6 +265,23 @@ struct ev_dump {
 	__u64 registers[STACK_REGISTERS_MAX];
 };
 
+/*
+ * Processes that a user stack was taken of, for the daemon to note what they have
+ * mapped while they live. Written round and round; pos counts them all. seq is
+ * pos + 1, written last: a note that does not have it is another, or half written.
+ */
+#define PROCESS_NOTES 256u
+struct process_note {
+	__u64 start; /* of the leader, MONOTONIC */
+	__u32 tgid;
+	__u32 seq;
+};
+
+struct process_notes {
+	__u64 pos;
+	struct process_note list[PROCESS_NOTES];
+};
+
 /* ---- what a slow wait waited on ---- */
 
 #define EV_FILE_PATH_MAX 256u

@@ -199,6 +199,36 @@ static __always_inline u64 stack_take_dump(struct control *ctl, struct cpu_state
 	return key->id;
 }
 
+#define NOTE_AGAIN_NS 30000000000ull
+
+/* What t's process has mapped will be wanted when it is gone; again when there is more code. */
+static __always_inline void process_note(struct task_struct *t, u64 now)
+{
+	struct task_struct *leader = t->group_leader;
+	struct mm_struct *mm = t->mm;
+	struct process_notes *notes;
+	struct process_note *note;
+	u64 id = 0, pos, *seen;
+	u32 zero = 0;
+
+	/* as a number: the verifier allows no sums with a pointer */
+	if (!mm || bpf_probe_read_kernel(&id, sizeof(id), &t->mm))
+		return;
+	id = hash_add(hash_add(id, leader->start_time), mm->exec_vm);
+	seen = bpf_map_lookup_elem(&stacks_seen, &id);
+	if (seen && now - *seen < NOTE_AGAIN_NS)
+		return;
+	notes = bpf_map_lookup_elem(&process_notes, &zero);
+	if (!notes || bpf_map_update_elem(&stacks_seen, &id, &now, BPF_ANY))
+		return;
+	pos = __sync_fetch_and_add(&notes->pos, 1);
+	note = &notes->list[pos & (PROCESS_NOTES - 1)];
+	note->start = leader->start_time;
+	note->tgid = t->tgid;
+	barrier();
+	*(volatile u32 *)&note->seq = pos + 1;
+}
+
 /*
  * User stack of the current thread t: of the sleeper itself at the end of its
  * syscall, or of who wakes wait_tid. ctx: of a tp_btf program.
@@ -213,6 +243,7 @@ static __always_inline void stack_take_user(void *ctx, struct control *ctl, stru
 
 	if (!room)
 		return;
+	process_note(t, now);
 	stack_key(&room->frames.key, t, role, wait_tid, wait_at);
 	if (ctl->stack_dump)
 		id = stack_take_dump(ctl, c, cpu, now, t, &room->frames.key, which, class);

@@ -53,6 +53,7 @@ struct daemon {
 
 	bool pinned;	/* everything outlives us */
 	bool stopping;
+	uint64_t notes_taken; /* of the recorder's process notes */
 	uint64_t next_scan;   /* when the task table is looked at again */
 	uint64_t next_second; /* when the next once-a-second work is due */
 	uint64_t lost_said;   /* losses that the log knows of */
@@ -69,6 +70,11 @@ int setup_host(struct daemon *d);
 void setup_undo(struct daemon *d);
 int setup_spool(struct daemon *d);
 int setup_opener(struct daemon *d);
+
+/* ---- notes.c ---- */
+
+/* Has the opener note what processes have mapped whose stacks were taken. */
+void notes_take(struct daemon *d);
 
 /* ---- loop.c ---- */
 

@@ -118,6 +118,7 @@ static void scan(struct daemon *d, uint64_t now)
 	n = scan_find(&d->scan, slots, n_slots, now, tids, SCAN_MAX);
 	for (size_t i = 0; i < n; i++)
 		recorder_judge(d->recorder, tids[i]);
+	notes_take(d);
 }
 
 static void tick(struct daemon *d)

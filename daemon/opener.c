@@ -144,6 +144,18 @@ static int open_in(int proc, const char *name)
 	return fd >= 0 ? fd : errno == ENOENT ? -ESRCH : -errno;
 }
 
+/* Those of a zombie are empty. */
+static int open_maps(int proc)
+{
+	int fd = open_in(proc, "maps");
+	char first;
+
+	if (fd < 0 || pread(fd, &first, 1, 0) == 1)
+		return fd;
+	close(fd);
+	return -ESRCH;
+}
+
 /* A descriptor, 0 with a text in the reply, or -errno; *ret_fd says which. */
 static int perform(int proc, const struct opener_request *r, const char *path,
 		   struct opener_reply *reply, int *ret_fd)
@@ -155,7 +167,7 @@ static int perform(int proc, const struct opener_request *r, const char *path,
 		*ret_fd = open_in(proc, "cmdline");
 		break;
 	case OPENER_MAPS:
-		*ret_fd = open_in(proc, "maps");
+		*ret_fd = open_maps(proc);
 		break;
 	case OPENER_MAPPED:
 		*ret_fd = opener_open_mapped(proc, r, path);
@@ -169,6 +181,19 @@ static int perform(int proc, const struct opener_request *r, const char *path,
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
+/* What may be known of a process that has gone, or is another program by now. */
+static int recall(const struct opener_request *r, const char *path)
+{
+	switch (r->op) {
+	case OPENER_MAPS:
+		return opener_recall_maps(r);
+	case OPENER_MAPPED:
+		return opener_recall_mapped(r, path);
+	default:
+		return -ESRCH;
+	}
+}
+
 static void answer(int sock, const struct opener_request *r, const char *path)
 {
 	static struct opener_reply reply;
@@ -176,8 +201,12 @@ static void answer(int sock, const struct opener_request *r, const char *path)
 
 	reply.id = r->id;
 	reply.len = 0;
-	proc = open_process(r);
+	proc = r->until ? -ESRCH : open_process(r);
 	reply.error = proc < 0 ? proc : perform(proc, r, path, &reply, &fd);
+	if (reply.error < 0) /* it may have gone just now */
+		fd = recall(r, path);
+	if (fd >= 0)
+		reply.error = 0;
 	reply_send(sock, &reply, fd);
 	if (fd >= 0)
 		close(fd);
@@ -190,6 +219,16 @@ static bool hung_up(int sock)
 	struct pollfd p = { .fd = sock };
 
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static void remember(const struct opener_request *r)
+{
+	int proc = open_process(r);
+
+	if (proc < 0)
+		return;
+	opener_remember_maps(proc, r);
+	close(proc);
 }
 
 /* Descriptors that a client attaches are dropped by recv() itself. */
@@ -205,7 +244,10 @@ static void serve(int sock)
 		n = recv(sock, &in, sizeof(in) - 1, MSG_TRUNC);
 		if (n >= (ssize_t)sizeof(in.r) && n < (ssize_t)sizeof(in)) {
 			((char *)&in)[n] = '\0';
-			answer(sock, &in.r, in.path);
+			if (in.r.op == OPENER_REMEMBER)
+				remember(&in.r);
+			else
+				answer(sock, &in.r, in.path);
 		}
 		if (n < 0 && errno != EINTR)
 			return;

@@ -24,6 +24,7 @@ enum opener_op {
 	OPENER_MAPS = 3,    /* a descriptor of /proc/PID/maps */
 	OPENER_MAPPED = 4,  /* of the file mapped at map_start … map_end */
 	OPENER_PERF_MAP = 5,   /* of /tmp/perf-NUMBER.map in the process's root */
+	OPENER_REMEMBER = 6,   /* its maps, for when it is gone; not answered */
 };
 
 /*
@@ -42,8 +43,14 @@ struct opener_request {
 	uint64_t boot_offset;
 	uint64_t map_start, map_end; /* OPENER_MAPPED, as /proc/PID/maps has them … */
 	uint64_t inode;		     /* … and, behind the struct, the path */
+	/*
+	 * OPENER_MAPS and OPENER_MAPPED, MONOTONIC ns: as it was between the exec at
+	 * since (0: the first one) and the one at until (0: it has not exec'ed since).
+	 * What has gone is answered from what was remembered.
+	 */
+	uint64_t since, until;
 };
-_Static_assert(sizeof(struct opener_request) == 56, "opener request");
+_Static_assert(sizeof(struct opener_request) == 72, "opener request");
 
 /* len bytes of text (without NUL) follow; a descriptor comes with it or not. */
 struct opener_reply {
@@ -66,9 +73,16 @@ struct opener_reply {
  */
 int opener_start(uid_t uid, gid_t gid, int *ret_fd, pid_t *ret_pid);
 
+/*
+ * Has it note what a process has mapped. Does not wait: 0, or -EAGAIN if the
+ * opener has not yet taken earlier requests, -EPIPE if it is gone.
+ */
+int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset);
+
 /* ---- the worker's side ---- */
 
-#define OPENER_TIMEOUT_MS 100
+/* On a starved host it may have to wait for a CPU: hundreds of threads before it are no rarity. */
+#define OPENER_TIMEOUT_MS 500
 
 struct opener_client {
 	int fd;
@@ -88,17 +102,22 @@ void opener_client_init(struct opener_client *c, int fd);
 int opener_cmdline(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		   char *buf, size_t size, size_t *ret_len);
 
+/* A process between two of its execs: see struct opener_request. */
+struct opener_life {
+	uint32_t pid;
+	uint64_t start, boot_offset;
+	uint64_t since, until;
+};
+
 /*
  * Descriptors, for the caller to close. opener_mapped(): the file that the
  * process has mapped there, -ESTALE if another one stands at its path by now.
  * opener_perf_map(): ns_pid is the pid in the process's own namespace; only if
  * it belongs to the process's user and is no link.
  */
-int opener_maps(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
-		int *ret_fd);
-int opener_mapped(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
-		  uint64_t map_start, uint64_t map_end, uint64_t inode, const char *path,
-		  int *ret_fd);
+int opener_maps(struct opener_client *c, const struct opener_life *life, int *ret_fd);
+int opener_mapped(struct opener_client *c, const struct opener_life *life, uint64_t map_start,
+		  uint64_t map_end, uint64_t inode, const char *path, int *ret_fd);
 int opener_perf_map(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		    uint32_t ns_pid, int *ret_fd);
 

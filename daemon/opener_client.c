@@ -247,29 +247,41 @@ static int ask_fd(struct opener_client *c, struct opener_request *r, const char 
 	return 0;
 }
 
-int opener_maps(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
-		int *ret_fd)
+static struct opener_request request_of(enum opener_op op, const struct opener_life *life)
 {
-	struct opener_request r = {
-		.op = OPENER_MAPS, .pid = pid, .start = start, .boot_offset = boot_offset
-	};
+	return (struct opener_request){.op = op,
+				       .pid = life->pid,
+				       .start = life->start,
+				       .boot_offset = life->boot_offset,
+				       .since = life->since,
+				       .until = life->until};
+}
+
+int opener_maps(struct opener_client *c, const struct opener_life *life, int *ret_fd)
+{
+	struct opener_request r = request_of(OPENER_MAPS, life);
 
 	return ask_fd(c, &r, NULL, ret_fd);
 }
 
-int opener_mapped(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
-		  uint64_t map_start, uint64_t map_end, uint64_t inode, const char *path,
-		  int *ret_fd)
+int opener_mapped(struct opener_client *c, const struct opener_life *life, uint64_t map_start,
+		  uint64_t map_end, uint64_t inode, const char *path, int *ret_fd)
 {
-	struct opener_request r = {.op = OPENER_MAPPED,
-				   .pid = pid,
-				   .start = start,
-				   .boot_offset = boot_offset,
-				   .map_start = map_start,
-				   .map_end = map_end,
-				   .inode = inode};
+	struct opener_request r = request_of(OPENER_MAPPED, life);
 
+	r.map_start = map_start;
+	r.map_end = map_end;
+	r.inode = inode;
 	return ask_fd(c, &r, path, ret_fd);
+}
+
+int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset)
+{
+	struct opener_request r = {
+		.op = OPENER_REMEMBER, .pid = pid, .start = start, .boot_offset = boot_offset
+	};
+
+	return send(fd, &r, sizeof(r), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
 int opener_perf_map(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,

@@ -42,28 +42,44 @@ static int reopen_regular(int path, struct stat *st)
 	return err ? err : fd;
 }
 
-/* In the root of the process, whatever links and dots the path has. */
-static int open_in_root(int proc, const char *path, uint64_t resolve)
+/* Below root, whatever links and dots the path has. */
+static int open_path(int root, const char *path, uint64_t resolve)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
+
+	return syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+int opener_open_below(int root, const char *path, struct stat *st)
+{
+	return reopen_regular(open_path(root, path, 0), st);
+}
+
+static int open_in_root(int proc, const char *path, uint64_t resolve)
+{
 	int root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, err;
 
 	if (root < 0)
 		return -1;
-	fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	fd = open_path(root, path, resolve);
 	err = errno;
 	close(root);
 	errno = err;
 	return fd;
 }
 
-/* An overlay shows the mapped file by the inode below it: nothing to compare there. */
-static int check_inode(int fd, const struct stat *st, uint64_t inode)
+bool opener_is_overlay(int fd)
 {
 	struct statfs fs;
 
-	if (st->st_ino == inode || (!fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC))
+	return !fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+/* An overlay shows the mapped file by the inode below it: nothing to compare there. */
+static int check_inode(int fd, const struct stat *st, uint64_t inode)
+{
+	if (st->st_ino == inode || opener_is_overlay(fd))
 		return fd;
 	close(fd);
 	return -ESTALE;

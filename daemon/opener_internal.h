@@ -3,7 +3,9 @@
 #ifndef FREC_OPENER_INTERNAL_H
 #define FREC_OPENER_INTERNAL_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "opener.h"
 
@@ -21,5 +23,18 @@ int opener_receive(int sock, struct opener_reply *reply, int *ret_fd);
  */
 int opener_open_mapped(int proc, const struct opener_request *r, const char *path);
 int opener_open_perf_map(int proc, uint32_t ns_pid);
+/* A regular file of this path below a directory that serves as its root. */
+int opener_open_below(int root, const char *path, struct stat *st);
+bool opener_is_overlay(int fd);
+
+/* ---- opener_memory.c: processes that may have gone since ---- */
+
+#define OPENER_MEMORIES 1024 /* texts of maps that are kept */
+
+/* Notes what the process has mapped; what was noted longest ago is forgotten. */
+void opener_remember_maps(int proc, const struct opener_request *r);
+/* Descriptors of that text, and of a file in it; -ESRCH if it is not known. */
+int opener_recall_maps(const struct opener_request *r);
+int opener_recall_mapped(const struct opener_request *r, const char *path);
 
 #endif

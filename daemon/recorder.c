@@ -284,7 +284,8 @@ static int map_all(struct recorder *r)
 	r->control = map_memory(r, "control", sizeof(struct control));
 	r->counts = map_memory(r, "trigger_counts", 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
 	r->tasks = map_memory(r, "task_table", TASK_TABLE_SIZE * sizeof(struct task_slot));
-	if (!r->cpus || !r->control || !r->counts || !r->tasks)
+	r->notes = map_memory(r, "process_notes", sizeof(struct process_notes));
+	if (!r->cpus || !r->control || !r->counts || !r->tasks || !r->notes)
 		return -errno;
 	err = map_evidence(r);
 	if (err)
@@ -424,6 +425,8 @@ void recorder_free(struct recorder *r)
 		munmap(r->control, sizeof(struct control));
 	if (r->counts)
 		munmap(r->counts, 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
+	if (r->notes)
+		munmap(r->notes, sizeof(struct process_notes));
 	if (r->tasks)
 		munmap(r->tasks, TASK_TABLE_SIZE * sizeof(struct task_slot));
 	bpf_object__close(r->object);

@@ -85,6 +85,7 @@ const struct hot_slot *recorder_hot(const struct recorder *r, unsigned int cpu);
 uint64_t recorder_hot_since(const struct recorder *r, unsigned int cpu);
 const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned int cpu);
 const struct task_slot *recorder_tasks(const struct recorder *r, size_t *ret_n);
+const volatile struct process_notes *recorder_notes(const struct recorder *r);
 uint64_t recorder_started(const struct recorder *r); /* MONOTONIC ns */
 
 /*

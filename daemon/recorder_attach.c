@@ -267,7 +267,7 @@ static bool is_our_pin(const char *name)
 					   "hot_windows",  "ns_tids",	     "scratches",
 					   "stack_rooms",  "stacks_seen",    "dump_rooms",
 					   "task_states",  "task_table",     "trigger_counts",
-					   "trigger_ring", "trigger_filters"};
+					   "trigger_ring", "trigger_filters", "process_notes"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

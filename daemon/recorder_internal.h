@@ -41,6 +41,7 @@ struct recorder {
 	struct control *control;
 	struct trigger_count *counts;
 	struct task_slot *tasks;
+	struct process_notes *notes;
 	struct recorder_ring ring;
 	struct ring_buffer *triggers;
 	recorder_trigger_fn trigger_fn;

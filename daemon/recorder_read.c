@@ -89,6 +89,11 @@ const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned
 	return &r->cpus[cpu];
 }
 
+const volatile struct process_notes *recorder_notes(const struct recorder *r)
+{
+	return r->notes;
+}
+
 const struct task_slot *recorder_tasks(const struct recorder *r, size_t *ret_n)
 {
 	*ret_n = TASK_TABLE_SIZE;

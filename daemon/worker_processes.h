@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* worker_processes.h - memory images of recorded processes, opened when a stack needs them. */
+/* worker_processes.h - the user frames of recorded processes' stacks. */
 #ifndef FREC_WORKER_PROCESSES_H
 #define FREC_WORKER_PROCESSES_H
 
@@ -11,6 +11,8 @@ enum processes_end {
 	PROCESSES_COMPLETE,
 	PROCESSES_CUT,
 	PROCESSES_BROKEN,
+	PROCESSES_GONE, /* what it had mapped is not known */
+	PROCESSES_LATE, /* deadline */
 };
 
 /* deadline: MONOTONIC ns; what is unwound later has no names. 0 or -ENOMEM. */
@@ -18,11 +20,11 @@ int processes_open(struct worker *w, uint64_t deadline, struct processes **ret);
 void processes_close(struct processes *p);
 
 /*
- * The user frames of a stack, innermost first, from the copy of its memory and
+ * The user frames of a stack that process tgid had at that time, innermost first, from the copy of its memory and
  * from frame pointers, whichever leads further (either may be NULL). What the
  * frames point to lives as long as p. Returns their number.
  */
-size_t processes_unwind(struct processes *p, const struct stack_key *key, const struct ev_dump *dump,
+size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const struct ev_dump *dump,
 			const struct ev_frames *pcs, struct trace_frame *frames, size_t max,
 			enum processes_end *ret_end);
 

@@ -180,6 +180,8 @@ static void count_end(struct stacks *s, struct stack *stack, enum processes_end 
 	s->counters.complete += end == PROCESSES_COMPLETE;
 	s->counters.cut += end == PROCESSES_CUT;
 	s->counters.broken += end == PROCESSES_BROKEN;
+	s->counters.gone += end == PROCESSES_GONE;
+	s->counters.late += end == PROCESSES_LATE;
 	stack->cut = end == PROCESSES_CUT;
 }
 
@@ -211,7 +213,8 @@ static const struct stack *make(struct stacks *s, const struct stack_record *use
 		s->counters.missing += !dump && !pcs;
 	}
 	if (dump || pcs) {
-		n += processes_unwind(s->processes, key, dump ? (const void *)dump->h : NULL,
+		/* an execve(2) that was slow ends in the new program */
+		n += processes_unwind(s->processes, key->tgid, user->h->ts, dump ? (const void *)dump->h : NULL,
 				      pcs ? (const void *)pcs->h : NULL, frames + n, FRAMES_MAX - n, &end);
 		count_end(s, &c->stack, end);
 	}

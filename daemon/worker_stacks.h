@@ -26,6 +26,8 @@ struct stack_counters {
 	uint64_t complete; /* of these: to main or the thread's start */
 	uint64_t cut;	   /* the copy was too short */
 	uint64_t broken;   /* no way to unwind further */
+	uint64_t gone;	   /* what the process had mapped is not known */
+	uint64_t late;	   /* there was no time to */
 	uint64_t missing;  /* referred to, but not in the window */
 };
 

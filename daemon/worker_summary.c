@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* worker_summary.c - the trace's attributes: host, window, trigger, and what happened in words. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +113,13 @@ static void put_stacks(struct worker *w, struct attributes *a)
 	put_number(a, "frec.stacks.complete", c->complete);
 	put_number(a, "frec.stacks.cut", c->cut);
 	put_number(a, "frec.stacks.broken", c->broken);
+	put_number(a, "frec.stacks.gone", c->gone);
+	put_number(a, "frec.stacks.late", c->late);
 	put_number(a, "frec.stacks.missing", c->missing);
+	if (w->opener.error)
+		put_string(a, "frec.opener", w->opener.error == -ETIMEDOUT ? "did not answer"
+					     : w->opener.error == -ENOTSUP ? "was not asked"
+									   : "is gone");
 }
 
 static void put_hit(struct attributes *a, const struct policy_hit *hit)

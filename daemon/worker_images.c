@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "worker_images.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROCESSES_MAX 4096
+#define IMAGES_MAX 256
+#define TEXT_MAX (32u << 20) /* of maps, and of perf maps */
+
+/* Code at these addresses; of all processes that have just that, as forks do. */
+struct shared {
+	struct shared *next;
+	struct images *owner;
+	struct opener_life life; /* whose files are opened */
+	uint64_t code;		 /* says what is where */
+	struct image *image;
+	struct symbol_table *perf_map;
+};
+
+/* A process between two of its execs. */
+struct entry {
+	struct entry *next;
+	struct opener_life life;
+	struct image *image; /* NULL: its maps cannot be had any more */
+};
+
+struct images {
+	struct worker *w;
+	struct shared *shared;
+	struct entry *list;
+	unsigned int n, n_shared;
+};
+
+int images_open(struct worker *w, struct images **ret)
+{
+	struct images *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->w = w;
+	*ret = s;
+	return 0;
+}
+
+void images_close(struct images *s)
+{
+	struct shared *i, *next_shared;
+	struct entry *e, *next;
+
+	for (e = s ? s->list : NULL; e; e = next) {
+		next = e->next;
+		free(e);
+	}
+	for (i = s ? s->shared : NULL; i; i = next_shared) {
+		next_shared = i->next;
+		image_close(i->image);
+		symbols_free(i->perf_map);
+		free(i);
+	}
+	free(s);
+}
+
+/* ---- files ---- */
+
+static uint64_t boot_offset(const struct worker *w)
+{
+	return w->h->clocks.boottime - w->h->clocks.monotonic;
+}
+
+/* All of a file into memory of the caller's; closes fd. */
+static char *read_text(int fd, size_t *ret_len)
+{
+	size_t len = 0, size = 64 << 10;
+	char *buf = malloc(size), *more;
+	ssize_t n = -1;
+
+	while (buf && len < TEXT_MAX && (n = read(fd, buf + len, size - len)) > 0) {
+		len += n;
+		if (len < size)
+			continue;
+		more = realloc(buf, size * 2);
+		if (!more)
+			break;
+		buf = more;
+		size *= 2;
+	}
+	close(fd);
+	*ret_len = len;
+	return buf;
+}
+
+static int open_file(void *arg, const struct proc_mapping *m)
+{
+	const struct shared *s = arg;
+	int fd, err;
+
+	err = opener_mapped(&s->owner->w->opener, &s->life, m->start, m->end, m->inode, m->path, &fd);
+	return err ? err : fd;
+}
+
+static int open_debug(void *arg, const uint8_t *id, size_t len)
+{
+	char path[256] = "/usr/lib/debug/.build-id/";
+	size_t used = strlen(path);
+	int fd;
+
+	(void)arg;
+	if (len < 2 || len > 64)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		used += snprintf(path + used, sizeof(path) - used, "%02x%s", id[i], i ? "" : "/");
+	snprintf(path + used, sizeof(path) - used, ".debug");
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+static void load_perf_map(struct shared *s, uint32_t ns_pid)
+{
+	size_t len;
+	char *text;
+	int fd;
+
+	if (s->life.until || opener_perf_map(&s->owner->w->opener, s->life.pid, s->life.start,
+					     s->life.boot_offset, ns_pid, &fd))
+		return;
+	text = read_text(fd, &len);
+	if (text && !symbols_perf_map(text, len, &s->perf_map))
+		image_set_perf_map(s->image, s->perf_map);
+	free(text);
+}
+
+/* ---- images ---- */
+
+static uint64_t hash(uint64_t h, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3ull;
+	return h;
+}
+
+/*
+ * Of the lines of executable memory: "START-END r-xp …". Where some of it belongs
+ * to no file, it was generated, and is the process's own.
+ */
+static uint64_t code_of(const char *text, size_t len, const struct opener_life *life)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (const char *line = text, *end = text + len, *stop; line < end; line = stop + 1) {
+		const char *rights = memchr(line, ' ', end - line);
+
+		stop = memchr(line, '\n', end - line);
+		if (!stop)
+			stop = end;
+		if (!rights || stop - rights < 5 || rights[3] != 'x')
+			continue;
+		h = hash(h, line, stop - line);
+		if (!memchr(line, '/', stop - line) && stop[-1] != ']')
+			h = hash(hash(h, &life->pid, sizeof(life->pid)), &life->start,
+				 sizeof(life->start));
+	}
+	return h;
+}
+
+static struct image *share(struct images *s, const struct opener_life *life, const char *text,
+			   size_t len, uint32_t ns_pid)
+{
+	struct image_callbacks callbacks = {.open_file = open_file, .open_debug = open_debug};
+	uint64_t code = code_of(text, len, life);
+	struct shared *i;
+
+	for (i = s->shared; i; i = i->next)
+		if (i->code == code)
+			return i->image;
+	i = s->n_shared < IMAGES_MAX ? calloc(1, sizeof(*i)) : NULL;
+	if (!i)
+		return NULL;
+	i->owner = s;
+	i->life = *life;
+	i->code = code;
+	callbacks.arg = i;
+	if (image_open(text, len, &callbacks, &i->image)) {
+		free(i);
+		return NULL;
+	}
+	i->next = s->shared;
+	s->shared = i;
+	s->n_shared++;
+	load_perf_map(i, ns_pid);
+	return i->image;
+}
+
+/* The process of leader at that time: between which execs. */
+static struct opener_life life_of(struct worker *w, const struct task *leader, uint64_t when)
+{
+	struct opener_life life = {
+		.pid = leader->tgid, .start = leader->start, .boot_offset = boot_offset(w)};
+
+	for (size_t i = 0; leader->exec && i < w->n_lives; i++) {
+		const struct ev_task *e = w->lives[i];
+
+		if (e->event != TASK_EXEC || e->tgid != leader->tgid || e->start != leader->start)
+			continue;
+		if (e->h.ts <= when && e->h.ts > life.since)
+			life.since = e->h.ts;
+		if (e->h.ts > when && (!life.until || e->h.ts < life.until))
+			life.until = e->h.ts;
+	}
+	return life;
+}
+
+static struct image *load(struct images *s, const struct opener_life *life, uint32_t ns_pid)
+{
+	struct image *ret = NULL;
+	size_t len;
+	char *text;
+	int fd;
+
+	if (opener_maps(&s->w->opener, life, &fd))
+		return NULL;
+	text = read_text(fd, &len);
+	if (text)
+		ret = share(s, life, text, len, ns_pid);
+	free(text);
+	return ret;
+}
+
+struct image *images_find(struct images *s, uint32_t tgid, uint64_t when)
+{
+	struct task *leader = worker_task(s->w, tgid, when);
+	struct opener_life life;
+	struct entry *e;
+
+	if (!leader)
+		return NULL;
+	life = life_of(s->w, leader, when);
+	for (e = s->list; e; e = e->next)
+		if (e->life.pid == tgid && e->life.start == life.start && e->life.until == life.until)
+			return e->image;
+	e = s->n < PROCESSES_MAX ? calloc(1, sizeof(*e)) : NULL;
+	if (!e)
+		return NULL;
+	e->life = life;
+	e->image = load(s, &life, leader->last->ns_tid);
+	e->next = s->list;
+	s->list = e;
+	s->n++;
+	return e->image;
+}
