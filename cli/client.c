@@ -201,7 +201,7 @@ int client_newest(const struct arguments *args, char **ret)
 {
 	const char *path, *newest = NULL;
 	uint64_t time, newest_time = 0;
-	json_t *reply, *snapshot;
+	json_t *reply = NULL, *snapshot;
 	size_t i;
 	int status;
 

@@ -17,25 +17,26 @@ static int say_why(const char *path, const char *text, int err)
 
 int snapshot_file_open(const struct arguments *args, struct snapshot_file *ret)
 {
-	struct snapshot_file file = { 0 };
+	struct trace_reader *reader;
+	char *path = NULL;
 	int err, status;
 
 	if (args->operand) {
-		file.path = strdup(args->operand);
+		path = strdup(args->operand);
 	} else {
-		status = client_newest(args, &file.path);
+		status = client_newest(args, &path);
 		if (status != EXIT_DONE)
 			return status;
 	}
-	if (!file.path)
+	if (!path)
 		return output_fail("out of memory");
-	err = trace_reader_open(file.path, &file.reader);
+	err = trace_reader_open(path, &reader);
 	if (err) {
-		status = say_why(file.path, NULL, err);
-		free(file.path);
+		status = say_why(path, NULL, err);
+		free(path);
 		return status;
 	}
-	*ret = file;
+	*ret = (struct snapshot_file){ .path = path, .reader = reader };
 	return EXIT_DONE;
 }
 

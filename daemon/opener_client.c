@@ -146,7 +146,7 @@ static int client_ask(struct opener_client *c, struct opener_request *r, const c
 	err = request_send(c, r, path, deadline);
 	if (!err)
 		err = reply_await(c, deadline, reply, &fd);
-	if (err < 0) {
+	if (err) {
 		c->error = err;
 		return err;
 	}
@@ -214,7 +214,7 @@ static int ask_text(struct opener_client *c, struct opener_request *r, char *buf
 
 	if (fd >= 0)
 		close(fd);
-	if (err < 0)
+	if (err)
 		return err;
 	if (reply.len >= size)
 		return -ENOBUFS;

@@ -92,8 +92,9 @@ static void find_variant(const char *line, bool found[N_VARIANTS])
 	size_t len;
 
 	name = name ? strchr(name + 1, ' ') : NULL;
-	if (!name++)
+	if (!name)
 		return;
+	name++;
 	len = strcspn(name, "\t\n");
 	for (size_t i = 0; i < N_VARIANTS; i++)
 		if (variants[i].symbol && strlen(variants[i].symbol) == len &&
