@@ -19,6 +19,9 @@ static int write_all(struct worker *w)
 	int err;
 
 	worker_mark_details(w);
+	err = worker_plan(w);
+	if (err)
+		return err;
 	worker_write_head(w);
 	worker_write_tasks(w);
 	err = worker_write_cpus(w);

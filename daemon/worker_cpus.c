@@ -23,14 +23,6 @@ static int extra_order(const void *a, const void *b)
 	return (int)x->what - (int)y->what;
 }
 
-static bool wait_wanted(struct worker *w, const struct ev_wait *e)
-{
-	struct task *t = worker_task(w, e->w.tid, e->w.end);
-
-	return t && t->detailed && e->w.end > w->h->from && (e->w.flags & WAIT_HAS_RET) &&
-	       !(e->w.flags & WAIT_COMPAT) && e->w.nr >= 0;
-}
-
 static int collect(struct worker *w)
 {
 	struct extra *x = calloc(w->n_lives + 2 * w->n_waits + w->n_open + 1, sizeof(*x));
@@ -44,16 +36,14 @@ static int collect(struct worker *w)
 					      w->lives[i]};
 	for (size_t i = 0; i < w->n_waits; i++) {
 		const struct ev_wait *e = w->waits[i];
-		/* the window itself has every entry and exit, but what was entered before it */
-		bool all = w->h->syscalls == SYSCALLS_ALL;
 		uint64_t start;
 
-		if (!wait_wanted(w, e) || (all && !(e->w.flags & WAIT_AT_LEAST)))
+		if (!(w->told[i] & TOLD_SYSCALL))
 			continue;
 		start = worker_wait_start(w, worker_task(w, e->w.tid, e->w.end), &e->w);
 		/* one ns before the sleep, so that the slice of the wait lies inside */
 		*x++ = (struct extra){start - 1, EXTRA_ENTER, e->h.cpu, e};
-		if (!all)
+		if (w->h->syscalls != SYSCALLS_ALL) /* it is in the window */
 			*x++ = (struct extra){e->w.end, EXTRA_EXIT, e->h.cpu, e};
 	}
 	for (size_t i = 0; i < w->n_open; i++) {
@@ -418,11 +408,6 @@ static int write_ends(struct worker *w)
 int worker_write_cpus(struct worker *w)
 {
 	int err = collect(w);
-
-	w->held = w->h->from;
-	for (uint32_t i = 0; i < w->h->n_cpus; i++)
-		if (w->h->cpus[i].held_since > w->held)
-			w->held = w->h->cpus[i].held_since;
 
 	for (uint32_t i = 0; !err && i < w->h->n_cpus; i++) {
 		const struct capture_cpu *cpu = &w->h->cpus[i];

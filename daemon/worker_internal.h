@@ -51,6 +51,11 @@ struct stack_record {
 
 struct stacks;
 
+/* How a wait is told. */
+#define TOLD_SYSCALL 1u /* as a syscall */
+#define TOLD_SLICE 2u	/* as a slice of its own */
+#define TOLD_BRIEF 4u	/* without arguments and waker */
+
 struct worker {
 	struct capture_header *h;
 	struct trace_writer *out;
@@ -71,6 +76,10 @@ struct worker {
 	size_t n_lives, size_lives;
 	struct extra *extras; /* ordered by CPU and time */
 	size_t n_extras;
+	uint8_t *told; /* of each of `waits`: TOLD_* */
+	uint64_t n_told; /* waits that are in the file, the open ones apart */
+	uint64_t dropped, dropped_ns; /* waits left out for room, and the longest of them */
+	uint64_t brief, brief_ns;     /* likewise told in brief */
 	uint64_t held; /* from here on the switches of all CPUs are there */
 	uint64_t torn;
 	uint64_t bad; /* records that are none */
@@ -93,6 +102,11 @@ const char *worker_comm(struct worker *w, uint32_t tid, uint64_t ts);
 /* Path of its cgroup, NULL if that is not known. */
 const char *worker_cgroup(const struct worker *w, const struct task *t);
 void worker_write_tasks(struct worker *w);
+
+/* ---- worker_plan.c: which waits are told ---- */
+
+/* Fills in told and held. -ENOMEM. */
+int worker_plan(struct worker *w);
 
 /* ---- worker_cpus.c: the streams of the CPUs ---- */
 

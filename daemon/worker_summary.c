@@ -104,6 +104,15 @@ static void put_window(struct worker *w, struct attributes *a)
 	}
 }
 
+/* What was left out for room: see worker_plan.c. */
+static void put_shed(struct worker *w, struct attributes *a)
+{
+	put_number(a, "frec.waits.dropped", w->dropped);
+	put_number(a, "frec.waits.dropped_ns", w->dropped_ns);
+	put_number(a, "frec.waits.brief", w->brief);
+	put_number(a, "frec.waits.brief_ns", w->brief_ns);
+}
+
 static void put_stacks(struct worker *w, struct attributes *a)
 {
 	const struct stack_counters *c = stacks_counters(w->stack_index);
@@ -307,7 +316,8 @@ void worker_write_summary(struct worker *w)
 	put_number(a, "frec.events.switches", w->events[HOT_SWITCH]);
 	put_number(a, "frec.events.wakeups", w->events[HOT_WAKING] + w->events[HOT_WAKEUP_NEW]);
 	put_number(a, "frec.events.syscalls", w->events[HOT_SYS_ENTER]);
-	put_number(a, "frec.events.waits", w->n_waits);
+	put_number(a, "frec.events.waits", w->n_told + w->n_open);
+	put_shed(w, a);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);
 	put_stacks(w, a);

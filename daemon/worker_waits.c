@@ -28,7 +28,7 @@ const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 #define TRACK_TRIGGERS 2u
 #define TRACK_LOSS 3u
 #define TRACK_HITS 16u /* + index of the hit */
-#define TRACK_THREADS 0x100000000ull
+#define TRACK_THREADS 0x1000ull /* beyond hits; small numbers take less room */
 
 uint64_t worker_track(struct worker *w, struct task *t)
 {
@@ -273,6 +273,27 @@ static void put_wait(struct worker *w, struct task *t, const struct wait_facts *
 	trace_put_slice(w->out, &s);
 }
 
+/* What it was and with which stack: who woke it is in the switches, how long it took its length. */
+static void put_brief(struct worker *w, struct task *t, const struct wait_facts *f)
+{
+	const struct stack *stack =
+		stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
+	char name[512];
+	struct trace_slice s = {.ts = worker_boot(w, worker_wait_start(w, t, f)),
+				.track = worker_track(w, t), .type = TRACE_SLICE_BEGIN,
+				.name = name, .category = "frec"};
+
+	wait_title(w, f, name, sizeof(name));
+	s.stack_id = stacks_put(w->stack_index, stack);
+	trace_put_slice(w->out, &s);
+	if (s.stack_id)
+		trace_put_offcpu(w->out, worker_boot(w, f->in), t->tgid, t->tid, f->in - f->start,
+				 s.stack_id);
+	s = (struct trace_slice){.ts = worker_boot(w, f->in), .track = s.track,
+				 .type = TRACE_SLICE_END, .name = name, .category = "frec"};
+	trace_put_slice(w->out, &s);
+}
+
 /*
  * A 32-bit syscall: its number is not the trace's, so it gets a slice of its
  * own, with all that a syscall's slice has.
@@ -306,27 +327,6 @@ static void put_compat(struct worker *w, struct task *t, const struct wait_facts
 	trace_put_slice(w->out, &s);
 }
 
-/* Short waits in a syscall are its slice and no more. */
-static bool wait_told(const struct worker *w, const struct wait_facts *f)
-{
-	bool sleeps = f->state == TASK_REPORT_SLEEPING || f->state == TASK_REPORT_DISK;
-
-	/*
-	 * A sleep in a syscall that its exit did not tell of: the thread came back
-	 * without a switch (some virtual machines do that), its end is not known.
-	 */
-	if (w->h->syscalls != SYSCALLS_OFF && f->nr >= 0 && sleeps &&
-	    !(f->flags & (WAIT_HAS_RET | WAIT_KTHREAD | WAIT_FROZEN)))
-		return false;
-	return (f->flags & WAIT_FUTEX) || !(f->flags & WAIT_HAS_RET) ||
-	       f->in - f->start >= w->h->stacks_ns;
-}
-
-static bool wait_sane(const struct worker *w, const struct task *t, const struct wait_facts *f)
-{
-	return t && t->detailed && f->in > w->h->from && f->in >= f->start && f->end >= f->in;
-}
-
 /*
  * Waits that go on: the last thing on their thread's track. 32-bit syscalls have
  * no slice around it, the others' entry is a CPU's (worker_cpus.c).
@@ -337,7 +337,7 @@ static void put_open(struct worker *w)
 		const struct wait_facts *f = &w->open[i]->w;
 		struct task *t = worker_task(w, f->tid, f->end);
 
-		if (wait_sane(w, t, f))
+		if (t && t->detailed && f->in > w->h->from && f->in >= f->start)
 			put_wait(w, t, f);
 	}
 }
@@ -348,11 +348,13 @@ void worker_write_waits(struct worker *w)
 		const struct wait_facts *f = &w->waits[i]->w;
 		struct task *t = worker_task(w, f->tid, f->end);
 
-		if (!wait_sane(w, t, f))
+		if (!(w->told[i] & TOLD_SLICE))
 			continue;
 		if ((f->flags & WAIT_COMPAT) && (f->flags & WAIT_HAS_RET))
 			put_compat(w, t, f);
-		else if (wait_told(w, f))
+		else if (w->told[i] & TOLD_BRIEF)
+			put_brief(w, t, f);
+		else
 			put_wait(w, t, f);
 	}
 	put_open(w);
