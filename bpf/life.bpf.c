@@ -2,13 +2,44 @@
 /* life.bpf.c - fork, exec, rename, exit: so that every tid in the window has a name. */
 #include "life.bpf.h"
 
+/*
+ * In a storm of forks not even the exits fit the evidence. What gives a thread
+ * its name goes into the hot window then, where it stands as long as the thread's
+ * last switch does.
+ */
+static __always_inline void life_hot(struct cpu_state *c, const struct ev_task *e)
+{
+	void *base = hot_base(c, e->h.cpu, 2);
+	struct hot_slot *h;
+	u64 pos;
+
+	if (!base)
+		return;
+	pos = hot_claim(c, 2);
+	h = hot_open(base, pos);
+	h->ts = e->h.ts;
+	h->exit.tid = e->tid;
+	h->exit.tgid = e->tgid;
+	h->exit.start = e->start;
+	hot_close(h, pos, HOT_EXIT);
+	pos += HOT_SLOT_SIZE;
+	h = hot_open(base, pos);
+	h->ts = (u64)e->uid << 32 | e->ppid;
+	__builtin_memcpy(h->args, e->comm, COMM_LEN);
+	hot_close(h, pos, HOT_SYS_ARGS);
+}
+
 /* Writes the scratch record of `len` bytes into the evidence. */
 static __always_inline void life_emit(struct control *ctl, struct cpu_state *c, struct scratch *s,
 				      u64 now, u32 len, enum budget_class class)
 {
-	if (len > sizeof(s->task) + EV_CGROUP_MAX + EV_CMDLINE_MAX + 8 ||
-	    !evidence_afford(ctl, c, now, len, class))
+	if (len > sizeof(s->task) + EV_CGROUP_MAX + EV_CMDLINE_MAX + 8)
 		return;
+	if (!evidence_afford(ctl, c, now, len, class)) {
+		if (class == BUDGET_EXIT)
+			life_hot(c, &s->task);
+		return;
+	}
 	evidence_count(c, bpf_ringbuf_output(&evidence, &s->task, len, BPF_RB_NO_WAKEUP), len);
 }
 

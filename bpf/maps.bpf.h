@@ -270,6 +270,9 @@ static __always_inline struct task_state *task_state_make(struct task_struct *t,
 
 /* ---- hot window ---- */
 
+/* Tells the daemon, once, that this CPU has no window: it came online. In trigger.bpf.c. */
+extern int trigger_cpu(void);
+
 /* Base of this CPU's window, or NULL (counted: `n` records are lost). */
 static __always_inline void *hot_base(struct cpu_state *c, u32 cpu, u32 n)
 {
@@ -277,8 +280,11 @@ static __always_inline void *hot_base(struct cpu_state *c, u32 cpu, u32 n)
 	void *window = bpf_map_lookup_elem(&hot_windows, &cpu);
 
 	window = window ? bpf_map_lookup_elem(window, &zero) : NULL;
-	if (!window)
+	if (!window) {
 		__sync_fetch_and_add(&c->lost_hot, n);
+		if (!c->asked)
+			trigger_cpu();
+	}
 	return window;
 }
 

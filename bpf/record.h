@@ -24,10 +24,12 @@ enum hot_kind {
 	HOT_SWITCH = 1,
 	HOT_WAKING = 2,
 	HOT_SYS_ENTER = 3,
-	HOT_SYS_ARGS = 4, /* stands right behind its HOT_SYS_ENTER */
+	HOT_SYS_ARGS = 4, /* second half of the HOT_SYS_ENTER or HOT_EXIT right before it */
 	HOT_SYS_EXIT = 5,
 	HOT_WAKEUP_NEW = 6,
+	HOT_EXIT = 7, /* of a thread whose TASK_EXIT the budget of the evidence refused */
 };
+#define HOT_KIND_MAX HOT_EXIT
 
 #define HOT_SLOT_SIZE 32u
 #define HOT_KIND_MASK 31u /* low bits of hot_slot.seq */
@@ -48,7 +50,7 @@ enum hot_kind {
  * whose seq does not belong to its place is not (or no longer) that record.
  */
 struct hot_slot {
-	__u64 ts; /* HOT_SYS_ARGS: argument 1 */
+	__u64 ts; /* HOT_SYS_ARGS: argument 1; of a HOT_EXIT: uid << 32 | ppid */
 	union {
 		struct {
 			__u32 prev_tid;
@@ -74,7 +76,12 @@ struct hot_slot {
 			__u8 pad;
 			__s64 value; /* enter: argument 0; exit: return value */
 		} sys;
-		__u64 args[2]; /* HOT_SYS_ARGS: arguments 2 and 3 */
+		struct {
+			__u32 tid;
+			__u32 tgid;
+			__u64 start;
+		} exit;
+		__u64 args[2]; /* HOT_SYS_ARGS: arguments 2 and 3; of a HOT_EXIT: comm */
 	};
 	__u64 seq;
 };
@@ -379,6 +386,7 @@ struct trigger_count {
  * of looking), and with index TRIGGER_ENDED when such a wait has ended.
  */
 #define TRIGGER_ENDED 0xffffffffu
+#define TRIGGER_CPU 0xfffffffeu /* no wait at all: CPU h.cpu has no window */
 
 struct trigger_record {
 	struct ev_header h;
@@ -440,7 +448,7 @@ struct cpu_state {
 	__u32 softirq;
 	__u64 refused_stacks; /* of refused */
 	__u64 blind; /* 1: something happened here while nothing was recorded */
-	__u64 pad;
+	__u64 asked; /* 1: the daemon has been told that there is no window */
 };
 _Static_assert(sizeof(struct cpu_state) == 128, "cpu_state");
 

@@ -115,4 +115,26 @@ __noinline int trigger_ended(u32 which)
 	return 0;
 }
 
+__noinline int trigger_cpu(void)
+{
+	struct trigger_record *r;
+	struct cpu_state *c;
+	u32 cpu;
+
+	c = cpu_self(&cpu);
+	if (!c)
+		return 0;
+	c->asked = 1;
+	r = bpf_ringbuf_reserve(&trigger_ring, sizeof(*r), 0);
+	if (!r) /* it looks once a second anyway */
+		return 0;
+	__builtin_memset(r, 0, sizeof(*r));
+	r->h.ts = bpf_ktime_get_ns();
+	r->h.cpu = cpu;
+	r->h.len = sizeof(*r);
+	r->index = TRIGGER_CPU;
+	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -120,8 +120,8 @@ int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_
 
 	if (bpf_program__fd(bpf_object__find_program_by_name(r->object, "iter_sleeper")) < 0)
 		return -ENOTSUP;
-	if (r->hung && waitpid(r->hung, NULL, WNOHANG) != r->hung)
-		return -EBUSY;
+	if (r->hung && !waitpid(r->hung, NULL, WNOHANG))
+		return -EBUSY; /* -1: somebody else has reaped it */
 	r->hung = 0;
 	out = memfd_create("frec-sleepers", MFD_CLOEXEC);
 	if (out < 0)

@@ -339,9 +339,9 @@ static void read_slots(struct stream *s, const struct capture_cpu *cpu)
 		const struct hot_slot *h = &slots[(pos - cpu->begin) / HOT_SLOT_SIZE];
 		struct event e = {.slot = h, .kind = window_good(h, pos)};
 
-		if (!e.kind || e.kind > HOT_WAKEUP_NEW)
+		if (!e.kind || e.kind > HOT_KIND_MAX)
 			s->w->torn++;
-		if (!e.kind || e.kind > HOT_WAKEUP_NEW || e.kind == HOT_SYS_ARGS ||
+		if (!e.kind || e.kind >= HOT_EXIT || e.kind == HOT_SYS_ARGS ||
 		    h->ts > s->w->h->clocks.monotonic)
 			continue;
 		if (h->ts < s->w->held) {

@@ -108,6 +108,11 @@ void worker_write_tasks(struct worker *w);
 /* Fills in told and held. -ENOMEM. */
 int worker_plan(struct worker *w);
 
+/* ---- worker_exits.c ---- */
+
+/* The TASK_EXITs that stand in the hot window (free them). -ENOMEM. */
+int worker_read_exits(const struct worker *w, struct ev_task **ret, size_t *ret_n);
+
 /* ---- worker_cpus.c: the streams of the CPUs ---- */
 
 int worker_write_cpus(struct worker *w);

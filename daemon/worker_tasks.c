@@ -246,6 +246,18 @@ static int read_evidence(struct worker *w)
 	return 0;
 }
 
+/* They stay until the process ends, as all that tasks and lives point to. */
+static int read_exits(struct worker *w)
+{
+	struct ev_task *list;
+	size_t n;
+	int err = worker_read_exits(w, &list, &n);
+
+	for (size_t i = 0; !err && i < n; i++)
+		err = learn(w, &list[i].h, sizeof(list[i]));
+	return err;
+}
+
 /* A thread that lives is no event: it goes into no list. Its wait has not ended. */
 static int learn_walked(struct worker *w, const struct ev_header *e, uint64_t len)
 {
@@ -321,6 +333,8 @@ int worker_read(struct worker *w)
 {
 	int err = read_evidence(w);
 
+	if (!err)
+		err = read_exits(w);
 	if (!err)
 		err = read_walk(w);
 	if (!err) {

@@ -26,20 +26,18 @@ daemon_ms() { # CPU time of frecd alone, not of its workers
 	awk -v hz="$(getconf CLK_TCK)" '{ sub(/^.*\) /, ""); print int(($12 + $13) * 1000 / hz) }' "/proc/$frecd_pid/stat"
 }
 within 10 has_snapshot "*-storm-*" || fail "no snapshot of the storm"
-"$workloads/switches" --seconds 4 >/dev/null &
+"$workloads/switches" --seconds 30 >/dev/null &
 pids+=($!)
 before=$(daemon_ms)
 sleep 3
 used=$(($(daemon_ms) - before))
 [ "$used" -lt 300 ] || fail "frecd used $used ms of CPU in 3 s"
-wait "${pids[0]}"
-pids=()
 [ "$(status "d['events']['lost']")" = 0 ] || fail "lost: $(status "d['events']['lost_by']")"
 [ "$(status "d['events']['refused']")" -gt 0 ] || fail "nothing refused"
 [ "$(trigger storm fired)" = 1 ] || fail "fired $(trigger storm fired) times in its cooldown"
 [ "$(trigger storm suppressed)" -gt 1000 ] || fail "suppressed: $(trigger storm suppressed)"
 # more hits than a snapshot keeps must not silence a trigger for ever
 again() { [ "$(trigger many fired)" -ge 2 ]; }
-within 15 again || fail "the other trigger is dead after $(trigger many fired) and $(trigger many merged) merged"
+within 20 again || fail "the other trigger is dead after $(trigger many fired) and $(trigger many merged) merged"
 [ "$(snapshots "*-storm-*" | wc -l)" = 1 ] || fail "$(snapshots | wc -l) files"
 stop_frecd || fail "frecd ended with $?"

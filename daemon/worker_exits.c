@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * worker_exits.c - ends of threads that the hot window tells, as the evidence
+ * had no room for them in a storm of forks: they are turned into its records.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker_internal.h"
+
+/* The HOT_EXIT at pos, if there is one and its second half is there. */
+static bool is_exit(const struct capture_cpu *cpu, const struct hot_slot *h, uint64_t pos)
+{
+	return window_good(h, pos) == HOT_EXIT && pos + HOT_SLOT_SIZE < cpu->end &&
+	       window_good(h + 1, pos + HOT_SLOT_SIZE) == HOT_SYS_ARGS;
+}
+
+static void make_exit(const struct capture_cpu *cpu, const struct hot_slot *h, struct ev_task *ret)
+{
+	*ret = (struct ev_task){
+		.h = {.ts = h->ts, .kind = EV_TASK, .cpu = cpu->cpu, .len = sizeof(*ret)},
+		.start = h->exit.start,
+		.tid = h->exit.tid,
+		.tgid = h->exit.tgid,
+		.ppid = (uint32_t)h[1].ts,
+		.ns_tid = h->exit.tid,
+		.uid = h[1].ts >> 32,
+		.event = TASK_EXIT,
+		.flags = h->exit.tid == h->exit.tgid ? TASK_LEADER : 0,
+		.cpu = cpu->cpu,
+	};
+	memcpy(ret->comm, h[1].args, COMM_LEN);
+}
+
+/* Those of one CPU into list, where that is wanted; returns their number. */
+static size_t read_cpu(const struct worker *w, const struct capture_cpu *cpu, struct ev_task *list)
+{
+	const struct hot_slot *slots = capture_at(w->h, cpu->slots);
+	uint64_t pos = cpu->good > cpu->begin ? cpu->good : cpu->begin;
+	size_t n = 0;
+
+	for (; pos < cpu->end; pos += HOT_SLOT_SIZE) {
+		const struct hot_slot *h = &slots[(pos - cpu->begin) / HOT_SLOT_SIZE];
+
+		if (!is_exit(cpu, h, pos))
+			continue;
+		if (list)
+			make_exit(cpu, h, &list[n]);
+		n++;
+	}
+	return n;
+}
+
+int worker_read_exits(const struct worker *w, struct ev_task **ret, size_t *ret_n)
+{
+	struct ev_task *list;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < w->h->n_cpus; i++)
+		n += read_cpu(w, &w->h->cpus[i], NULL);
+	list = calloc(n + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	*ret_n = n;
+	n = 0;
+	for (uint32_t i = 0; i < w->h->n_cpus; i++)
+		n += read_cpu(w, &w->h->cpus[i], list + n);
+	*ret = list;
+	return 0;
+}
