@@ -4,6 +4,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "frecctl.h"
@@ -81,6 +82,12 @@ bool patient_can(const struct patient *p, unsigned int capability)
 	return p->capabilities >> capability & 1;
 }
 
+bool patient_may_probe(const struct patient *p)
+{
+	return patient_can(p, CAP_SYS_ADMIN) ||
+	       (patient_can(p, CAP_BPF) && patient_can(p, CAP_PERFMON));
+}
+
 static const char *verdict_name(enum verdict verdict)
 {
 	static const char *const names[] = { "ok", "warning", "missing" };
@@ -131,14 +138,17 @@ static uint64_t read_capabilities(void)
 	return value;
 }
 
-static void print_result(bool possible)
+static void print_result(const struct patient *p, bool possible)
 {
 	if (possible)
 		printf("\n%srecording is possible%s\n", output_colour(COLOUR_GREEN),
 		       output_plain());
 	else
-		printf("\n%srecording is not possible%s: see what is missing above\n",
-		       output_colour(COLOUR_RED), output_plain());
+		printf("\n%srecording is not possible%s: %s\n", output_colour(COLOUR_RED),
+		       output_plain(),
+		       patient_may_probe(p)
+			       ? "see what is missing above"
+			       : "not with the rights of this caller, ask again as root");
 }
 
 static bool examine(struct patient *p, bool json, json_t *list)
@@ -181,7 +191,7 @@ int verb_doctor(const struct arguments *args)
 		output_json(all);
 		json_decref(all);
 	} else {
-		print_result(possible);
+		print_result(&p, possible);
 	}
 	return possible ? EXIT_DONE : EXIT_FAILED;
 }

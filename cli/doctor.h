@@ -29,6 +29,9 @@ patient_found(struct patient *p, enum verdict verdict, const char *format, ...);
 
 bool patient_can(const struct patient *p, unsigned int capability);
 
+/* Without the right a probe says nothing about the kernel: the check of capabilities tells. */
+bool patient_may_probe(const struct patient *p);
+
 /* doctor_kernel.c: what the kernel offers */
 enum verdict probe_kernel(struct patient *p);
 enum verdict probe_btf(struct patient *p);

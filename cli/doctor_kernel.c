@@ -5,7 +5,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/capability.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
@@ -29,13 +28,6 @@ enum verdict probe_btf(struct patient *p)
 			     btf__type_cnt(p->btf));
 }
 
-/* Without the right a probe says nothing about the kernel: the check of capabilities tells. */
-static bool may_probe(const struct patient *p)
-{
-	return patient_can(p, CAP_SYS_ADMIN) ||
-	       (patient_can(p, CAP_BPF) && patient_can(p, CAP_PERFMON));
-}
-
 static enum verdict not_probed(struct patient *p)
 {
 	p->advice = "run frecctl doctor as root";
@@ -56,7 +48,7 @@ enum verdict probe_hot_window(struct patient *p)
 	int inner, outer, err;
 	void *map;
 
-	if (!may_probe(p))
+	if (!patient_may_probe(p))
 		return not_probed(p);
 	inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "doctor_inner", 4, 32, page / 32, &opts);
 	if (inner < 0)
@@ -81,7 +73,7 @@ static enum verdict probe_map(struct patient *p, enum bpf_map_type type, const c
 {
 	int found;
 
-	if (!may_probe(p))
+	if (!patient_may_probe(p))
 		return not_probed(p);
 	found = libbpf_probe_bpf_map_type(type, NULL);
 	if (found < 0)
@@ -114,7 +106,7 @@ enum verdict probe_programs(struct patient *p)
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_RAW_TP);
 	int program, link, id;
 
-	if (!may_probe(p))
+	if (!patient_may_probe(p))
 		return not_probed(p);
 	id = p->btf ? btf__find_by_name_kind(p->btf, "btf_trace_sched_process_exec",
 					     BTF_KIND_TYPEDEF)
@@ -154,7 +146,7 @@ enum verdict probe_helpers(struct patient *p)
 	const size_t n = sizeof(helpers) / sizeof(helpers[0]);
 	size_t found = 0;
 
-	if (!may_probe(p))
+	if (!patient_may_probe(p))
 		return not_probed(p);
 	for (size_t i = 0; i < n; i++) {
 		int r = libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, helpers[i].id, NULL);
