@@ -40,6 +40,7 @@ static __always_inline void look_socket(struct scratch *s, struct file *file)
 		return;
 	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	e->net = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	if (e->family == AF_INET) {
 		BPF_CORE_READ_INTO((u32 *)e->local, sk, __sk_common.skc_rcv_saddr);
 		BPF_CORE_READ_INTO((u32 *)e->remote, sk, __sk_common.skc_daddr);
@@ -81,6 +82,7 @@ __noinline int file_look(u32 which, u32 fd)
 	s->file.fd = fd;
 	s->file.mode = BPF_CORE_READ(file, f_inode, i_mode);
 	s->file.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	s->file.writes = !!(BPF_CORE_READ(file, f_mode) & FMODE_WRITE_);
 	s->file.h.kind = EV_FILE;
 	if ((s->file.mode & S_IFMT) == S_IFSOCK)
 		look_socket(s, file);

@@ -120,23 +120,38 @@ struct in6_addr {
 	unsigned char bytes_[16]; /* not a name of the kernel's: read as a whole */
 };
 
+struct net;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
 	unsigned short skc_num;
 	unsigned short skc_family;
+	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
 	struct pid *sk_peer_pid;
+	struct socket *sk_socket;
 };
 
 struct socket {
 	struct sock *sk;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
 };
 
 struct sockaddr_un {
@@ -155,6 +170,7 @@ struct unix_sock {
 };
 
 struct file {
+	unsigned int f_mode;
 	struct path f_path;
 	struct inode *f_inode;
 	void *private_data;
@@ -234,6 +250,13 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	u32 fd;
+	struct file *file;
+};
+
 #pragma clang attribute pop
 
 #define PF_EXITING 0x00000004
@@ -245,6 +268,7 @@ struct bpf_iter__task {
 
 #define CLONE_THREAD 0x00010000
 
+#define FMODE_WRITE_ 2u
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define AF_UNIX 1

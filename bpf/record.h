@@ -312,8 +312,32 @@ struct ev_file {
 	__u16 path_len;
 	__u8 local[16]; /* IPv4: the first four bytes; network order */
 	__u8 remote[16];
+	__u64 net; /* network namespace of an internet socket; means nothing but itself */
+	__u32 writes; /* of a pipe: it is the end to write to */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct ev_file) == 88, "ev_file");
+_Static_assert(sizeof(struct ev_file) == 104, "ev_file");
+
+/*
+ * A descriptor that is an end of a pipe or of a connection. The iterator
+ * iter_ends writes these one behind the other; they are no evidence.
+ */
+struct peer_end {
+	__u64 inode;
+	__u64 peer_inode; /* UNIX socket: of the other end */
+	__u64 net;	  /* network namespace of an internet socket; means nothing but itself */
+	__u32 pid;
+	__u32 fd;
+	__u16 mode;   /* S_IFIFO or S_IFSOCK */
+	__u16 family; /* AF_*, of a socket */
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 local[16]; /* as in ev_file */
+	__u8 remote[16];
+	__u8 writes; /* of a pipe: this is the end to write to */
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct peer_end) == 80, "peer_end");
 
 /* ---- task table: what each thread waits for now ---- */
 

@@ -89,6 +89,12 @@ const volatile struct process_notes *recorder_notes(const struct recorder *r);
 uint64_t recorder_started(const struct recorder *r); /* MONOTONIC ns */
 
 /*
+ * A descriptor, the caller's, which gives the ends of all pipes and connections of the host as
+ * struct peer_end while it is read, by whoever reads; or -errno.
+ */
+int recorder_ends(struct recorder *r);
+
+/*
  * Reads an ev_task of every thread that lives into a buffer of its own (free
  * it). -errno on failure.
  */

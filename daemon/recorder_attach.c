@@ -42,6 +42,7 @@ static const struct recorder_program programs[] = {
 	{"iter_tasks", PROGRAM_ITER, NULL},
 	{"iter_overdue", PROGRAM_ITER, NULL},
 	{"iter_sleeper", PROGRAM_ITER, NULL},
+	{"iter_ends", PROGRAM_ITER, NULL},
 };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 

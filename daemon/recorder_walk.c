@@ -15,16 +15,13 @@
 
 #include "recorder_internal.h"
 
-int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
-		     size_t *ret_len)
+/* A descriptor that gives what the iterator writes, or -errno. */
+static int open_iterator(struct recorder *r, const char *name, uint32_t tid)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(r->object, name);
 	union bpf_iter_link_info info = {.task.tid = tid};
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
 	struct bpf_link *link = bpf_program__attach_iter(p, tid ? &opts : NULL);
-	size_t len = 0, size = 64 << 10;
-	uint8_t *buf = NULL, *more;
-	ssize_t n = -1;
 	int fd, err;
 
 	if (!link)
@@ -32,8 +29,24 @@ int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t
 	fd = bpf_iter_create(bpf_link__fd(link));
 	err = -errno;
 	bpf_link__destroy(link);
+	return fd < 0 ? err : fd;
+}
+
+int recorder_ends(struct recorder *r)
+{
+	return open_iterator(r, "iter_ends", 0);
+}
+
+int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
+		     size_t *ret_len)
+{
+	int fd = open_iterator(r, name, tid), err;
+	size_t len = 0, size = 64 << 10;
+	uint8_t *buf = NULL, *more;
+	ssize_t n = -1;
+
 	if (fd < 0)
-		return err;
+		return fd;
 	do {
 		if (!buf || size - len < 16 << 10) {
 			size *= 2;

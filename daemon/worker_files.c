@@ -84,3 +84,25 @@ const char *worker_file_text(const struct ev_file *e, char *buf, size_t size)
 		snprintf(buf, size, "inode %llu", (unsigned long long)e->inode);
 	return buf;
 }
+
+const char *worker_file_type(const struct ev_file *e)
+{
+	switch (e->mode & S_IFMT) {
+	case S_IFSOCK:
+		if (e->family == AF_UNIX)
+			return "unix";
+		return e->family == AF_INET || e->family == AF_INET6 ? "inet" : "socket";
+	case S_IFIFO:
+		return "pipe";
+	case S_IFREG:
+		return "regular";
+	case S_IFDIR:
+		return "directory";
+	case S_IFBLK:
+		return "block";
+	case S_IFCHR:
+		return "character";
+	default:
+		return "anonymous"; /* eventfd, epoll, timerfd, … */
+	}
+}

@@ -70,6 +70,8 @@ struct worker {
 	struct stacks *stack_index;
 	const struct ev_file **files; /* by wait, once sorted */
 	size_t n_files, size_files;
+	struct peer *peers; /* of the files that have another end */
+	size_t n_peers;
 	const struct ev_task **cgroups; /* one record with the path of each */
 	size_t n_cgroups, size_cgroups;
 	const struct ev_task **lives; /* TASK_* of the evidence, in its order */
@@ -103,15 +105,15 @@ const char *worker_comm(struct worker *w, uint32_t tid, uint64_t ts);
 const char *worker_cgroup(const struct worker *w, const struct task *t);
 void worker_write_tasks(struct worker *w);
 
-/* ---- worker_plan.c: which waits are told ---- */
-
-/* Fills in told and held. -ENOMEM. */
-int worker_plan(struct worker *w);
-
 /* ---- worker_exits.c ---- */
 
 /* The TASK_EXITs that stand in the hot window (free them). -ENOMEM. */
 int worker_read_exits(const struct worker *w, struct ev_task **ret, size_t *ret_n);
+
+/* ---- worker_plan.c: which waits are told ---- */
+
+/* Fills in told and held. -ENOMEM. */
+int worker_plan(struct worker *w);
 
 /* ---- worker_cpus.c: the streams of the CPUs ---- */
 
@@ -134,6 +136,15 @@ void worker_sort_files(struct worker *w);
 /* NULL: not known, or nothing with a descriptor. */
 const struct ev_file *worker_file(const struct worker *w, const struct wait_facts *f);
 const char *worker_file_text(const struct ev_file *e, char *buf, size_t size);
+/* "pipe", "unix", "inet", "socket", "regular", "directory", "block", "character", "anonymous". */
+const char *worker_file_type(const struct ev_file *e);
+
+/* ---- worker_peers.c: the other ends of pipes and connections ---- */
+
+/* fd: of the iterator iter_ends, read to its end. -ENOMEM. */
+int worker_find_peers(struct worker *w, int fd);
+/* The one process that has the other end of what this wait is about; 0: none, several, not known. */
+uint32_t worker_peer(const struct worker *w, const struct ev_file *file);
 
 /* ---- worker_syscalls.c ---- */
 

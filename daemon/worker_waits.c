@@ -166,6 +166,22 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_BOOL("still_waiting", true));
 }
 
+/* What the wait's descriptor is, and who has the other end; text must outlive the call that writes it. */
+static void file_args(const struct worker *w, const struct wait_facts *f, char *text, size_t size,
+		      struct args *a)
+{
+	const struct ev_file *file = worker_file(w, f);
+	uint32_t peer = file ? worker_peer(w, file) : 0;
+
+	if (!file)
+		return;
+	arg(a, TRACE_UINT("fd", file->fd));
+	arg(a, TRACE_STRING("file", worker_file_text(file, text, size)));
+	arg(a, TRACE_STRING("file_type", worker_file_type(file)));
+	if (peer)
+		arg(a, TRACE_UINT("peer_pid", peer));
+}
+
 static const char *waker_name(struct worker *w, const struct wait_facts *f, char buf[COMM_LEN + 1])
 {
 	if (!f->waker_comm[0])
@@ -233,7 +249,7 @@ static void put_runnable(struct worker *w, const struct wait_facts *f, uint64_t 
 static void put_wait(struct worker *w, struct task *t, const struct wait_facts *f)
 {
 	uint64_t start = worker_wait_start(w, t, f), flow = ++w->flows;
-	char waker[COMM_LEN + 1], name[512], waker_text[1024];
+	char waker[COMM_LEN + 1], name[512], waker_text[1024], file[EV_FILE_PATH_MAX + 64];
 	const struct stack *stack =
 		stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in), *by = NULL;
 	bool has_waker = f->woken > start && !f->waker_irq && f->waker_tid;
@@ -251,6 +267,7 @@ static void put_wait(struct worker *w, struct task *t, const struct wait_facts *
 		by = stacks_find(w->stack_index, STACK_WAKER, f->tid, f->start, f->woken);
 	wait_title(w, f, name, sizeof(name));
 	wait_args(w, f, waker_name(w, f, waker), &a);
+	file_args(w, f, file, sizeof(file), &a);
 	if (by)
 		arg(&a, TRACE_STRING("waker_stack", stacks_text(by, waker_text, sizeof(waker_text))));
 	if (stack && stack->cut)

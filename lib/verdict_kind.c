@@ -145,7 +145,7 @@ static enum verdict_wait by_file(const struct story_wait *w)
 
 	if (!w->type)
 		return VERDICT_UNKNOWN;
-	if (strcmp(w->type, "tcp") == 0 || strcmp(w->type, "udp") == 0)
+	if (strcmp(w->type, "inet") == 0)
 		return w->peer_pid || (w->file && is_loopback(w->file)) ? VERDICT_SOCKET
 									: VERDICT_NETWORK;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/* peer.bpf.c - who holds the ends of pipes and connections, for a snapshot. */
+#include "compat.bpf.h"
+#include "record.h"
+
+#define S_IFIFO_ 0010000
+
+static __always_inline u64 inode_of(struct sock *sk)
+{
+	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
+	struct inode *inode = (void *)socket + bpf_core_field_offset(struct socket_alloc, vfs_inode);
+
+	return socket ? BPF_CORE_READ(inode, i_ino) : 0;
+}
+
+static __always_inline bool end_of_inet(struct peer_end *e, struct sock *sk)
+{
+	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	e->net = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	if (e->family == AF_INET) {
+		BPF_CORE_READ_INTO((u32 *)e->local, sk, __sk_common.skc_rcv_saddr);
+		BPF_CORE_READ_INTO((u32 *)e->remote, sk, __sk_common.skc_daddr);
+	} else {
+		BPF_CORE_READ_INTO((struct in6_addr *)e->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sk, __sk_common.skc_v6_daddr);
+	}
+	return e->remote_port;
+}
+
+/* Is it an end of something whose other end somebody may wait at? */
+static __always_inline bool end_of_socket(struct peer_end *e, struct file *file)
+{
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk), *peer;
+
+	if (!sk)
+		return false;
+	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (e->family == AF_INET || e->family == AF_INET6)
+		return end_of_inet(e, sk);
+	if (e->family != AF_UNIX)
+		return false;
+	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	e->peer_inode = peer ? inode_of(peer) : 0;
+	return e->peer_inode;
+}
+
+SEC("iter/task_file")
+int iter_ends(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct file *file = ctx->file;
+	struct peer_end e = {};
+
+	if (!t || !file)
+		return 0;
+	e.mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	if (e.mode != S_IFIFO_ && e.mode != S_IFSOCK)
+		return 0;
+	e.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	e.pid = t->tgid;
+	e.fd = ctx->fd;
+	e.writes = !!(BPF_CORE_READ(file, f_mode) & FMODE_WRITE_);
+	if (e.mode == S_IFSOCK && !end_of_socket(&e, file))
+		return 0;
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

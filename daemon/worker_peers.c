@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* worker_peers.c - which process has the other end of the pipe or connection that a thread waits at. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "worker_internal.h"
+
+/* Names an end the way the one who waits at it sees it; compared as bytes. */
+struct end_key {
+	uint64_t inode; /* pipe: of both ends; UNIX socket: of the one waited at */
+	uint64_t net;
+	uint8_t local[16], remote[16];
+	uint16_t local_port, remote_port;
+	uint16_t family;
+	uint16_t writes; /* pipe: who waits has the end to write to */
+};
+
+struct peer {
+	struct end_key key;
+	const struct ev_file *file;
+	uint32_t pid; /* 0: nobody has it */
+	bool several; /* processes; then it is none of them */
+};
+
+static bool is_inet(uint16_t family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
+static struct end_key key_of_file(const struct ev_file *f)
+{
+	struct end_key k = {0};
+
+	if (S_ISFIFO(f->mode)) {
+		k.inode = f->inode;
+		k.writes = f->writes;
+		return k;
+	}
+	k.family = f->family;
+	if (!is_inet(f->family)) {
+		k.inode = f->inode;
+		return k;
+	}
+	k.net = f->net;
+	memcpy(k.local, f->local, sizeof(k.local));
+	memcpy(k.remote, f->remote, sizeof(k.remote));
+	k.local_port = f->local_port;
+	k.remote_port = f->remote_port;
+	return k;
+}
+
+/* Of the one who would wait for this end. */
+static struct end_key key_of_end(const struct peer_end *e)
+{
+	struct end_key k = {0};
+
+	if (S_ISFIFO(e->mode)) {
+		k.inode = e->inode;
+		k.writes = !e->writes;
+		return k;
+	}
+	k.family = e->family;
+	if (!is_inet(e->family)) {
+		k.inode = e->peer_inode;
+		return k;
+	}
+	k.net = e->net;
+	memcpy(k.local, e->remote, sizeof(k.local));
+	memcpy(k.remote, e->local, sizeof(k.remote));
+	k.local_port = e->remote_port;
+	k.remote_port = e->local_port;
+	return k;
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+	return memcmp(&((const struct peer *)a)->key, &((const struct peer *)b)->key,
+		      sizeof(struct end_key));
+}
+
+/* Several waits at one end stand side by side: all learn of it. */
+static void note_end(struct worker *w, const struct peer_end *e)
+{
+	struct peer key = {.key = key_of_end(e)}, *p, *end = w->peers + w->n_peers;
+
+	p = bsearch(&key, w->peers, w->n_peers, sizeof(key), compare_peers);
+	while (p && p > w->peers && compare_peers(p - 1, &key) == 0)
+		p--;
+	for (; p && p < end && compare_peers(p, &key) == 0; p++) {
+		p->several |= p->pid && p->pid != e->pid;
+		p->pid = e->pid;
+	}
+}
+
+/* Records are written whole: a rest that is none is the end. */
+static void read_ends(struct worker *w, int fd)
+{
+	struct peer_end ends[256];
+	ssize_t n;
+
+	do {
+		n = read(fd, ends, sizeof(ends));
+		for (ssize_t i = 0; i < n / (ssize_t)sizeof(*ends); i++)
+			note_end(w, &ends[i]);
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+}
+
+static int by_file(const void *a, const void *b)
+{
+	const struct ev_file *x = ((const struct peer *)a)->file, *y = ((const struct peer *)b)->file;
+
+	return x < y ? -1 : x > y;
+}
+
+int worker_find_peers(struct worker *w, int fd)
+{
+	if (!w->n_files)
+		return 0;
+	w->peers = calloc(w->n_files, sizeof(*w->peers));
+	if (!w->peers)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->n_files; i++) {
+		const struct ev_file *f = w->files[i];
+		bool connected = S_ISSOCK(f->mode) && (!is_inet(f->family) || f->remote_port);
+
+		if (connected || S_ISFIFO(f->mode))
+			w->peers[w->n_peers++] = (struct peer){.key = key_of_file(f), .file = f};
+	}
+	qsort(w->peers, w->n_peers, sizeof(*w->peers), compare_peers);
+	if (w->n_peers)
+		read_ends(w, fd);
+	qsort(w->peers, w->n_peers, sizeof(*w->peers), by_file);
+	return 0;
+}
+
+uint32_t worker_peer(const struct worker *w, const struct ev_file *file)
+{
+	struct peer key = {.file = file}, *p;
+
+	p = w->n_peers ? bsearch(&key, w->peers, w->n_peers, sizeof(key), by_file) : NULL;
+	return p && !p->several ? p->pid : 0;
+}
