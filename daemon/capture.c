@@ -69,7 +69,9 @@ static void plan_cpu(struct recorder *r, unsigned int cpu, uint64_t from, struct
 	c->end = s->pos;
 	oldest = window_begin(size, c->end);
 	c->begin = window_find(slots, size, oldest, c->end, from, SLACK_NS);
-	c->held_since = 0;
+	c->held_since = recorder_hot_since(r, cpu);
+	if (c->held_since == UINT64_MAX)
+		c->held_since = clock_monotonic(); /* nothing is there */
 	/* with the last switch before: it says who ran when the window began */
 	for (uint64_t pos = c->begin; pos > oldest + size / 64 && pos > c->begin - size / 2;) {
 		pos -= HOT_SLOT_SIZE;
@@ -79,16 +81,6 @@ static void plan_cpu(struct recorder *r, unsigned int cpu, uint64_t from, struct
 			break;
 		}
 	}
-	if (!window_begin(size, c->end))
-		c->held_since = recorder_started(r);
-	else /* not the very oldest: that is being overwritten */
-		for (uint64_t pos = oldest + size / 64; pos < c->end && !c->held_since; pos += HOT_SLOT_SIZE) {
-			const struct hot_slot *h = &slots[(pos & (size - 1)) / HOT_SLOT_SIZE];
-			unsigned int kind = window_good(h, pos);
-
-			if (kind && kind != HOT_SYS_ARGS)
-				c->held_since = h->ts;
-		}
 }
 
 static unsigned int plan_cpus(struct recorder *r, uint64_t from, struct capture_cpu *cpus)

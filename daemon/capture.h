@@ -31,7 +31,7 @@ struct capture_cpu {
 	uint32_t cpu;
 	uint32_t pad;
 	uint64_t begin, end, good;
-	uint64_t held_since; /* time of the oldest slot that the CPU's window held; 0: empty */
+	uint64_t held_since; /* from here on the CPU's window held everything */
 	uint64_t lost;	     /* ever */
 	struct capture_span slots;
 };

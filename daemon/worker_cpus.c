@@ -85,6 +85,8 @@ struct stream {
 	bool running; /* what ran when the window began has been said */
 	int64_t current; /* who runs here; -1: unknown */
 	int64_t before; /* who ran when the window began, by the last switch before it; -1: none seen */
+	bool torn;	/* a slot behind the last good one; those at the very end are still being written */
+	struct trace_cpu_stats stats;
 };
 
 static bool is_detailed(struct worker *w, uint32_t tid, uint64_t ts)
@@ -339,16 +341,25 @@ static void read_slots(struct stream *s, const struct capture_cpu *cpu)
 		const struct hot_slot *h = &slots[(pos - cpu->begin) / HOT_SLOT_SIZE];
 		struct event e = {.slot = h, .kind = window_good(h, pos)};
 
-		if (!e.kind || e.kind > HOT_KIND_MAX)
+		if (!e.kind || e.kind > HOT_KIND_MAX) {
 			s->w->torn++;
+			s->torn = true;
+		}
 		if (!e.kind || e.kind >= HOT_EXIT || e.kind == HOT_SYS_ARGS ||
 		    h->ts > s->w->h->clocks.monotonic)
 			continue;
 		if (h->ts < s->w->held) {
 			if (e.kind == HOT_SWITCH)
 				s->before = h->sw.next_tid;
+			s->torn = false;
 			continue;
 		}
+		if (s->torn) {
+			queue_flush(s, 0);
+			trace_cpu_lost(s->c);
+			s->torn = false;
+		}
+		s->stats.read_events++;
 		if (e.kind == HOT_SYS_ENTER && pos + HOT_SLOT_SIZE < cpu->end &&
 		    window_good(h + 1, pos + HOT_SLOT_SIZE) == HOT_SYS_ARGS)
 			e.args = h + 1;
@@ -405,6 +416,18 @@ static int write_ends(struct worker *w)
 	return err ? err : trace_cpu_close(c);
 }
 
+/* At the end only: the recorder does not know what it had lost when the window began. */
+static void put_stats(struct worker *w, const struct stream *s, const struct capture_cpu *cpu)
+{
+	struct trace_cpu_stats stats = s->stats;
+
+	stats.cpu = cpu->cpu;
+	stats.entries = cpu->end / HOT_SLOT_SIZE;
+	stats.overrun = cpu->good > cpu->begin ? (cpu->good - cpu->begin) / HOT_SLOT_SIZE : 0;
+	stats.dropped_events = cpu->lost;
+	trace_put_cpu_stats(w->out, true, &stats, 1);
+}
+
 int worker_write_cpus(struct worker *w)
 {
 	int err = collect(w);
@@ -425,6 +448,7 @@ int worker_write_cpus(struct worker *w)
 		while (s.x < s.x_end)
 			put_extra(w, &s, s.x++);
 		err = trace_cpu_close(s.c);
+		put_stats(w, &s, cpu);
 	}
 	return err ? err : write_ends(w);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -69,6 +70,23 @@ static const char *duration(struct attributes *a, uint64_t ns)
 
 /* ---- the daemon's own attributes: "key=value\0" … ---- */
 
+/* Sizes and durations are to be reckoned with; a host may be called 4711. */
+static bool is_number(const char *key, const char *value)
+{
+	size_t len = strlen(key), digits = strspn(value, "0123456789");
+
+	return digits && digits < 19 && !value[digits] &&
+	       (strstr(key, ".memory.") || (len > 3 && !strcmp(key + len - 3, "_ns")));
+}
+
+static void put_pair(struct attributes *a, const char *key, const char *value)
+{
+	if (is_number(key, value))
+		put_number(a, key, strtoll(value, NULL, 10));
+	else
+		put_string(a, key, value);
+}
+
 static void put_text(struct worker *w, struct attributes *a)
 {
 	const char *p = capture_at(w->h, w->h->text), *end = p + w->h->text.len;
@@ -80,7 +98,7 @@ static void put_text(struct worker *w, struct attributes *a)
 		if (p + len == end)
 			break; /* not ended: not ours */
 		if (eq)
-			put_string(a, keep(a, "%.*s", (int)(eq - p), p), eq + 1);
+			put_pair(a, keep(a, "%.*s", (int)(eq - p), p), eq + 1);
 		p += len + 1;
 	}
 }
@@ -279,6 +297,18 @@ static void tell_worst(struct worker *w, struct attributes *a)
 	free(list);
 }
 
+/* Random, as RFC 9562 has it. */
+static void put_uuid(struct worker *w)
+{
+	uint8_t uuid[16];
+
+	if (getrandom(uuid, sizeof(uuid), 0) != sizeof(uuid))
+		return;
+	uuid[6] = (uuid[6] & 0x0f) | 0x40;
+	uuid[8] = (uuid[8] & 0x3f) | 0x80;
+	trace_put_uuid(w->out, uuid);
+}
+
 void worker_write_head(struct worker *w)
 {
 	struct trace_clocks clocks = {w->h->clocks.boottime, w->h->clocks.monotonic,
@@ -296,6 +326,7 @@ void worker_write_head(struct worker *w)
 	system.ram_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * system.page_size;
 	trace_put_clocks(w->out, &clocks);
 	trace_put_system(w->out, &system);
+	put_uuid(w);
 }
 
 void worker_write_summary(struct worker *w)

@@ -147,7 +147,7 @@ static void put_hit(struct capture_header *h)
 static struct capture_header *make(uint8_t *at)
 {
 	struct capture_header *h = (void *)at;
-	static const char text[] = "frec.version=1\0frec.host=x";
+	static const char text[] = "frec.version=1\0frec.memory.hot=4711";
 
 	area = at;
 	memset(area, 0, SIZE);
@@ -194,6 +194,21 @@ static void become_worker(int capture, int output, int result)
 	_exit(worker_main(false));
 }
 
+/* What the last file said. */
+static struct {
+	unsigned int uuids, stats, lost;
+	int64_t memory;
+} said;
+
+static void note(const struct trace_event *e)
+{
+	said.uuids += e->kind == TRACE_EVENT_UUID && e->uuid[6] >> 4 == 4;
+	said.stats += e->kind == TRACE_EVENT_CPU_STATS && e->cpu_stats.stats.entries == 4096 + SLOTS;
+	said.lost += e->kind == TRACE_EVENT_CPU && e->of_cpu.lost;
+	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.memory.hot"))
+		said.memory = e->attribute.number;
+}
+
 /* Events of the file that it wrote; it must be whole. */
 static uint64_t read_back(int fd)
 {
@@ -202,10 +217,13 @@ static uint64_t read_back(int fd)
 	uint64_t n = 0;
 	int more;
 
+	memset(&said, 0, sizeof(said));
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(trace_reader_open_fd(dup(fd), &r), 0);
-	while ((more = trace_reader_event(r, &e)) > 0)
+	while ((more = trace_reader_event(r, &e)) > 0) {
+		note(&e);
 		n++;
+	}
 	assert_int_equal(more, 0);
 	trace_reader_close(r);
 	return n;
@@ -251,6 +269,26 @@ static void test_whole(void **state)
 	h->focus_pid = 100;
 	h->only = 1;
 	assert_int_equal(run(whole, h->size, &events), 0);
+}
+
+static void test_facts(void **state)
+{
+	struct capture_header *h = make(whole);
+	struct hot_slot *slots = capture_at(h, h->cpus[1].slots);
+	uint64_t events;
+
+	(void)state;
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.uuids, 1);
+	assert_int_equal(said.stats, 2);
+	assert_int_equal(said.memory, 4711);
+	assert_int_equal(said.lost, 0);
+	slots[SLOTS - 1].seq = 0; /* the last: still being written */
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.lost, 0);
+	slots[SLOTS / 2].seq = 0;
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.lost, 1);
 }
 
 static void test_cut(void **state)
@@ -363,6 +401,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_whole, start),
+		cmocka_unit_test_setup(test_facts, start),
 		cmocka_unit_test_setup(test_cut, start),
 		cmocka_unit_test_setup(test_wrong_spans, start),
 		cmocka_unit_test_setup(test_wrong_counts, start),
