@@ -11,6 +11,7 @@
 
 #include "explain.h"
 #include "snapshot_file.h"
+#include "verdict_output.h"
 #include "../lib/protocol.h"
 #include "../lib/units.h"
 
@@ -89,9 +90,6 @@ static void add_event(struct facts *f, const struct trace_event *e)
 		*(e->cpu_stats.at_end ? &f->dropped_after : &f->dropped_before) +=
 			e->cpu_stats.stats.dropped_events;
 		break;
-	case TRACE_EVENT_SLICE:
-		explain_note_slice(f, &e->slice);
-		break;
 	case TRACE_EVENT_CPU:
 		f->gaps += e->of_cpu.lost;
 		break;
@@ -145,7 +143,43 @@ static json_t *make_counts(const struct facts *f)
 	return counts;
 }
 
-static int print_json(const struct facts *f)
+/* ---- the verdict ---- */
+
+struct judged {
+	struct story *story;
+	struct verdict verdict;
+};
+
+/* The interval that the snapshot was written for, or without one the worst waits. */
+static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
+{
+	uint64_t tid = 0;
+
+	protocol_get_u64(f->trigger, "tid", &tid);
+	for (size_t i = 0; i < j->story->n_triggers && !args->pid && !args->unit; i++) {
+		const struct story_trigger *t = &j->story->triggers[i];
+		uint32_t thread = story_thread_at(j->story, t->tid, t->start);
+
+		if ((uint64_t)t->tid == tid && thread != STORY_NOBODY)
+			return verdict_of(j->story, thread, t->start, t->end, &j->verdict);
+	}
+	return verdict_worst(j->story, args->pid, args->unit, &j->verdict);
+}
+
+/* The file a second time, as the story wants it whole. */
+static int read_story(const char *path, struct story **ret)
+{
+	struct trace_reader *reader;
+	int err = trace_reader_open(path, &reader);
+
+	if (err)
+		return err;
+	err = story_read(reader, ret);
+	trace_reader_close(reader);
+	return err;
+}
+
+static int print_json(const struct facts *f, const struct judged *j)
 {
 	json_t *all = json_object(), *summary = json_array();
 	int status;
@@ -157,6 +191,7 @@ static int print_json(const struct facts *f)
 	json_object_set_new(all, "summary", summary);
 	json_object_set(all, "attributes", f->attributes);
 	json_object_set_new(all, "events", make_counts(f));
+	verdict_set_json(all, j->story, &j->verdict);
 	status = output_json(all);
 	json_decref(all);
 	return status;
@@ -170,6 +205,22 @@ static void free_facts(struct facts *f)
 	json_decref(f->trigger);
 	json_decref(f->window);
 	json_decref(f->attributes);
+}
+
+static int tell(const struct facts *f, const struct arguments *args, const char *path)
+{
+	struct judged j = { .story = NULL };
+	int err = read_story(path, &j.story), status;
+
+	if (!err)
+		err = judge(f, args, &j);
+	if (err)
+		status = output_fail("%s: %s", path, strerror(-err));
+	else
+		status = args->json ? print_json(f, &j) :
+				      explain_print(f, j.story, &j.verdict, path);
+	story_free(j.story);
+	return status;
 }
 
 int verb_explain(const struct arguments *args)
@@ -191,7 +242,7 @@ int verb_explain(const struct arguments *args)
 	if (more < 0)
 		status = snapshot_file_fail(&file, more);
 	else
-		status = args->json ? print_json(&facts) : explain_print(&facts, file.path);
+		status = tell(&facts, args, file.path);
 	free_facts(&facts);
 	snapshot_file_close(&file);
 	return status;

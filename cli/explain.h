@@ -5,18 +5,11 @@
 
 #include "events.h"
 #include "frecctl.h"
+#include "../lib/verdict.h"
 
 struct summary_line {
 	uint64_t number;
 	json_t *text;
-};
-
-#define TRIGGERS_MAX 16
-
-/* A slow interval; 0 is what the file does not say. */
-struct trigger_slice {
-	uint64_t ts, duration;
-	uint64_t tid;
 };
 
 struct facts {
@@ -26,19 +19,13 @@ struct facts {
 	struct summary_line *summary;
 	size_t n_summary;
 	size_t n_attributes;
-	struct trigger_slice triggers[TRIGGERS_MAX];
-	size_t n_triggers;
 	uint64_t counts[EVENT_KINDS];
 	uint64_t first, last; /* times of switches and wake-ups; first 0: none */
 	uint64_t dropped_before, dropped_after, gaps;
 };
 
 /* explain_text.c: for people; returns an EXIT_*. */
-int explain_print(const struct facts *f, const char *path);
-
-/* explain_stack.c */
-void explain_note_slice(struct facts *f, const struct trace_slice *s);
-/* False: the file at path has no stacks of the trigger's wait, and nothing was printed. */
-bool explain_print_stacks(const struct facts *f, const char *path);
+int explain_print(const struct facts *f, const struct story *s, const struct verdict *v,
+		  const char *path);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* explain_text.c - the facts of a snapshot for people. */
 #include "explain.h"
+#include "verdict_output.h"
 
 #include "../lib/protocol.h"
 #include "../lib/units.h"
@@ -44,19 +45,6 @@ static void print_count(uint64_t n, const char *what, bool first)
 
 	if (n || first)
 		printf("%s%s %s", first ? "" : ", ", output_count(n, buf), what);
-}
-
-/* What the recorder says of the waits, its chain of owners at their end; then where they were. */
-static void print_story(const struct facts *f, const char *path)
-{
-	for (size_t i = 0; i < f->n_summary; i++) {
-		output_text(stdout, json_string_value(f->summary[i].text));
-		putchar('\n');
-	}
-	if (f->n_summary)
-		putchar('\n');
-	if (explain_print_stacks(f, path))
-		putchar('\n');
 }
 
 static void print_trigger(const struct facts *f)
@@ -138,9 +126,10 @@ static void print_host(const struct facts *f)
 }
 
 /* The story first; what else is known, briefly: --json has all of it. */
-int explain_print(const struct facts *f, const char *path)
+int explain_print(const struct facts *f, const struct story *s, const struct verdict *v,
+		  const char *path)
 {
-	print_story(f, path);
+	verdict_print(s, v);
 	print_trigger(f);
 	print_window(f);
 	print_counts(f);

@@ -20,6 +20,7 @@ enum {
 	OPTION_PID,
 	OPTION_ONLY,
 	OPTION_LAST,
+	OPTION_UNIT,
 	OPTION_FORMAT,
 	OPTION_RUN_DIRECTORY,
 	OPTION_VERSION,
@@ -30,6 +31,8 @@ enum {
 #define TAKES_SNAPSHOT 2u /* --pid --only --last -o */
 #define TAKES_FORMAT 4u
 #define TAKES_ALWAYS 8u
+#define TAKES_PID 16u
+#define TAKES_WHY 32u /* --pid --unit --last */
 
 static const struct option_row {
 	const char *name;
@@ -38,9 +41,12 @@ static const struct option_row {
 	int code;
 	unsigned int group;
 } option_rows[] = {
-	{ "pid", "P", "focus on process P and all that it waited for", OPTION_PID, TAKES_SNAPSHOT },
+	{ "pid", "P", "focus on process P and all that it waited for", OPTION_PID,
+	  TAKES_SNAPSHOT | TAKES_PID | TAKES_WHY },
 	{ "only", NULL, "with --pid: leave all other processes out", OPTION_ONLY, TAKES_SNAPSHOT },
-	{ "last", "TIME", "only the last TIME, such as 5s or 500ms", OPTION_LAST, TAKES_SNAPSHOT },
+	{ "last", "TIME", "only the last TIME, such as 5s or 500ms", OPTION_LAST,
+	  TAKES_SNAPSHOT | TAKES_WHY },
+	{ "unit", "U", "only processes of systemd unit or cgroup U", OPTION_UNIT, TAKES_WHY },
 	{ "output", "FILE", "write to FILE, - for stdout, not to the spool", 'o', TAKES_SNAPSHOT },
 	{ "format", "FORMAT", "json or folded", OPTION_FORMAT, TAKES_FORMAT },
 	{ "json", NULL, "print JSON", OPTION_JSON, TAKES_JSON },
@@ -82,11 +88,15 @@ static const struct verb {
 	{ "doctor", NULL, OPERAND_NONE, TAKES_JSON, verb_doctor,
 	  "tell what this kernel offers, what is missing and why it matters",
 	  "Needs no recorder. Exit status 0: recording is possible here.\n" },
-	{ "explain", "[FILE]", OPERAND_OPTIONAL, TAKES_JSON, verb_explain,
-	  "tell what a snapshot shows, the newest one without FILE",
-	  "Who waited, for what, who owned it and what the owner did meanwhile; where the\n"
-	  "thread slept and from where it was woken; then facts of the snapshot, of which\n"
-	  "--json prints all.\n" },
+	{ "why", NULL, OPERAND_NONE, TAKES_WHY | TAKES_JSON, verb_why,
+	  "write a snapshot and explain it",
+	  "What hurt most in the last seconds, of all processes, of process P or of unit U.\n"
+	  "The snapshot stays in the recorder's spool.\n" },
+	{ "explain", "[FILE]", OPERAND_OPTIONAL, TAKES_JSON | TAKES_PID, verb_explain,
+	  "tell why it was slow: of a snapshot, the newest one without FILE",
+	  "The cause in one sentence; then where the time went, and the chain of who waited\n"
+	  "for whom, each with what that rests on. Of a snapshot that no trigger wrote, or with\n"
+	  "--pid, it is about the waits that hurt most. --json prints all that is known.\n" },
 	{ "export", "[FILE]", OPERAND_OPTIONAL, TAKES_FORMAT, verb_export,
 	  "print the events of a snapshot, the newest one without FILE",
 	  "--format json prints one JSON object a line for each event, in the order of the\n"
@@ -186,6 +196,9 @@ static int parse_option(const struct verb *verb, int code, struct arguments *arg
 		return parse_pid(verb, optarg, &args->pid);
 	case OPTION_LAST:
 		return parse_last(verb, optarg, &args->last_ns);
+	case OPTION_UNIT:
+		args->unit = optarg;
+		return EXIT_DONE;
 	case OPTION_FORMAT:
 		args->format = optarg;
 		return EXIT_DONE;

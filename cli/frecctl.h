@@ -22,6 +22,7 @@ struct arguments {
 	const char *operand; /* NAME or FILE; NULL: none */
 	const char *output;  /* -o; NULL: none */
 	const char *format;  /* NULL: none */
+	const char *unit;    /* NULL: none */
 	uint64_t last_ns;    /* 0: none */
 	uint32_t pid;	     /* 0: none */
 	bool json;
@@ -37,6 +38,7 @@ int verb_fire(const struct arguments *args);
 int verb_pause(const struct arguments *args);
 int verb_resume(const struct arguments *args);
 int verb_doctor(const struct arguments *args);
+int verb_why(const struct arguments *args);
 int verb_explain(const struct arguments *args);
 int verb_export(const struct arguments *args);
 

@@ -259,6 +259,22 @@ int verb_snapshot(const struct arguments *args)
 	return to_file(args);
 }
 
+int verb_why(const struct arguments *args)
+{
+	struct arguments explain = *args;
+	json_t *reply;
+	int status;
+
+	if (call(args, make_message(args), -1, &reply) != EXIT_DONE)
+		return EXIT_FAILED;
+	if (protocol_get_string(reply, "path", &explain.operand))
+		status = output_fail("the recorder did not say where the snapshot is");
+	else
+		status = verb_explain(&explain);
+	json_decref(reply);
+	return status;
+}
+
 int verb_fire(const struct arguments *args)
 {
 	return to_spool(args, json_pack("{s:s,s:s}", "command", "fire", "name", args->operand));

@@ -42,7 +42,7 @@ const char *verdict_wait_name(enum verdict_wait w);
 #define VERDICT_BY_PEER 4u  /* it has the other end of the pipe or socket, or is the child */
 
 #define VERDICT_HOPS 8
-#define VERDICT_TEXT 512
+#define VERDICT_TEXT 4608 /* a deadlock of VERDICT_HOPS is told in full */
 #define VERDICT_WHAT 320
 #define VERDICT_RAN_INSTEAD 4
 #define VERDICT_GROUPS 10
@@ -94,8 +94,11 @@ struct verdict {
 /* Why thread took from start to end. -ENOMEM. */
 int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
 	       struct verdict *ret);
-/* The worst waits of process pid, or of all with 0, and why the longest of them was. -ENOMEM. */
-int verdict_worst(const struct story *s, int32_t pid, struct verdict *ret);
+/*
+ * The worst waits of process pid, unless it is 0, of the systemd unit or cgroup, unless it is NULL,
+ * and why the longest of the worst kind was. -ENOMEM.
+ */
+int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret);
 
 /* ---- between the verdict's own files ---- */
 
@@ -129,12 +132,29 @@ struct verdict_blame {
 	uint64_t longest_ns;
 };
 
+/* Somebody had the lock of the wait at hand from start to end. */
+struct verdict_tenure {
+	uint64_t start, end;
+	uint32_t thread; /* STORY_NOBODY: not known who */
+	unsigned int rests_on;
+	bool sure;
+};
+
 struct verdict_blames {
 	struct verdict_blame *list;
 	size_t n, size;
+	uint32_t *places; /* 1 + where in list each thread is, nobody last; 0: nowhere */
+	const struct story_wait *lock; /* whose tenures these are, by time */
+	struct verdict_tenure *tenures;
+	size_t n_tenures, size_tenures, at; /* those before at ended before the last part */
+	const struct story_wait *peer_of;
+	uint32_t peer; /* the thread at the other end of that wait */
 };
 
-/* Adds those to blame for a part of wait w, of that kind, that lies within segment g. -ENOMEM. */
+/*
+ * Adds those to blame for a part of wait w, of that kind, that lies within segment g; parts come by
+ * time. -ENOMEM.
+ */
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
 		  const struct story_wait *w, struct verdict_span part,
 		  struct verdict_blames *blames);

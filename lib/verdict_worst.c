@@ -128,17 +128,38 @@ static int compare_groups(const void *a, const void *b)
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
 }
 
-int verdict_worst(const struct story *s, int32_t pid, struct verdict *ret)
+/* Is unit a part of the process's cgroup path? */
+static bool in_unit(const struct story_process *p, const char *unit)
+{
+	size_t len = strlen(unit);
+
+	for (const char *at = p ? p->cgroup : NULL; at && (at = strstr(at, unit)); at++)
+		if (len && at > p->cgroup && (at[-1] == '/' || *unit == '/') &&
+		    (at[len] == '/' || !at[len]))
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct story *s, uint32_t thread, int32_t pid, const char *unit)
+{
+	const struct story_process *p = story_process(s, s->threads[thread].pid);
+
+	if (pid && s->threads[thread].pid != pid)
+		return false;
+	if (unit && !in_unit(p, unit))
+		return false;
+	return pid || unit || !p || !p->kthread;
+}
+
+int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret)
 {
 	struct groups g = { .s = s };
 	int err = 0;
 
 	for (size_t i = 0; i < s->n_threads && !err; i++) {
-		const struct story_process *p = story_process(s, s->threads[i].pid);
-
-		if (pid ? s->threads[i].pid != pid : p && p->kthread)
+		if (!is_wanted(s, i, pid, unit))
 			continue;
-		err = add_waits(&g, i, pid);
+		err = add_waits(&g, i, pid || unit);
 		if (!err)
 			err = add_queueing(&g, i);
 	}
