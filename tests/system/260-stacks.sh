@@ -39,11 +39,12 @@ port=$(sed -n 's/.*port=\([0-9]*\).*/\1/p' "$work/guess")
 "$workloads/guess_load" --port "$port" --seconds 5 >/dev/null &
 pids+=($!)
 within 15 has_snapshot '*-guess-*' || fail "no snapshot of the slow lock"
-ctl explain "$(snapshots '*-guess-*')" >"$work/out" || fail "explain"
-sed -n '/^slept in/,/^woken from/p' "$work/out" | grep -q handle_guess || fail "sleeper: $(cat "$work/out")"
-sed -n '/^slept in/,/^woken from/p' "$work/out" | grep -q start_thread || fail "sleeper's end: $(cat "$work/out")"
-sed -n '/^woken from/,/^window/p' "$work/out" | grep -q send_report || fail "waker: $(cat "$work/out")"
-grep -q 'waiting for recvfrom fd [0-9]* 127.0.0.1:' "$work/out" || fail "the owner's wait: $(cat "$work/out")"
+ctl explain "$(snapshots '*-guess-*')" --json >"$work/out" || fail "explain"
+chain() { [ "$(json "$work/out" "$1")" = true ] || fail "$2: $(json "$work/out" "d['chain']")"; }
+chain "'handle_guess' in d['chain'][0]['stack']" "the sleeper's stack"
+chain "'start_thread' in d['chain'][0]['stack'] or 'clone3' in d['chain'][0]['stack']" "the sleeper's stack has no end"
+chain "'send_report' in d['chain'][0]['waker_stack']" "the waker's stack"
+chain "d['chain'][1]['comm'] == 'reporter' and ' 127.0.0.1:' in d['chain'][1]['what']" "the owner's wait"
 
 # ---- a deadlock never ends
 
