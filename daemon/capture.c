@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,7 +49,8 @@ static int builder_map(struct builder *b, uint64_t size)
 		return -errno;
 	if (ftruncate(b->fd, size))
 		return -errno;
-	b->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
+	/* at once: page by page it takes twice as long, and the writers go on meanwhile */
+	b->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, b->fd, 0);
 	if (b->base == MAP_FAILED) {
 		b->base = NULL;
 		return -errno;
@@ -279,8 +281,8 @@ static void walk_sleepers(struct recorder *r, const struct capture_header *h, ui
 	free(bytes);
 }
 
-int capture_take(struct recorder *r, const struct window *window, const struct config *c,
-		 const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
+static int take(struct recorder *r, const struct window *window, const struct config *c,
+		const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
 {
 	struct capture_header *h;
 	struct builder b = {.fd = -1};
@@ -307,6 +309,18 @@ int capture_take(struct recorder *r, const struct window *window, const struct c
 	}
 	free(walked);
 	free(h);
+	return err;
+}
+
+int capture_take(struct recorder *r, const struct window *window, const struct config *c,
+		 const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
+{
+	int nice = getpriority(PRIO_PROCESS, 0), err;
+
+	/* among hundreds that are ready to run, what was to be copied would be overwritten by then */
+	setpriority(PRIO_PROCESS, 0, -19);
+	err = take(r, window, c, q, ret_fd, ret_size);
+	setpriority(PRIO_PROCESS, 0, nice);
 	return err;
 }
 
