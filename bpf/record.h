@@ -454,7 +454,7 @@ struct control {
 	__s64 budget_tokens;
 };
 
-/* One element for each possible CPU, a cache line or two of its own. */
+/* One element for each possible CPU, cache lines of its own. */
 struct cpu_state {
 	__u64 pos;	     /* bytes ever claimed in the hot window */
 	__u64 armed;	     /* task_struct that owes us a sys_exit, or 0 */
@@ -473,7 +473,9 @@ struct cpu_state {
 	__u64 refused_stacks; /* of refused */
 	__u64 blind; /* 1: something happened here while nothing was recorded */
 	__u64 asked; /* 1: the daemon has been told that there is no window */
+	__u64 refused_distinct; /* different stacks among refused_stacks */
+	__u64 pad[7];
 };
-_Static_assert(sizeof(struct cpu_state) == 128, "cpu_state");
+_Static_assert(sizeof(struct cpu_state) == 192, "cpu_state");
 
 #endif

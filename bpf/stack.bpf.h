@@ -53,16 +53,31 @@ static long hash_pcs_step(u32 i, struct pcs_walk *w)
 	return 0;
 }
 
+#define REFUSED_SALT 0x5a5a5a5a5a5a5a5aull
+
+/* It cannot be afforded: nothing may refer to it, and it counts once as a stack of its own. */
+static __always_inline void stack_refuse(struct control *ctl, struct cpu_state *c,
+					 const struct stack_key *key, u64 now)
+{
+	u64 id = key->id, mark = id ^ REFUSED_SALT;
+
+	__sync_fetch_and_add(&c->refused_stacks, 1);
+	if (!(key->flags & STACK_REFERENCE))
+		bpf_map_delete_elem(&stacks_seen, &id);
+	if (!evidence_known(ctl, mark, now))
+		__sync_fetch_and_add(&c->refused_distinct, 1);
+}
+
 static __always_inline void stack_emit(struct control *ctl, struct cpu_state *c, u64 now,
-				       struct ev_header *h, u32 kind, u32 cpu, u32 len,
-				       enum budget_class class)
+				       struct ev_header *h, const struct stack_key *key, u32 kind,
+				       u32 cpu, u32 len, enum budget_class class)
 {
 	h->ts = now;
 	h->kind = kind;
 	h->cpu = cpu;
 	h->len = len;
 	if (!evidence_afford(ctl, c, now, len, class)) {
-		__sync_fetch_and_add(&c->refused_stacks, 1);
+		stack_refuse(ctl, c, key, now);
 		return;
 	}
 	evidence_count(c, bpf_ringbuf_output(&evidence, h, len, BPF_RB_NO_WAKEUP), len);
@@ -98,7 +113,7 @@ static __always_inline void stack_put_frames(struct control *ctl, struct cpu_sta
 		room->frames.n = 0;
 	else
 		len += bytes;
-	stack_emit(ctl, c, now, &room->frames.h, EV_FRAMES, cpu, len, class);
+	stack_emit(ctl, c, now, &room->frames.h, &room->frames.key, EV_FRAMES, cpu, len, class);
 }
 
 static __always_inline void stack_key(struct stack_key *k, struct task_struct *t, u32 role,
@@ -195,7 +210,7 @@ static __always_inline u64 stack_take_dump(struct control *ctl, struct cpu_state
 	room->e.len = len;
 	if (len > STACK_DUMP_MAX)
 		return key->id;
-	stack_emit(ctl, c, now, &room->e.h, EV_DUMP, cpu, sizeof(room->e) + len, class);
+	stack_emit(ctl, c, now, &room->e.h, &room->e.key, EV_DUMP, cpu, sizeof(room->e) + len, class);
 	return key->id;
 }
 

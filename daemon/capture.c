@@ -170,6 +170,8 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	recorder_totals(r, &totals);
 	h->lost = totals.lost;
 	h->refused = totals.refused;
+	h->refused_stacks = totals.refused_stacks;
+	h->refused_distinct = totals.refused_distinct;
 	h->focus_pid = q->focus_pid;
 	h->only = q->only;
 	h->syscalls = c->syscalls;

@@ -145,6 +145,8 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 		ret->lost_task += c->lost_task;
 		ret->lost_slot += c->lost_slot;
 		ret->refused += c->refused;
+		ret->refused_stacks += c->refused_stacks;
+		ret->refused_distinct += c->refused_distinct;
 		online += !!r->hot[i];
 		/* switches are sampled; a wake-up costs about as much as half of one: count all alike */
 		if (c->cost_runs)

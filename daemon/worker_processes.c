@@ -10,10 +10,9 @@
 
 struct processes {
 	struct images *images;
-	uint64_t deadline;
 };
 
-int processes_open(struct worker *w, uint64_t deadline, struct processes **ret)
+int processes_open(struct worker *w, struct processes **ret)
 {
 	struct processes *p = calloc(1, sizeof(*p));
 
@@ -21,7 +20,6 @@ int processes_open(struct worker *w, uint64_t deadline, struct processes **ret)
 		free(p);
 		return -ENOMEM;
 	}
-	p->deadline = deadline;
 	*ret = p;
 	return 0;
 }
@@ -104,8 +102,8 @@ static size_t bare(const struct ev_frames *pcs, struct trace_frame *frames, size
 }
 
 size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const struct ev_dump *dump,
-			const struct ev_frames *pcs, struct trace_frame *frames, size_t max,
-			enum processes_end *ret_end)
+			const struct ev_frames *pcs, uint64_t deadline, struct trace_frame *frames,
+			size_t max, enum processes_end *ret_end)
 {
 	static struct image_frame by_dwarf[UNWIND_FRAMES_MAX], by_pcs[UNWIND_FRAMES_MAX];
 	enum unwind_end dwarf_end = UNWIND_BROKEN, pcs_end = UNWIND_BROKEN;
@@ -118,11 +116,11 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 		return bare(pcs, frames, max);
 	if (dump) {
 		take_registers(dump, &regs);
-		n_dwarf = unwind_dwarf(image, &regs, dump + 1, dump->len, p->deadline, by_dwarf,
+		n_dwarf = unwind_dwarf(image, &regs, dump + 1, dump->len, deadline, by_dwarf,
 				       UNWIND_FRAMES_MAX, &dwarf_end);
 	}
 	if (pcs && dwarf_end != UNWIND_COMPLETE)
-		n_pcs = unwind_pcs(image, (const uint64_t *)(pcs + 1), pcs->n, p->deadline, by_pcs,
+		n_pcs = unwind_pcs(image, (const uint64_t *)(pcs + 1), pcs->n, deadline, by_pcs,
 				   UNWIND_FRAMES_MAX, &pcs_end);
 	if (dwarf_end == UNWIND_COMPLETE || (pcs_end != UNWIND_COMPLETE && n_dwarf >= n_pcs)) {
 		*ret_end = end_of(dwarf_end);

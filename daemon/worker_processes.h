@@ -15,17 +15,18 @@ enum processes_end {
 	PROCESSES_LATE, /* deadline */
 };
 
-/* deadline: MONOTONIC ns; what is unwound later has no names. 0 or -ENOMEM. */
-int processes_open(struct worker *w, uint64_t deadline, struct processes **ret);
+/* 0 or -ENOMEM. */
+int processes_open(struct worker *w, struct processes **ret);
 void processes_close(struct processes *p);
 
 /*
- * The user frames of a stack that process tgid had at that time, innermost first, from the copy of its memory and
- * from frame pointers, whichever leads further (either may be NULL). What the
- * frames point to lives as long as p. Returns their number.
+ * The user frames of a stack that process tgid had at that time, innermost
+ * first, from the copy of its memory and from frame pointers, whichever leads
+ * further (either may be NULL). What the frames point to lives as long as p.
+ * deadline: MONOTONIC ns; what is unwound later has no names. Returns their number.
  */
 size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const struct ev_dump *dump,
-			const struct ev_frames *pcs, struct trace_frame *frames, size_t max,
-			enum processes_end *ret_end);
+			const struct ev_frames *pcs, uint64_t deadline, struct trace_frame *frames,
+			size_t max, enum processes_end *ret_end);
 
 #endif

@@ -12,8 +12,13 @@
 #include "symbols.h"
 #include "worker_processes.h"
 
-/* All unwinding and naming together; what is left after it has no names. */
+/*
+ * All unwinding and naming together, from the first stack on; what is left after
+ * it has no names. On a busy host the stacks' turn may come late, but they must be
+ * done before the daemon takes the worker for stuck (SNAPSHOT_NAMING_NS).
+ */
 #define NAMING_NS 5000000000ull
+#define NAMED_NS 14000000000ull
 
 #define FRAMES_MAX 512
 
@@ -34,7 +39,7 @@ struct stacks {
 	size_t n_contents;
 	struct processes *processes;
 	struct symbol_table *kernel;
-	uint64_t deadline;
+	uint64_t opened, deadline; /* MONOTONIC ns; deadline 0: no stack yet */
 	struct cached *cache[CACHE_BUCKETS];
 	struct stack_counters counters;
 };
@@ -85,6 +90,8 @@ static const struct stack_record *content_find(const struct stacks *s, uint64_t 
 	return NULL;
 }
 
+static void make_of_hits(struct stacks *s);
+
 int stacks_open(struct worker *w, int kallsyms, struct stacks **ret)
 {
 	struct stacks *s = calloc(1, sizeof(*s));
@@ -93,9 +100,9 @@ int stacks_open(struct worker *w, int kallsyms, struct stacks **ret)
 	if (!s)
 		return -ENOMEM;
 	s->w = w;
-	s->deadline = clock_monotonic() + NAMING_NS;
+	s->opened = clock_monotonic();
 	s->contents = calloc(w->n_stacks + 1, sizeof(*s->contents));
-	if (!s->contents || processes_open(w, s->deadline, &s->processes)) {
+	if (!s->contents || processes_open(w, &s->processes)) {
 		stacks_close(s);
 		return -ENOMEM;
 	}
@@ -114,6 +121,7 @@ int stacks_open(struct worker *w, int kallsyms, struct stacks **ret)
 		fclose(f);
 	}
 	*ret = s;
+	make_of_hits(s);
 	return 0;
 }
 
@@ -174,6 +182,18 @@ static struct cached *cached_find(struct stacks *s, uint64_t user, uint64_t kern
 	return c;
 }
 
+static uint64_t deadline_of(struct stacks *s)
+{
+	uint64_t now = clock_monotonic();
+
+	if (!s->w->out) /* those of the hits, before anything is written */
+		return now + NAMING_NS;
+	if (!s->deadline)
+		s->deadline = now + NAMING_NS < s->opened + NAMED_NS ? now + NAMING_NS
+								     : s->opened + NAMED_NS;
+	return s->deadline;
+}
+
 static void count_end(struct stacks *s, struct stack *stack, enum processes_end end)
 {
 	s->counters.distinct++;
@@ -215,7 +235,8 @@ static const struct stack *make(struct stacks *s, const struct stack_record *use
 	if (dump || pcs) {
 		/* an execve(2) that was slow ends in the new program */
 		n += processes_unwind(s->processes, key->tgid, user->h->ts, dump ? (const void *)dump->h : NULL,
-				      pcs ? (const void *)pcs->h : NULL, frames + n, FRAMES_MAX - n, &end);
+				      pcs ? (const void *)pcs->h : NULL, deadline_of(s), frames + n,
+				      FRAMES_MAX - n, &end);
 		count_end(s, &c->stack, end);
 	}
 	copy = n ? malloc(n * sizeof(*copy)) : NULL;
@@ -264,6 +285,22 @@ const struct stack *stacks_find(struct stacks *s, enum stack_role role, uint32_t
 		return NULL;
 	s->counters.records++;
 	return make(s, user, kernel);
+}
+
+/* What the snapshot is about comes first: there may be no time for all. */
+static void make_of_hits(struct stacks *s)
+{
+	for (uint32_t i = 0; i < s->w->h->n_hits; i++) {
+		const struct wait_facts *f = &s->w->h->hits[i].record.w;
+		const struct stack_record *kernel = ref_find(s, STACK_KERNEL, f->tid, f->start, f->in);
+		const struct stack_record *user = ref_find(s, STACK_SLEEPER, f->tid, f->start, f->in);
+		const struct stack_record *waker = ref_find(s, STACK_WAKER, f->tid, f->start, f->in);
+
+		if (user || kernel)
+			make(s, user, kernel);
+		if (waker)
+			make(s, waker, NULL);
+	}
 }
 
 uint64_t stacks_put(struct stacks *s, const struct stack *stack)

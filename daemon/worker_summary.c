@@ -143,6 +143,8 @@ static void put_stacks(struct worker *w, struct attributes *a)
 	put_number(a, "frec.stacks.gone", c->gone);
 	put_number(a, "frec.stacks.late", c->late);
 	put_number(a, "frec.stacks.missing", c->missing);
+	put_number(a, "frec.stacks.refused", w->h->refused_stacks);
+	put_number(a, "frec.stacks.refused_distinct", w->h->refused_distinct);
 	if (w->opener.error)
 		put_string(a, "frec.opener", w->opener.error == -ETIMEDOUT ? "did not answer"
 					     : w->opener.error == -ENOTSUP ? "was not asked"

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# sysbench and python3 as Debian ships them: stacks of slow waits lead to the start of their threads.
+# And those that are cut are marked and counted: with stacks too short to unwind, 95 % do not.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../real.sh"
+
+need sysbench /usr/bin/python3
+record
+
+sysbenches() {
+	sysbench threads --threads=32 --thread-locks=1 --time=2 run
+	sysbench mutex --threads=16 --mutex-num=2 --mutex-locks=2000 run
+	sysbench fileio --file-num=2 --file-total-size=8M --file-fsync-freq=1 --threads=4 --time=2 \
+		--file-test-mode=rndwr run
+}
+(
+	cd "$work" || exit
+	sysbench fileio --file-num=2 --file-total-size=8M prepare >/dev/null
+	while :; do sysbenches; done >/dev/null
+) &
+sysbench=$!
+pids+=("$sysbench")
+
+cat >"$work/waits.py" <<'END'
+import queue, select, socket, subprocess, threading, time
+
+lock, full, event = threading.Lock(), queue.Queue(), threading.Event()
+left, right = socket.socketpair()
+
+def deep(n, what):
+    return what() if n == 0 else deep(n - 1, what)
+
+def locked():
+    with lock:
+        time.sleep(0.02)
+
+def receive():
+    right.recv(1)
+
+def timed():
+    event.wait(0.03)
+
+def poll():
+    select.select([right], [], [], 0.03)
+
+def child():
+    subprocess.run(["sleep", "0.05"])
+
+def forever(what, depth):
+    while True:
+        deep(depth, what)
+
+for i, what in enumerate([locked, locked, locked, receive, timed, poll, child, full.get]):
+    threading.Thread(target=forever, args=(what, 3 * i), daemon=True).start()
+while True:
+    time.sleep(0.03)
+    left.send(b"x")
+    full.put(1)
+END
+/usr/bin/python3 "$work/waits.py" &
+python=$!
+pids+=("$python")
+
+attempt() {
+	sleep 4 # of load
+	count sysbench="$sysbench" python="$python"
+	counted sysbench 100 5 main start_thread && counted python 100 8 main start_thread
+}
+until_counted 2
+
+# ---- cut stacks
+
+stop_frecd
+record "stack_dump = 1K"
+short() {
+	local cut
+
+	count sysbench="$sysbench" python="$python"
+	read -r _ _ _ _ _ cut _ < <(grep "^python " "$work/count")
+	! counted python 20 1 && ((cut > 20)) && grep -q '"frec.stacks.cut","value":[1-9]' "$work/real.json"
+}
+within 20 short || fail "1 KiB of stack: $(cat "$work/why")"
