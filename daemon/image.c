@@ -46,6 +46,7 @@ void image_close(struct image *image)
 	dwfl_end(image->dwfl);
 	for (size_t i = 0; i < image->n_modules; i++) {
 		symbols_free(image->modules[i]->symbols);
+		symbols_free(image->modules[i]->data);
 		image_lines_close(image->modules[i]);
 		free(image->modules[i]);
 	}
@@ -125,7 +126,7 @@ static size_t expand(struct image *image, struct module *m, uint64_t address, ui
 static struct symbol_table *module_symbols(struct module *m, uint64_t deadline)
 {
 	if (!m->symbols)
-		m->symbols = symbols_elf(m->dwfl, m->pub.end, deadline);
+		m->symbols = symbols_elf(m->dwfl, false, m->pub.end, deadline);
 	return m->symbols;
 }
 
@@ -157,6 +158,60 @@ static size_t look_up(struct image *image, uint64_t pc, bool exact, uint64_t dea
 	}
 	frames[0] = f;
 	return 1;
+}
+
+/* ---- variables ---- */
+
+/* The mapping of a file that holds the address, or that ends where nameless memory around it begins. */
+static const struct proc_mapping *file_below(const struct image *image, uint64_t address)
+{
+	const struct proc_mapping *m = proc_maps_find(&image->maps, address);
+
+	while (m && m > image->maps.list && !m->inode && !m->path[0] && m[-1].end == m->start)
+		m--;
+	return m && m->inode ? m : NULL;
+}
+
+/* The module whose data lies there: modules are found by their code. */
+static struct module *data_module(struct image *image, uint64_t address)
+{
+	const struct proc_mapping *file;
+
+	for (size_t i = 0; i < image->n_modules; i++)
+		if (address - image->modules[i]->pub.start <
+		    image->modules[i]->pub.end - image->modules[i]->pub.start)
+			return image->modules[i];
+	file = file_below(image, address);
+	for (size_t i = 0; file && i < image->maps.n; i++) {
+		const struct proc_mapping *m = &image->maps.list[i];
+		struct module *found;
+
+		if (!m->executable || m->inode != file->inode || strcmp(m->path, file->path))
+			continue;
+		found = image_module_at(image, m);
+		if (found && address - found->pub.start < found->pub.end - found->pub.start)
+			return found;
+	}
+	return NULL;
+}
+
+const char *image_variable(struct image *image, uint64_t address, uint64_t deadline,
+			   uint64_t *ret_offset)
+{
+	struct module *m = deadline_passed(deadline) ? NULL : data_module(image, address);
+	struct symbol *s;
+
+	if (m && !m->data)
+		m->data = symbols_elf(m->dwfl, true, m->pub.end, deadline);
+	s = m ? symbols_find(m->data, address) : NULL;
+	if (!s)
+		return NULL;
+	if (!s->pretty)
+		s->name = pretty(image, s->name);
+	s->pretty = true;
+	if (s->name)
+		*ret_offset = address - s->start;
+	return s->name;
 }
 
 /* ---- the cache ---- */

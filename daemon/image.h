@@ -112,6 +112,13 @@ size_t image_frames(struct image *image, uint64_t pc, bool exact, uint64_t deadl
 		    struct image_frame frames[IMAGE_INLINES_MAX]);
 
 /*
+ * The variable of the program or of a library that holds the address, and how far
+ * inside it that is; NULL: none, or not known by name. Lives as long as the image.
+ */
+const char *image_variable(struct image *image, uint64_t address, uint64_t deadline,
+			   uint64_t *ret_offset);
+
+/*
  * A file that shrinks while it is mapped raises SIGBUS in its reader. From
  * here on this process reads zeros then. Takes the signal of the whole
  * process: for the worker's main, once. 0 or -errno.

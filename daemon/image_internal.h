@@ -24,6 +24,7 @@ struct module {
 	struct segment segments[SEGMENTS_MAX]; /* PT_LOAD */
 	size_t n_segments;
 	struct symbol_table *symbols; /* NULL until first needed */
+	struct symbol_table *data;    /* likewise */
 	bool debug_asked;	      /* open_debug had its one call */
 	enum { DWARF_UNTRIED, DWARF_USABLE, DWARF_NONE } dwarf;
 	/* what the debug file shares with others (dwz); to be ended after dwfl */
@@ -88,8 +89,8 @@ int image_machine(Elf **ret_elf);
 
 /* ---- symbols_elf.c ---- */
 
-/* The functions of a module; empty if it has none. NULL: no memory, or the deadline passed. */
-struct symbol_table *symbols_elf(Dwfl_Module *module, uint64_t end, uint64_t deadline);
+/* The functions of a module, or its variables; may be empty. NULL: no memory, or the deadline passed. */
+struct symbol_table *symbols_elf(Dwfl_Module *module, bool data, uint64_t end, uint64_t deadline);
 
 /* ---- image_lines.c: DWARF ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * symbols_elf.c - the functions of a module. libdw finds the best table there
+ * symbols_elf.c - the functions of a module, or its variables. libdw finds the best table there
  * is (.symtab of the file or of its debug file, else .dynsym and
  * .gnu_debugdata); its own search is linear, so they are sorted here.
  */
@@ -54,6 +54,13 @@ static bool ends_inside(const struct strings *s, const char *name)
 	return false;
 }
 
+/* Without a size it would claim what follows it; what is thread-local has no address. */
+static bool is_data(const GElf_Sym *sym)
+{
+	return GELF_ST_TYPE(sym->st_info) == STT_OBJECT && sym->st_size &&
+	       sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS && sym->st_shndx != SHN_COMMON;
+}
+
 static bool is_code(const GElf_Sym *sym)
 {
 	switch (GELF_ST_TYPE(sym->st_info)) {
@@ -86,7 +93,7 @@ static int add(struct symbol_table *t, const GElf_Sym *sym, uint64_t address, co
 	return symbols_add(t, &s, sym->st_size);
 }
 
-struct symbol_table *symbols_elf(Dwfl_Module *module, uint64_t end, uint64_t deadline)
+struct symbol_table *symbols_elf(Dwfl_Module *module, bool data, uint64_t end, uint64_t deadline)
 {
 	struct symbol_table *t = calloc(1, sizeof(*t));
 	int n = dwfl_module_getsymtab(module);
@@ -103,7 +110,7 @@ struct symbol_table *symbols_elf(Dwfl_Module *module, uint64_t end, uint64_t dea
 		if (i % PER_DEADLINE == 0 && deadline_passed(deadline))
 			goto fail;
 		name = dwfl_module_getsym_info(module, i, &sym, &address, &shndx, &elf, &bias);
-		if (!name || !is_code(&sym) || shndx == (GElf_Word)-1 || address >= end)
+		if (!name || !(data ? is_data(&sym) : is_code(&sym)) || shndx == (GElf_Word)-1 || address >= end)
 			continue;
 		if (elf != strings.elf)
 			strings_of(elf, &strings);

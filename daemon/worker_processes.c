@@ -2,6 +2,7 @@
 #include "worker_processes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,4 +129,20 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 	}
 	*ret_end = end_of(pcs_end);
 	return convert(by_pcs, n_pcs, frames, max);
+}
+
+const char *processes_variable(struct processes *p, uint32_t tgid, uint64_t when, uint64_t address,
+			       uint64_t deadline, char *buf, size_t size)
+{
+	struct image *image = images_find(p->images, tgid, when);
+	uint64_t offset = 0;
+	const char *name = image ? image_variable(image, address, deadline, &offset) : NULL;
+
+	if (!name)
+		return NULL;
+	if (offset)
+		snprintf(buf, size, "%.200s+0x%llx", name, (unsigned long long)offset);
+	else
+		snprintf(buf, size, "%.200s", name);
+	return buf;
 }

@@ -29,4 +29,8 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 			const struct ev_frames *pcs, uint64_t deadline, struct trace_frame *frames,
 			size_t max, enum processes_end *ret_end);
 
+/* "name" or "name+0x40" of the variable at that address, in buf; NULL: not known. */
+const char *processes_variable(struct processes *p, uint32_t tgid, uint64_t when, uint64_t address,
+			       uint64_t deadline, char *buf, size_t size);
+
 #endif

@@ -338,6 +338,12 @@ const char *stacks_text(const struct stack *stack, char *buf, size_t size)
 	return buf;
 }
 
+const char *stacks_variable(struct stacks *s, const struct wait_facts *f, uint64_t address,
+			    char *buf, size_t size)
+{
+	return processes_variable(s->processes, f->tgid, f->in, address, deadline_of(s), buf, size);
+}
+
 const struct stack_counters *stacks_counters(const struct stacks *s)
 {
 	return &s->counters;

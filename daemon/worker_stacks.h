@@ -48,6 +48,10 @@ uint64_t stacks_put(struct stacks *s, const struct stack *stack);
 /* Function names, innermost first, separated by ';', as far as they fit; returns buf. */
 const char *stacks_text(const struct stack *stack, char *buf, size_t size);
 
+/* The variable that a futex wait was about, as "locks+0x40", in buf; NULL: not known. */
+const char *stacks_variable(struct stacks *s, const struct wait_facts *f, uint64_t address,
+			    char *buf, size_t size);
+
 const struct stack_counters *stacks_counters(const struct stacks *s);
 
 #endif

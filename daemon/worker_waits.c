@@ -118,6 +118,7 @@ void worker_mark_details(struct worker *w)
 struct args {
 	struct trace_arg list[ARGS_MAX];
 	size_t n;
+	char variable[256];
 };
 
 static void arg(struct args *a, struct trace_arg v)
@@ -140,6 +141,9 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_BOOL("at_least", true));
 	if (f->flags & WAIT_FUTEX) {
 		arg(a, TRACE_POINTER("address", wait_futex(f)));
+		if (stacks_variable(w->stack_index, f, wait_futex(f), a->variable,
+				    sizeof(a->variable)))
+			arg(a, TRACE_STRING("variable", a->variable));
 		if (f->nr == NR_FUTEX_WAIT)
 			arg(a, TRACE_UINT("val", f->args[1]));
 	}
@@ -191,7 +195,7 @@ static const char *waker_name(struct worker *w, const struct wait_facts *f, char
 	return buf;
 }
 
-/* "wait: lock 0x… held by worker/1234", "wait: recvfrom fd 7 127.0.0.1:8091", … */
+/* "wait: lock stats_lock (0x…) held by worker/1234", "wait: recvfrom fd 7 127.0.0.1:8091", … */
 static const char *wait_title(struct worker *w, const struct wait_facts *f, char *buf, size_t size)
 {
 	const struct ev_file *file = worker_file(w, f);
@@ -202,7 +206,11 @@ static const char *wait_title(struct worker *w, const struct wait_facts *f, char
 		snprintf(buf + n, size - n, " fd %u %s", file->fd,
 			 worker_file_text(file, text, sizeof(text)));
 
-	if (f->flags & WAIT_FUTEX)
+	if ((f->flags & WAIT_FUTEX) &&
+	    stacks_variable(w->stack_index, f, wait_futex(f), text, sizeof(text)))
+		n += snprintf(buf + n, size - n, " %s (0x%llx)", text,
+			      (unsigned long long)wait_futex(f));
+	else if (f->flags & WAIT_FUTEX)
 		n += snprintf(buf + n, size - n, " 0x%llx", (unsigned long long)wait_futex(f));
 	if (f->owner_tid)
 		snprintf(buf + n, size - n, " held by %s/%u",

@@ -8,7 +8,7 @@ packages="make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev libdw-dev 
 libprotobuf-c-dev protobuf-c-compiler libinih-dev libjansson-dev libsystemd-dev libcap-ng-dev libseccomp-dev"
 tests="libcmocka-dev gcc-multilib libclang-rt-14-dev python3 trace-cmd linux-perf sysbench stress-ng
 rt-tests util-linux procps psmisc iproute2 cppcheck systemd qemu-system-x86 busybox-static cpio build-essential
-debhelper dpkg-dev lintian mandoc"
+debhelper dpkg-dev lintian mandoc nginx-light redis-server redis-tools postgresql-15 wrk"
 
 case ${1:-} in
 build) ;;
@@ -31,5 +31,26 @@ echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 # a fresh image has no lists of packages, an older one lists what is gone
 apt-get update -qq
+# Servers come for the tests alone, which start them with directories of their own: none shall run
+# now, nor at the next boot, on a host that did not have it.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap 'rm -f $policy' EXIT
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod 755 $policy
+fi
+case $missing in
+*postgresql*)
+	[ -e /etc/postgresql-common/createcluster.conf ] || {
+		mkdir -p /etc/postgresql-common
+		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+	}
+	;;
+esac
 # shellcheck disable=SC2086
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold $missing >/dev/null
+for unit in nginx redis-server postgresql; do
+	case $missing in
+	*"$unit"*) deb-systemd-helper disable "$unit.service" >/dev/null 2>&1 || true ;;
+	esac
+done

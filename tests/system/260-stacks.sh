@@ -59,8 +59,10 @@ pids+=($!)
 within 15 has_snapshot '*-dead-*' || fail "no snapshot of the deadlock"
 grep -q 'trigger dead: .* and still does' "$work/frecd.log" || fail "not announced while it lasts"
 file=$(snapshots '*-dead-*')
-slices 'wait: lock 0x[0-9a-f]* held by deadlock/' "$file" | grep '"still_waiting"' >"$work/locks"
+slices 'wait: lock [a-z]* (0x[0-9a-f]*) held by deadlock/' "$file" | grep '"still_waiting"' >"$work/locks"
 [ "$(wc -l <"$work/locks")" = 2 ] || fail "open waits: $(cat "$work/locks")"
+[ "$(grep -o '"variable","value":"[a-z]*"' "$work/locks" | sort -u | wc -l)" = 2 ] ||
+	fail "their names: $(cat "$work/locks")"
 [ "$(grep -c take_other "$work/locks")" = 2 ] || fail "their stacks: $(cat "$work/locks")"
 [ "$(grep -o '"owner_tid","value":[0-9]*' "$work/locks" | sort -u | wc -l)" = 2 ] ||
 	fail "owners: $(cat "$work/locks")"

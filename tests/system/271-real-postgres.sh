@@ -39,6 +39,6 @@ repeat "$bin/psql" -c 'LOCK TABLE pgbench_history; SELECT pg_sleep(0.05); CHECKP
 attempt() {
 	sleep 4 # of load
 	count postgres="$postgres"
-	counted postgres 200 15 main PostmasterMain ServerLoop ProcSleep pg_sleep
+	counted postgres 100 15 main PostmasterMain ProcSleep pg_sleep
 }
 until_counted
