@@ -26,7 +26,7 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 	scratch->file.h.cpu = cpu;
 	scratch->file.wait_at = w->start;
 	scratch->file.wait_tid = w->tid;
-	if (!evidence_afford(ctl, c, now, len, BUDGET_STACK))
+	if (!evidence_afford(ctl, c, now, len, BUDGET_LONG)) /* small, and what explains the wait */
 		return;
 	barrier_var(len);
 	len &= 0x1ff;
