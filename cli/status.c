@@ -41,7 +41,8 @@ static void print_state(const json_t *status, const char *run_directory)
 	printf("%-10s %s", "state", output_colour(good ? COLOUR_GREEN : COLOUR_YELLOW));
 	output_text(stdout, state);
 	printf("%s for %s, frecd ", output_plain(),
-	       units_format_duration(number(status, "uptime_ns"), buf, sizeof(buf)));
+	       units_format_duration(number(status, strcmp(state, "paused") ? "uptime_ns" : "paused_ns"),
+				     buf, sizeof(buf)));
 	output_text(stdout, string(status, "version"));
 	printf(", at ");
 	output_text(stdout, run_directory);
@@ -55,28 +56,41 @@ static bool differs(uint64_t a, uint64_t b)
 	return gap > CPU_DIFFERS * larger;
 }
 
+/* What covers another time than all of it: a CPU, the evidence. */
+static void print_part(const char *name, uint64_t here, uint64_t held, unsigned int *shown)
+{
+	char buf[UNITS_TEXT_MAX];
+
+	if (!differs(here, held))
+		return;
+	/* five a line keep within 100 columns */
+	printf("%s%8s %8s", *shown % 5 ? "" : *shown ? "\n          " : "          ", name,
+	       units_format_duration(here, buf, sizeof(buf)));
+	++*shown;
+}
+
 static void print_window(const json_t *status)
 {
 	const json_t *window = json_object_get(status, "window"), *cpu;
-	uint64_t held = number(window, "held_ns"), here;
+	uint64_t held = number(window, "held_ns"), least = UINT64_MAX;
 	char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX];
 	unsigned int shown = 0;
 	size_t i;
 
-	printf("%-10s %s held of %s wanted\n", "window", units_format_duration(held, a, sizeof(a)),
-	       units_format_duration(number(window, "wanted_ns"), b, sizeof(b)));
+	printf("%-10s %s held of %s wanted%s\n", "window",
+	       units_format_duration(held, a, sizeof(a)),
+	       units_format_duration(number(window, "wanted_ns"), b, sizeof(b)),
+	       json_is_true(json_object_get(window, "filling")) ? ", filling" : "");
+	/* where it is the evidence that holds less than any CPU, say so: else nobody would understand */
 	json_array_foreach(json_object_get(window, "per_cpu"), i, cpu) {
-		here = number(cpu, "held_ns");
-		if (!differs(here, held))
-			continue;
+		if (number(cpu, "held_ns") < least)
+			least = number(cpu, "held_ns");
+	}
+	if (i && least > held)
+		print_part("evidence", number(window, "evidence_held_ns"), least, &shown);
+	json_array_foreach(json_object_get(window, "per_cpu"), i, cpu) {
 		snprintf(b, sizeof(b), "cpu%llu", (unsigned long long)number(cpu, "cpu"));
-		/* five a line keep within 100 columns */
-		printf("%s%7s %9s",
-		       shown % 5 ? ""
-		       : shown	 ? "\n          "
-				 : "          ",
-		       b, units_format_duration(here, a, sizeof(a)));
-		shown++;
+		print_part(b, number(cpu, "held_ns"), held, &shown);
 	}
 	if (shown)
 		putchar('\n');

@@ -17,8 +17,6 @@
 
 /* A client has so long for its next request; when places are short, the longest silent goes. */
 #define IDLE_NS 5000000000ull
-/* Of the reply to `list`, which must stay below PROTOCOL_REPLY_MAX. */
-#define LIST_BYTES (PROTOCOL_REPLY_MAX - 16 * 1024)
 
 static void client_close(struct daemon *d, struct client *c)
 {
@@ -83,34 +81,23 @@ static json_t *do_triggers(struct daemon *d, struct client *c, const json_t *req
 	return json_pack("{s:b,s:o}", "ok", 1, "triggers", status_triggers(d));
 }
 
+/* The spooler answers, on its own copy of the client's socket. */
 static json_t *do_list(struct daemon *d, struct client *c, const json_t *request)
 {
-	struct spool_entry *list = NULL;
-	size_t n = 0, first, max;
-	json_t *array;
+	static struct spooler_request q; /* holds a path */
+	uint64_t now = clock_monotonic(), stalled = spooler_stalled(&d->spooler, now);
 	int err;
 
-	(void)c;
 	(void)request;
-	err = d->spool ? spool_list(d->spool, &list, &n) : setup_spool(d);
+	store_request(d, SPOOLER_LIST, &q);
+	if (stalled)
+		return protocol_error("cannot read %s: its disk has not answered for %llu s",
+				      d->config.directory, (unsigned long long)(stalled / 1000000000));
+	err = spooler_ask(&d->spooler, &q, c->fd, now);
 	if (err)
 		return protocol_error("cannot read %s: %s", d->config.directory, strerror(-err));
-	array = json_array();
-	/* each has its name twice; the newest are what is asked for */
-	max = LIST_BYTES / (strlen(d->config.directory) + 2 * SPOOL_NAME_MAX + 80);
-	first = n > max ? n - max : 0;
-	for (size_t i = first; i < n; i++) {
-		char path[PATH_MAX + SPOOL_NAME_MAX + 1];
-
-		snprintf(path, sizeof(path), "%s/%s", d->config.directory, list[i].name);
-		json_array_append_new(array,
-				      json_pack("{s:s,s:s,s:I,s:I}", "name", list[i].name, "path", path,
-						"bytes", (json_int_t)list[i].bytes, "time_ns",
-						(json_int_t)list[i].mtime));
-	}
-	free(list);
-	return json_pack("{s:b,s:s,s:o,s:I}", "ok", 1, "directory", d->config.directory, "snapshots",
-			 array, "omitted", (json_int_t)first);
+	client_close(d, c);
+	return NULL;
 }
 
 static json_t *set_paused(struct daemon *d, bool paused)
@@ -121,6 +108,8 @@ static json_t *set_paused(struct daemon *d, bool paused)
 
 	if (err)
 		return protocol_error("cannot go on recording: %s", strerror(-err));
+	if (changed && paused)
+		d->paused_since = clock_monotonic();
 	policy_pause(&d->policy, paused);
 	loop_publish(d);
 	return json_pack("{s:b,s:b}", "ok", 1, "changed", changed);

@@ -13,7 +13,7 @@
 #include "recorder.h"
 #include "scan.h"
 #include "snapshot.h"
-#include "spool.h"
+#include "spooler.h"
 #include "window.h"
 
 #define CLIENTS_MAX 16
@@ -28,6 +28,20 @@ struct client {
 	bool only;
 };
 
+/* What becomes of a snapshot for the spool after its worker; store.c. */
+struct store {
+	bool busy; /* the spooler has it */
+	bool manual;
+	bool stalled_said;
+	uint32_t tag; /* of the directory now configured: state is that of no other */
+	int fd; /* in memory, while the worker writes it; else -1 */
+	struct spooler_request request;
+	struct worker_result result;
+	struct spool_state state; /* of the spool, a second ago */
+	uint64_t id; /* of the manual request; 0: a trigger's */
+	uint64_t took;
+};
+
 struct daemon {
 	const char *config_file; /* of --config, or NULL */
 	struct config config;
@@ -35,13 +49,14 @@ struct daemon {
 	struct window window;
 	struct scan scan;
 	struct policy policy;
-	struct spool *spool; /* NULL: cannot be opened now */
 	uid_t uid;	     /* owner of files, (uid_t)-1: as we are */
 	gid_t gid;
 	struct snapshot_identity worker;
 	struct snapshot snapshot;
-	uint64_t writing_id; /* of the manual request that is being written; 0: a trigger's */
-	char writing_directory[PATH_MAX];
+	uint64_t writing_id; /* of the manual request that the worker is at; 0: a trigger's */
+	bool writing_aside;  /* while the spooler is at another */
+	struct spooler spooler;
+	struct store store;
 
 	int lock_fd, listen_fd, signal_fd, timer_fd, epoll_fd;
 	int opener_fd;
@@ -50,6 +65,9 @@ struct daemon {
 	struct pins pins;
 	struct client clients[CLIENTS_MAX];
 	uint64_t next_id;
+
+	uint64_t window_since; /* when the window wanted was last made longer, at first the start */
+	uint64_t paused_since; /* MONOTONIC ns, while it is */
 
 	bool pinned;	/* everything outlives us */
 	bool stopping;
@@ -68,7 +86,6 @@ struct daemon {
 int setup_host(struct daemon *d);
 /* Unmounts and removes what setup_host() made. */
 void setup_undo(struct daemon *d);
-int setup_spool(struct daemon *d);
 int setup_opener(struct daemon *d);
 
 /* ---- notes.c ---- */
@@ -90,6 +107,25 @@ void shoot_due(struct daemon *d, uint64_t now);
 /* The worker has ended, or not yet. */
 void shoot_finish(struct daemon *d);
 
+/* ---- store.c: snapshots on their way into the spool ---- */
+
+/* Before the worker starts: the memory that it writes to. Returns 0 or -errno. */
+int store_prepare(struct daemon *d, const struct policy_job *job, const struct client *client);
+void store_drop(struct daemon *d);
+/* After it: on to the disk. */
+void store_begin(struct daemon *d, const struct worker_result *r, uint64_t took);
+/* The spooler has replied, or died. */
+void store_readable(struct daemon *d);
+/* Once a second, and after a reload: how is the spool? */
+void store_watch(struct daemon *d, uint64_t now);
+/* At the end: gives what is under way some seconds. */
+void store_end(struct daemon *d);
+void store_request(const struct daemon *d, uint32_t op, struct spooler_request *ret);
+const char *store_reason(int err);
+/* Tells how a snapshot went to whoever waits for it; err is why it failed, or 0. */
+void shoot_answer(struct daemon *d, uint64_t id, const struct worker_result *r, uint64_t took,
+		  const char *path);
+
 /* ---- control.c: clients of the control socket ---- */
 
 int control_open(struct daemon *d);
@@ -110,5 +146,16 @@ json_t *status_triggers(struct daemon *d);
 uint64_t status_cpu_used(void);
 /* ns that all CPUs and the evidence cover. */
 uint64_t status_held(struct daemon *d, uint64_t now);
+/* Whether it is too early to judge by how much is held. */
+bool status_filling(const struct daemon *d, uint64_t now);
+/* Of one CPU, since recording began. */
+double status_daemon_share(struct daemon *d, uint64_t now);
+
+/* ---- warnings.c ---- */
+
+/* Lines that say what is wrong and what to do about it. */
+json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share);
+/* Quotas that have been spent, once each. */
+void warnings_log(struct daemon *d, uint64_t now);
 
 #endif

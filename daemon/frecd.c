@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -106,6 +107,7 @@ static int start_recording(struct daemon *d)
 	scan_configure(&d->scan, &d->config);
 	window_init(&d->window, evidence_span(&d->config), recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));
+	d->window_since = recorder_started(d->recorder);
 	policy_init(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);
 	log_notice("recording: window %.1f s in %llu MiB, %u triggers, started in %llu ms",
@@ -113,6 +115,19 @@ static int start_recording(struct daemon *d)
 		   (unsigned long long)recorder_sizes(d->recorder)->hot >> 20, d->config.n_triggers,
 		   (unsigned long long)(clock_monotonic() - began) / 1000000);
 	return 0;
+}
+
+/* Killed, it is gone at once, unless it writes for a client to a disk that does not answer. */
+static void end_worker(struct daemon *d)
+{
+	pid_t pid = d->snapshot.pid;
+
+	if (!pid)
+		return;
+	log_notice("stopped: the snapshot that was being written is dropped");
+	snapshot_abort(&d->snapshot);
+	for (int i = 0; i < 200 && !waitpid(pid, NULL, WNOHANG); i++)
+		usleep(5000);
 }
 
 static int run(struct daemon *d)
@@ -131,9 +146,8 @@ static int run(struct daemon *d)
 	}
 	if (!err)
 		err = loop_run(d);
-	if (d->snapshot.pid)
-		log_notice("stopped: the snapshot that was being written is dropped");
-	snapshot_abort(&d->snapshot);
+	end_worker(d);
+	store_end(d);
 	control_close_all(d);
 	recorder_free(d->recorder);
 	setup_undo(d);
@@ -157,7 +171,8 @@ static int dry_run(struct daemon *d)
 int main(int argc, char **argv)
 {
 	static struct daemon d = {.lock_fd = -1, .pins = PINS_NONE, .listen_fd = -1, .opener_fd = -1,
-				  .snapshot = {.result_fd = -1, .file = SPOOL_FILE_NONE}};
+				  .snapshot = {.result_fd = -1}, .store = {.fd = -1},
+				  .spooler = {.fd = -1}};
 	struct options o = {0};
 	int status, err;
 

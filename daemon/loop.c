@@ -71,10 +71,8 @@ static void report_losses(struct daemon *d)
 	d->lost_said = t.lost * 2; /* one line for each doubling, not for each loss */
 }
 
-static void watch_opener(struct daemon *d)
+static void opener_died(struct daemon *d)
 {
-	if (!d->opener_pid || waitpid(d->opener_pid, NULL, WNOHANG) != d->opener_pid)
-		return;
 	close(d->opener_fd);
 	d->opener_fd = -1;
 	d->opener_pid = 0;
@@ -87,23 +85,31 @@ static void watch_opener(struct daemon *d)
 		log_warning("the opener has died; another one was started");
 }
 
-static void add_cpus(struct daemon *d)
+/* Workers, above all: nobody waits for any of them. */
+static void reap(struct daemon *d)
 {
-	int added = recorder_update_cpus(d->recorder);
+	pid_t pid;
 
-	if (added > 0)
-		log_notice("%d more CPUs are recorded", added);
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		if (pid == d->opener_pid)
+			opener_died(d);
 }
 
 static void every_second(struct daemon *d, uint64_t now)
 {
+	int added;
+
 	if (now < d->next_second)
 		return;
 	d->next_second = now + SECOND_NS;
 	note_offset(d, now);
-	add_cpus(d);
+	added = recorder_update_cpus(d->recorder);
+	if (added > 0)
+		log_notice("%d more CPUs are recorded", added);
 	report_losses(d);
-	watch_opener(d);
+	reap(d);
+	store_watch(d, now);
+	warnings_log(d, now);
 	control_expire(d, now);
 	sd_notify(0, "WATCHDOG=1");
 }
@@ -150,9 +156,7 @@ static void on_trigger(void *arg, const struct trigger_record *t)
 	struct daemon *d = arg;
 	uint64_t now = clock_monotonic();
 
-	if (t->index == TRIGGER_CPU)
-		add_cpus(d);
-	else if (t->index == TRIGGER_ENDED)
+	if (t->index == TRIGGER_ENDED)
 		policy_ended(&d->policy, now, t);
 	else if (policy_trigger(&d->policy, now, t) != POLICY_SUPPRESSED &&
 		 (t->w.flags & WAIT_OPEN))
@@ -174,7 +178,6 @@ static void reload(struct daemon *d)
 {
 	static struct config fresh; /* large */
 	char error[RECORDER_ERROR_MAX];
-	int err;
 
 	if (config_load(d->config_file, stderr, &fresh)) {
 		log_error("the configuration has mistakes: what was in force stays");
@@ -194,14 +197,18 @@ static void reload(struct daemon *d)
 		log_error("cannot reload: %s", error);
 		return;
 	}
+	if (strcmp(fresh.directory, d->config.directory)) {
+		memset(&d->store.state, 0, sizeof(d->store.state));
+		d->store.tag++;
+	}
+	if (fresh.window > d->config.window)
+		d->window_since = clock_monotonic();
 	d->config = fresh;
+	store_watch(d, clock_monotonic());
 	policy_reconfigure(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);
 	window_resize(&d->window, evidence_span(&d->config));
 	scan_configure(&d->scan, &d->config);
-	err = setup_spool(d);
-	if (err)
-		log_error("cannot use %s for snapshots: %s", d->config.directory, strerror(-err));
 	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
 }
 
@@ -216,7 +223,9 @@ static void take_signal(struct daemon *d)
 			   (unsigned long long)clock_monotonic() / 1000);
 		reload(d);
 		sd_notify(0, "READY=1");
-	} else if (s.ssi_signo != SIGCHLD) {
+	} else if (s.ssi_signo == SIGCHLD) {
+		reap(d);
+	} else {
 		d->stopping = true;
 	}
 }
@@ -252,6 +261,8 @@ static int open_sources(struct daemon *d)
 		err = loop_add(d, d->timer_fd, LOOP_TIMER);
 	if (!err)
 		err = loop_add(d, recorder_trigger_fd(d->recorder), LOOP_TRIGGERS);
+	if (!err)
+		err = loop_add(d, d->spooler.fd, LOOP_SPOOLER);
 	return err ? err : loop_add(d, d->listen_fd, LOOP_LISTEN);
 }
 
@@ -273,6 +284,9 @@ static void dispatch(struct daemon *d, unsigned int source)
 	case LOOP_WORKER:
 		shoot_finish(d);
 		break;
+	case LOOP_SPOOLER:
+		store_readable(d);
+		break;
 	default:
 		control_readable(d, source - LOOP_CLIENT);
 	}
@@ -287,6 +301,7 @@ int loop_run(struct daemon *d)
 		log_error("cannot set up the main loop: %s", strerror(-err));
 		return err;
 	}
+	store_watch(d, clock_monotonic());
 	sd_notify(0, "READY=1");
 	while (!d->stopping) {
 		n = epoll_wait(d->epoll_fd, events, 16, -1);

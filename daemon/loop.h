@@ -13,6 +13,7 @@ enum loop_source {
 	LOOP_TRIGGERS,
 	LOOP_LISTEN,
 	LOOP_WORKER,
+	LOOP_SPOOLER,
 	LOOP_CLIENT, /* + index */
 };
 

@@ -362,6 +362,34 @@ uint64_t policy_next_due(const struct policy *p)
 	return m >= 0 ? min_u64(due, p->manual[m].due) : due;
 }
 
+static void take_manual(struct policy *p, unsigned int i, struct policy_job *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->manual = true;
+	ret->request = p->manual[i];
+	ret->due = p->manual[i].due;
+	manual_remove(p, i);
+}
+
+int policy_take_aside(struct policy *p, uint64_t now, uint64_t id, struct policy_job *ret)
+{
+	for (unsigned int i = 0; i < p->n_manual; i++) {
+		if (p->manual[i].id != id || p->manual[i].due > now)
+			continue;
+		take_manual(p, i, ret);
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+void policy_done_aside(struct policy *p, bool success)
+{
+	if (success)
+		p->written++;
+	else
+		p->failed++;
+}
+
 int policy_take(struct policy *p, uint64_t now, struct policy_job *ret)
 {
 	uint64_t due = policy_next_due(p);
@@ -371,11 +399,7 @@ int policy_take(struct policy *p, uint64_t now, struct policy_job *ret)
 		return -EAGAIN;
 	/* of two due at the same time, the one that somebody waits for */
 	if (m >= 0 && p->manual[m].due == due) {
-		memset(ret, 0, sizeof(*ret));
-		ret->manual = true;
-		ret->request = p->manual[m];
-		ret->due = due;
-		manual_remove(p, (unsigned int)m);
+		take_manual(p, (unsigned int)m, ret);
 	} else {
 		*ret = p->next;
 		p->pending = false;
@@ -414,6 +438,26 @@ uint64_t policy_quiet_until(const struct policy *p, unsigned int index, uint64_t
 	if (!p->pending && total_reached(p))
 		return POLICY_NEVER;
 	return max_u64(cooldown_end(t), hour_end(t, now));
+}
+
+uint64_t policy_spent_until(const struct policy *p, unsigned int index, uint64_t now)
+{
+	if (index < p->n_triggers)
+		return hour_end(&p->triggers[index], now);
+	return total_reached(p) ? POLICY_NEVER : 0;
+}
+
+int policy_newly_spent(struct policy *p, uint64_t now)
+{
+	for (unsigned int i = 0; i <= p->n_triggers; i++) {
+		bool *said = i < p->n_triggers ? &p->triggers[i].spent_said : &p->total_said;
+		bool spent = policy_spent_until(p, i, now), before = *said;
+
+		*said = spent;
+		if (spent && !before)
+			return (int)i;
+	}
+	return -1;
 }
 
 uint64_t policy_suppressed(const struct policy_trigger *t)

@@ -49,6 +49,7 @@ struct policy_trigger {
 	uint64_t suppressed_paused;
 	uint64_t last;	   /* when it fired or merged; 0: never */
 	uint64_t accepted; /* start of the cooldown; 0: never */
+	bool spent_said;   /* policy_newly_spent() has */
 
 	/* snapshots opened, by minute: the place of minute m is m % POLICY_MINUTES */
 	struct {
@@ -97,6 +98,7 @@ struct policy {
 	uint64_t merge_max;
 	uint64_t hold_max;
 	uint32_t max_total;
+	bool total_said; /* as spent_said */
 	bool paused;
 
 	bool pending;	 /* `next` is filled */
@@ -152,6 +154,14 @@ uint64_t policy_next_due(const struct policy *p);
 /* The job that is due, which is then being written. -EAGAIN if there is none. */
 int policy_take(struct policy *p, uint64_t now, struct policy_job *ret);
 
+/*
+ * A manual request that does not go into the spool, while a snapshot is being
+ * written that does: -EAGAIN if this one does not wait or is not due. Its end is
+ * told to policy_done_aside().
+ */
+int policy_take_aside(struct policy *p, uint64_t now, uint64_t id, struct policy_job *ret);
+void policy_done_aside(struct policy *p, bool success);
+
 /* The end of what policy_take() gave. A failed one does not count for max_total. */
 void policy_done(struct policy *p, bool success);
 
@@ -162,6 +172,15 @@ void policy_done(struct policy *p, bool success);
  * otherwise. Can change with every call above: publish it after each.
  */
 uint64_t policy_quiet_until(const struct policy *p, unsigned int index, uint64_t now);
+
+/*
+ * 0, or when the quota of this trigger allows one more; of n_triggers: POLICY_NEVER
+ * if max_total is reached.
+ */
+uint64_t policy_spent_until(const struct policy *p, unsigned int index, uint64_t now);
+
+/* One whose quota (or n_triggers: max_total) was spent since it was asked last, or -1. */
+int policy_newly_spent(struct policy *p, uint64_t now);
 
 /* Sum of the suppressed_* of one trigger. */
 uint64_t policy_suppressed(const struct policy_trigger *t);

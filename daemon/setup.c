@@ -166,13 +166,24 @@ static int make_state_directory(const struct daemon *d)
 	return chmod(parent, 0750) || lchown(parent, d->uid, d->gid) ? -errno : 0;
 }
 
-int setup_spool(struct daemon *d)
+/*
+ * While we may still create it for the user that we become. All else is the
+ * spooler's: even a mkdir() of what is there waits for a disk that does not answer.
+ */
+static int make_spool(struct daemon *d)
 {
 	struct spool *s;
-	int err = spool_open(d->config.directory, d->uid, d->gid, &s);
+	struct stat st;
+	int err;
 
-	spool_free(d->spool);
-	d->spool = err ? NULL : s; /* never that of a directory no longer configured */
+	if (!stat(d->config.directory, &st))
+		return 0;
+	err = make_state_directory(d);
+
+	if (!err)
+		err = spool_open(d->config.directory, d->uid, d->gid, &s);
+	if (!err)
+		spool_free(s);
 	return err;
 }
 
@@ -245,15 +256,16 @@ int setup_host(struct daemon *d)
 	if (err)
 		return err;
 	open_pins(d);
-	err = make_state_directory(d);
-	if (!err)
-		err = setup_spool(d);
-	if (err)
+	d->store.state.error = make_spool(d);
+	if (d->store.state.error)
 		log_error("cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
 			  "until that is mended",
-			  d->config.directory, strerror(-err));
+			  d->config.directory, strerror(-d->store.state.error));
 	setup_opener(d);
-	return drop_privileges(d);
+	err = drop_privileges(d);
+	if (!err)
+		err = spooler_start(&d->spooler, d->uid, d->gid);
+	return err;
 }
 
 void setup_undo(struct daemon *d)
@@ -262,5 +274,4 @@ void setup_undo(struct daemon *d)
 
 	if (err)
 		log_warning("cannot unmount %s: %s", d->config.pin_directory, strerror(-err));
-	spool_free(d->spool);
 }

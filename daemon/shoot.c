@@ -90,52 +90,6 @@ static int make_text(struct daemon *d, struct text *t)
 
 /* ---- taking one ---- */
 
-static void limits_of(const struct config *c, struct spool_limits *ret)
-{
-	ret->max_files = c->max_files;
-	ret->max_bytes = c->max_bytes;
-	ret->min_free = c->min_free;
-}
-
-/* For which room is made: two bytes a slot are usual, and a little is always there. */
-static uint64_t expected_bytes(const struct daemon *d)
-{
-	uint64_t slots = 0, size = recorder_sizes(d->recorder)->hot_cpu, pos;
-
-	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
-		pos = recorder_cpu(d->recorder, i)->pos;
-		if (recorder_hot(d->recorder, i))
-			slots += (pos < size ? pos : size) / HOT_SLOT_SIZE;
-	}
-	return slots * 2 + (512 << 10);
-}
-
-static int open_file(struct daemon *d, const struct policy_job *job, const struct client *client)
-{
-	struct spool_naming n = {.realtime = clock_read(CLOCK_REALTIME)};
-	char comm[COMM_LEN + 1] = "";
-	int err;
-
-	if (!job->manual) {
-		n.trigger = job->hits[0].name;
-		memcpy(comm, job->hits[0].record.w.comm, COMM_LEN);
-		n.comm = comm;
-		n.pid = job->hits[0].record.w.tgid;
-	} else if (job->request.trigger >= 0) {
-		n.trigger = job->request.name;
-		n.comm = "fired";
-	} else if (client && client->pid) {
-		n.comm = "pid";
-		n.pid = client->pid;
-	}
-	limits_of(&d->config, &d->snapshot.limits);
-	err = d->spool ? 0 : setup_spool(d);
-	if (err)
-		return err;
-	return spool_create_temp(d->spool, &n, &d->snapshot.limits, expected_bytes(d),
-				 &d->snapshot.file);
-}
-
 /* The capture's own copy and descriptor live only in here: the worker has its own. */
 static int capture_and_start(struct daemon *d, const struct policy_job *job,
 			     const struct client *client, uint64_t now)
@@ -160,7 +114,7 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 	if (err)
 		return err;
 	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd,
-			     client ? client->output : -1, now);
+			     d->store.fd >= 0 ? d->store.fd : client->output, now);
 	close(fd);
 	if (err)
 		return err;
@@ -170,51 +124,67 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 	return err;
 }
 
-/* to: the directory that cannot be written to, or NULL where something else is wrong. */
-static void fail(struct daemon *d, const struct policy_job *job, const char *to, int err)
+static void done(struct daemon *d, bool success)
 {
-	const char *reason = strerror(-err);
+	if (d->writing_aside)
+		policy_done_aside(&d->policy, success);
+	else
+		policy_done(&d->policy, success);
+	loop_publish(d); /* what is quiet depends on how it ended */
+}
 
-	policy_done(&d->policy, false);
-	spool_abort(&d->snapshot.file);
-	if (err == -ENOSPC)
-		reason = "no space left, or less than min_free and max_bytes demand";
+static void fail(struct daemon *d, const struct policy_job *job, int err)
+{
+	done(d, false);
+	store_drop(d);
 	if (job->manual)
 		control_answer(d, job->request.id,
-			       protocol_error("cannot write a snapshot%s%s: %s", to ? " to " : "",
-					      to ? to : "", reason));
+			       protocol_error("cannot write a snapshot: %s", strerror(-err)));
 	else
-		log_error("trigger %s fired, but no snapshot can be written%s%s: %s",
-			  job->hits[0].name, to ? " to " : "", to ? to : "", reason);
+		log_error("trigger %s fired, but no snapshot can be written: %s", job->hits[0].name,
+			  strerror(-err));
+}
+
+/*
+ * While the spooler is at a snapshot, and its disk perhaps does not answer, only
+ * those that go elsewhere can be taken.
+ */
+static int take(struct daemon *d, uint64_t now, struct policy_job *ret)
+{
+	d->writing_aside = d->store.busy;
+	if (!d->store.busy)
+		return policy_take(&d->policy, now, ret);
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		const struct client *c = &d->clients[i];
+
+		if (c->id && c->output >= 0 && !policy_take_aside(&d->policy, now, c->id, ret))
+			return 0;
+	}
+	return -EAGAIN;
 }
 
 void shoot_due(struct daemon *d, uint64_t now)
 {
 	static struct policy_job job; /* tens of KB: not for the stack */
 	const struct client *client = NULL;
-	const char *to = NULL;
 	int err = 0;
 
-	if (d->snapshot.pid || policy_take(&d->policy, now, &job))
+	if (d->snapshot.pid || take(d, now, &job))
 		return;
 	if (job.manual) {
 		client = control_client(d, job.request.id);
 		if (!client) { /* hung up while it waited */
-			policy_done(&d->policy, false);
+			done(d, false);
 			return;
 		}
 	}
 	d->writing_id = job.manual ? job.request.id : 0;
-	d->snapshot.file = (struct spool_file)SPOOL_FILE_NONE;
-	strcpy(d->writing_directory, d->config.directory);
 	if (!client || client->output < 0)
-		err = open_file(d, &job, client);
-	if (err)
-		to = d->writing_directory;
-	else
+		err = store_prepare(d, &job, client);
+	if (!err)
 		err = capture_and_start(d, &job, client, now);
 	if (err)
-		fail(d, &job, to, err);
+		fail(d, &job, err);
 	else if (!job.manual)
 		log_notice("trigger %s: %.16s (tid %u, pid %u) waited %llu ms, writing a snapshot",
 			   job.hits[0].name, job.hits[0].record.w.comm, job.hits[0].record.w.tid,
@@ -232,22 +202,30 @@ static const char *failure_text(int err)
 		return "the worker died";
 	if (err == -ECANCELED)
 		return "the client that wanted it has gone";
-	if (err == -ENOSPC || err == -EDQUOT)
-		return "no space left for it";
-	if (err == -EFBIG)
-		return "it alone is larger than max_bytes";
-	return strerror(-err);
+	return store_reason(err);
+}
+
+void shoot_answer(struct daemon *d, uint64_t id, const struct worker_result *r, uint64_t took,
+		  const char *path)
+{
+	struct recorder_totals totals;
+
+	if (!id)
+		return;
+	recorder_totals(d->recorder, &totals);
+	control_answer(d, id,
+		       json_pack("{s:b,s:s?,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "path", path, "bytes",
+				 (json_int_t)r->bytes, "events", (json_int_t)r->events, "switches",
+				 (json_int_t)r->switches, "duration_ns", (json_int_t)took, "lost",
+				 (json_int_t)totals.lost));
 }
 
 void shoot_finish(struct daemon *d)
 {
-	char name[SPOOL_NAME_MAX], path[PATH_MAX + SPOOL_NAME_MAX + 1];
 	struct worker_result r;
 	uint64_t took = clock_monotonic() - d->snapshot.started;
 	unsigned int attempts = d->snapshot.attempts;
-	int err = snapshot_finish(&d->snapshot, &r, name);
-	struct recorder_totals totals;
-	json_t *reply;
+	int err = snapshot_finish(&d->snapshot, &r);
 
 	if (err == -EAGAIN && d->snapshot.attempts != attempts) {
 		log_warning("the worker died or hung over a process's files: writing without stacks");
@@ -259,8 +237,12 @@ void shoot_finish(struct daemon *d)
 	}
 	if (err == -EAGAIN)
 		return;
-	policy_done(&d->policy, !err);
-	loop_publish(d); /* what is quiet depends on how it ended */
+	if (!err && d->store.fd >= 0) {
+		store_begin(d, &r, took);
+		return;
+	}
+	store_drop(d);
+	done(d, !err);
 	if (err) {
 		log_error("no snapshot: %s", failure_text(err));
 		if (d->writing_id)
@@ -268,17 +250,5 @@ void shoot_finish(struct daemon *d)
 				       protocol_error("no snapshot: %s", failure_text(err)));
 		return;
 	}
-	snprintf(path, sizeof(path), "%s/%s", d->writing_directory, name);
-	if (name[0])
-		log_notice("snapshot %s: %llu events, %llu bytes, %llu ms", path,
-			   (unsigned long long)r.events, (unsigned long long)r.bytes,
-			   (unsigned long long)took / 1000000);
-	if (!d->writing_id)
-		return;
-	recorder_totals(d->recorder, &totals);
-	reply = json_pack("{s:b,s:o,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "path",
-			  name[0] ? json_string(path) : json_null(), "bytes", (json_int_t)r.bytes,
-			  "events", (json_int_t)r.events, "switches", (json_int_t)r.switches,
-			  "duration_ns", (json_int_t)took, "lost", (json_int_t)totals.lost);
-	control_answer(d, d->writing_id, reply);
+	shoot_answer(d, d->writing_id, &r, took, NULL);
 }

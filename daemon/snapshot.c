@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
@@ -80,6 +79,9 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (place_all(fds))
 		_exit(126);
+	/* of the first attempt; here, as the output may be a file on any disk */
+	if (plain && (ftruncate(WORKER_FD_OUTPUT, 0) || lseek(WORKER_FD_OUTPUT, 0, SEEK_SET) < 0))
+		_exit(126);
 	close_range(WORKER_FD_CAPTURE + N_FDS, ~0u, CLOSE_RANGE_CLOEXEC);
 	for (int i = 0; i < N_FDS; i++)
 		if (fds[i] < 0)
@@ -112,7 +114,7 @@ static int launch(struct snapshot *s, uint64_t now)
 	if (pipe2(pipes, O_CLOEXEC))
 		return -errno;
 	fds[0] = s->capture;
-	fds[1] = s->own_file ? s->file.fd : s->output;
+	fds[1] = s->output;
 	fds[2] = s->opener;
 	fds[3] = pipes[1];
 	fds[4] = s->who->kallsyms;
@@ -150,13 +152,12 @@ int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int 
 {
 	int err = 0;
 
-	s->own_file = output < 0;
 	s->who = who;
 	s->opener = opener;
 	s->attempts = 0;
 	s->capture = fcntl(capture, F_DUPFD_CLOEXEC, 0);
-	s->output = output < 0 ? -1 : fcntl(output, F_DUPFD_CLOEXEC, 0);
-	if (s->capture < 0 || (output >= 0 && s->output < 0))
+	s->output = fcntl(output, F_DUPFD_CLOEXEC, 0);
+	if (s->capture < 0 || s->output < 0)
 		err = -errno;
 	if (!err)
 		err = launch(s, now);
@@ -171,12 +172,8 @@ int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int 
  */
 static int try_again(struct snapshot *s, int err)
 {
-	int fd = s->own_file ? s->file.fd : s->output;
-
 	if (s->attempts > 1 || (err != -ECHILD && err != -ENOTRECOVERABLE))
 		return err == -ENOTRECOVERABLE ? -ETIME : err;
-	if (ftruncate(fd, 0) || lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
 	err = launch(s, s->started);
 	return err ? err : -EAGAIN;
 }
@@ -213,12 +210,8 @@ void snapshot_kill(struct snapshot *s, int why)
 
 static int end_of_worker(struct snapshot *s, struct worker_result *ret, uint64_t magic)
 {
-	int status;
-
-	/* it has said all that it has to say; waiting for one that stays would hold us up */
+	/* it has said all that it has to say; it may still wait for a disk, but not we for it */
 	kill(s->pid, SIGKILL);
-	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
-		;
 	s->pid = 0;
 	close(s->result_fd);
 	s->result_fd = -1;
@@ -229,7 +222,7 @@ static int end_of_worker(struct snapshot *s, struct worker_result *ret, uint64_t
 	return ret->error > 0 ? -ECHILD : ret->error;
 }
 
-int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_name)
+int snapshot_finish(struct snapshot *s, struct worker_result *ret)
 {
 	struct worker_result r = {0};
 	struct pollfd p = {.fd = s->result_fd, .events = POLLIN};
@@ -241,14 +234,9 @@ int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_nam
 	if (read(s->result_fd, &r, sizeof(r)) != sizeof(r))
 		r.magic = 0;
 	err = try_again(s, end_of_worker(s, &r, r.magic));
-	ret_name[0] = 0;
 	if (err == -EAGAIN)
 		return err;
 	forget(s);
-	if (s->own_file && err)
-		spool_abort(&s->file);
-	else if (s->own_file)
-		err = spool_commit(&s->file, &s->limits, ret_name);
 	*ret = r;
 	return err;
 }
@@ -262,6 +250,4 @@ void snapshot_abort(struct snapshot *s)
 	kill(s->pid, SIGKILL);
 	end_of_worker(s, &r, 0);
 	forget(s);
-	if (s->own_file)
-		spool_abort(&s->file);
 }

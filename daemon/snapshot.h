@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* snapshot.h - runs the worker over a capture and puts the file in place. One at a time. */
+/* snapshot.h - runs the worker over a capture. One at a time. */
 #ifndef FREC_SNAPSHOT_H
 #define FREC_SNAPSHOT_H
 
@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "spool.h"
 #include "worker.h"
 
 #define SNAPSHOT_DEADLINE_NS 60000000000ull
@@ -30,9 +29,6 @@ struct snapshot {
 	unsigned int attempts; /* 2: the first worker came to grief over some process's files */
 	int capture, output, opener; /* for the second attempt; -1: none */
 	const struct snapshot_identity *who;
-	bool own_file; /* the spool's; else the client's descriptor */
-	struct spool_file file;
-	struct spool_limits limits;
 };
 
 /* Whom the worker runs as: (uid_t)-1 to stay what we are. */
@@ -44,9 +40,9 @@ struct snapshot_identity {
 };
 
 /*
- * Starts the worker. output: descriptor to write to, or -1 to write into
- * s->file, which is then committed at the end. capture is not closed; who and
- * opener must last until the end.
+ * Starts the worker, which writes to output. capture and output are not closed;
+ * who and opener must last until the end. Never waits for the worker: whoever
+ * calls this reaps its children.
  */
 int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
 		   int opener, int output, uint64_t now);
@@ -60,13 +56,12 @@ void snapshot_kill(struct snapshot *s, int why);
 /*
  * The end of the worker, when s->result_fd is readable. -EAGAIN: not yet, or it
  * died and was started again (attempts and result_fd are new then) to write the
- * file without stacks. Else
- * the file is in the spool (its name in ret_name, SPOOL_NAME_MAX bytes) or
- * gone, and 0 or -errno is returned (-ETIME: the deadline, -ECHILD: it died).
+ * file without stacks. Else 0, and all is in output, or -errno (-ETIME: the
+ * deadline, -ECHILD: it died).
  */
-int snapshot_finish(struct snapshot *s, struct worker_result *ret, char *ret_name);
+int snapshot_finish(struct snapshot *s, struct worker_result *ret);
 
-/* Kills the worker and drops the file. */
+/* Kills the worker. */
 void snapshot_abort(struct snapshot *s);
 
 #endif

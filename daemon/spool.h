@@ -35,6 +35,12 @@ struct spool_limits {
 	double min_free;    /* share of the file system that stays free */
 };
 
+struct spool_state {
+	uint64_t files, bytes;
+	int32_t error; /* -errno: why no snapshot can be written now; 0 */
+	uint32_t pad;
+};
+
 /* What a file will be called. */
 struct spool_naming {
 	uint64_t realtime;   /* ns */
@@ -90,6 +96,13 @@ void spool_abort(struct spool_file *f);
 
 /* All snapshots, oldest first. Free *ret with free(). */
 int spool_list(struct spool *s, struct spool_entry **ret, size_t *ret_n);
+
+/*
+ * What is in it, and whether `expected` more bytes could be written; cheap while
+ * nobody changes it. A directory that is not there is created.
+ */
+void spool_state(struct spool *s, const struct spool_limits *l, uint64_t expected,
+		 struct spool_state *ret);
 
 /* A descriptor for reading one; anything but a snapshot's name: -EINVAL. */
 int spool_open_entry(struct spool *s, const char *name, int *ret_fd);

@@ -35,6 +35,11 @@ uint64_t status_held(struct daemon *d, uint64_t now)
 	return held;
 }
 
+bool status_filling(const struct daemon *d, uint64_t now)
+{
+	return now - d->window_since < d->config.window;
+}
+
 static uint64_t cut(uint64_t held, uint64_t wanted)
 {
 	return held < wanted ? held : wanted;
@@ -43,7 +48,7 @@ static uint64_t cut(uint64_t held, uint64_t wanted)
 static json_t *window_json(struct daemon *d, uint64_t now)
 {
 	json_t *cpus = json_array();
-	uint64_t wanted = d->config.window, held = evidence_held(d, now), one;
+	uint64_t wanted = d->config.window, evidence = evidence_held(d, now), held = evidence, one;
 
 	/* each is read once: windows move on while we look, and the sum shall fit its parts */
 	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++) {
@@ -54,8 +59,10 @@ static json_t *window_json(struct daemon *d, uint64_t now)
 		json_array_append_new(cpus, json_pack("{s:i,s:I}", "cpu", i, "held_ns",
 						      (json_int_t)cut(one, wanted)));
 	}
-	return json_pack("{s:I,s:I,s:o}", "wanted_ns", (json_int_t)wanted, "held_ns",
-			 (json_int_t)cut(held, wanted), "per_cpu", cpus);
+	return json_pack("{s:I,s:I,s:b,s:I,s:o}", "wanted_ns", (json_int_t)wanted, "held_ns",
+			 (json_int_t)cut(held, wanted), "filling",
+			 held < wanted && status_filling(d, now), "evidence_held_ns",
+			 (json_int_t)cut(evidence, wanted), "per_cpu", cpus);
 }
 
 static uint64_t own_rss(void)
@@ -87,8 +94,7 @@ uint64_t status_cpu_used(void)
 	return rusage_ns(RUSAGE_SELF) + rusage_ns(RUSAGE_CHILDREN);
 }
 
-/* Of one CPU, since recording began. */
-static double daemon_share(struct daemon *d, uint64_t now)
+double status_daemon_share(struct daemon *d, uint64_t now)
 {
 	uint64_t wall = now - recorder_started(d->recorder);
 
@@ -117,44 +123,15 @@ static json_t *counts_json(struct daemon *d)
 	return array;
 }
 
-static json_t *spool_json(struct daemon *d)
+static json_t *spool_json(struct daemon *d, uint64_t now)
 {
-	struct spool_entry *list = NULL;
-	uint64_t bytes = 0;
-	size_t n = 0;
+	const struct spool_state *s = &d->store.state;
 
-	if (d->spool && !spool_list(d->spool, &list, &n))
-		for (size_t i = 0; i < n; i++)
-			bytes += list[i].bytes;
-	free(list);
-	return json_pack("{s:s,s:I,s:I,s:I,s:I}", "directory", d->config.directory, "files",
-			 (json_int_t)n, "bytes", (json_int_t)bytes, "written",
-			 (json_int_t)d->policy.written, "failed", (json_int_t)d->policy.failed);
-}
-
-static json_t *warnings_json(struct daemon *d, uint64_t now)
-{
-	uint64_t held = status_held(d, now);
-	json_t *array = json_array();
-	char line[256];
-
-	if (held > d->config.window)
-		held = d->config.window;
-	/* before a whole window has passed nothing can be held */
-	if (now - recorder_started(d->recorder) < d->config.window)
-		return array;
-	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
-		const struct config_trigger *t = &d->config.triggers[i];
-
-		if (held >= 2 * t->filter.threshold)
-			continue;
-		snprintf(line, sizeof(line),
-			 "the window held (%.1f s) is under twice the threshold of trigger %s (%.1f s): "
-			 "raise `memory`",
-			 held / 1e9, t->name, t->filter.threshold / 1e9);
-		json_array_append_new(array, json_string(line));
-	}
-	return array;
+	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:s?,s:I}", "directory", d->config.directory, "files",
+			 (json_int_t)s->files, "bytes", (json_int_t)s->bytes, "written",
+			 (json_int_t)d->policy.written, "failed", (json_int_t)d->policy.failed,
+			 "error", s->error ? store_reason(s->error) : NULL, "stalled_ns",
+			 (json_int_t)spooler_stalled(&d->spooler, now));
 }
 
 json_t *status_json(struct daemon *d)
@@ -162,6 +139,7 @@ json_t *status_json(struct daemon *d)
 	uint64_t now = clock_monotonic();
 	const struct recorder_sizes *sizes = recorder_sizes(d->recorder);
 	struct recorder_totals t;
+	bool paused = recorder_paused(d->recorder);
 	json_t *events, *lost;
 
 	recorder_totals(d->recorder, &t);
@@ -173,15 +151,16 @@ json_t *status_json(struct daemon *d)
 			   "evidence", (json_int_t)t.evidence, "lost", (json_int_t)t.lost, "refused",
 			   (json_int_t)t.refused, "lost_by", lost);
 	return json_pack(
-		"{s:s,s:s,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:{s:f,s:f,s:f,s:i},s:o,s:o,s:b,s:s,s:o}", "state",
-		recorder_paused(d->recorder) ? "paused" : "recording", "version", FREC_VERSION,
-		"uptime_ns", (json_int_t)(now - recorder_started(d->recorder)), "window",
+		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:{s:f,s:f,s:f,s:i},s:o,s:o,s:b,s:s,s:o}",
+		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",
+		(json_int_t)(now - recorder_started(d->recorder)), "paused_ns",
+		(json_int_t)(paused ? now - d->paused_since : 0), "window",
 		window_json(d, now), "memory", "hot", (json_int_t)sizes->hot, "evidence",
 		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
-		"overhead", "bpf_share", t.bpf_share, "daemon_share", daemon_share(d, now), "budget",
+		"overhead", "bpf_share", t.bpf_share, "daemon_share", status_daemon_share(d, now), "budget",
 		d->config.overhead_budget, "level", 0, "triggers", counts_json(d), "spool",
-		spool_json(d), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
-		"warnings", warnings_json(d, now));
+		spool_json(d, now), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
+		"warnings", warnings_json(d, now, t.bpf_share));
 }
 
 static json_t *filters_json(const struct trigger_filter *f)

@@ -26,6 +26,11 @@ set_spool() { # DIRECTORY LINE
 	mv "$work/new.conf" "$work/frec.conf"
 }
 
+# new_directory PATH: as somebody who mends it would make it, for the user that frecd runs as.
+new_directory() {
+	mkdir "$1" && chown "$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$frecd_pid/status")" "$1"
+}
+
 reload() {
 	local n
 
@@ -46,14 +51,14 @@ set_spool "$work/parent/spool"
 start_frecd
 grep -q "cannot use $work/parent/spool for snapshots: No such file" "$work/frecd.log" || fail "not said"
 cannot "cannot write a snapshot to $work/parent/spool: No such file"
-mkdir "$work/parent"
+new_directory "$work/parent"
 works
 
 # ---- vanishes while running
 
 rm -r "$work/parent"
 cannot "cannot write a snapshot to $work/parent/spool: No such file"
-mkdir "$work/parent"
+new_directory "$work/parent"
 works
 [ "$(stat -c %a "$work/parent/spool")" = 750 ] || fail "mode of the spool"
 [ "$(stat -c %a "$work"/parent/spool/*.pftrace)" = 640 ] || fail "mode of a snapshot"
@@ -63,14 +68,14 @@ works
 set_spool "$work/parent/none/spool"
 reload
 cannot "cannot write a snapshot to $work/parent/none/spool"
-mkdir "$work/parent/none"
+new_directory "$work/parent/none"
 works
 [ "$(find "$work/parent/none" -name '*.pftrace' | wc -l)" = 1 ] || fail "not in the new directory"
 
 # ---- read-only
 
 mkdir "$work/ro"
-mount -t tmpfs -o size=8M,mode=755 none "$work/ro"
+mount -t tmpfs -o size=8M,mode=777 none "$work/ro"
 unmount() {
 	[ -z "$frecd_pid" ] || stop_pid "$frecd_pid"
 	frecd_pid=
@@ -89,10 +94,11 @@ works
 # ---- full: no room at all, then hardly any, then only where an old one goes; min_free out of reach
 
 mkdir "$work/full"
-mount -t tmpfs -o size=4M,mode=755 none "$work/full"
+mount -t tmpfs -o size=4M,mode=777 none "$work/full"
 set_spool "$work/full"
 reload
 works
+truncate -s 4K "$work"/full/*.pftrace # less than any snapshot
 head -c 8M /dev/zero >"$work/full/filler" 2>/dev/null
 cannot "cannot write a snapshot to $work/full: no space left"
 [ "$(find "$work/full" -name '*.pftrace' | wc -l)" = 1 ] || fail "deleted what would not have helped"

@@ -215,6 +215,12 @@ static void test_max_per_hour(void **state)
 	assert_int_equal(policy.triggers[0].suppressed_hour, 1);
 	now = policy_quiet_until(&policy, 0, now);
 	assert_true(now >= T0 + 3600 * SEC && now <= T0 + 3660 * SEC);
+	assert_int_equal(policy_spent_until(&policy, 0, now - 1), now);
+	assert_int_equal(policy_spent_until(&policy, 0, now), 0);
+	assert_int_equal(policy_spent_until(&policy, 1, now), 0); /* max_total: none */
+	assert_int_equal(policy_newly_spent(&policy, now - 1), 0);
+	assert_int_equal(policy_newly_spent(&policy, now - 1), -1); /* once */
+	assert_int_equal(policy_newly_spent(&policy, now), -1);
 	assert_int_equal(fire(0, now - 1), POLICY_SUPPRESSED);
 	assert_int_equal(fire(0, now), POLICY_ACCEPTED);
 	write_one(now, true);

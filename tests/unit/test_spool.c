@@ -403,6 +403,26 @@ static void test_min_free(void **state)
 	spool_free(s);
 }
 
+static void test_state(void **state)
+{
+	struct spool_limits l = { .min_free = 0 };
+	struct spool_state st;
+	struct spool *s;
+
+	(void)state;
+	assert_int_equal(spool_open(path, NOBODY, &s), 0);
+	put(STAMP "a-b-1.pftrace", 10);
+	spool_state(s, &l, 0, &st);
+	assert_true(st.files == 1 && st.bytes == 10 && st.error == 0);
+	put(STAMP "a-b-2.pftrace", 5);
+	spool_state(s, &l, 0, &st);
+	assert_true(st.files == 2 && st.bytes == 15 && st.error == 0);
+	l.min_free = 1.0;
+	spool_state(s, &l, 0, &st);
+	assert_true(st.files == 2 && st.error == -ENOSPC);
+	spool_free(s);
+}
+
 /* A sparse file promises what it does not bring: it goes, and still there is no room. */
 static void test_min_free_sparse(void **state)
 {
@@ -559,6 +579,7 @@ int main(void)
 		DISK(test_abort),
 		DISK(test_same_name),
 		DISK(test_list_is_sorted),
+		DISK(test_state),
 		DISK(test_limits),
 		DISK(test_min_free),
 		DISK(test_min_free_sparse),

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* warnings.c - what an operator should know and do something about: in status, and in the log. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+
+#define SECOND_NS 1000000000ull
+/* Shares since the start say nothing before: loading the programs alone takes a quarter of a second. */
+#define OVERHEAD_AFTER_NS (10 * SECOND_NS)
+
+static void warn(json_t *array, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void warn(json_t *array, const char *format, ...)
+{
+	char line[PATH_MAX + 256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	json_array_append_new(array, json_string(line));
+}
+
+static void warn_window(json_t *array, struct daemon *d, uint64_t now)
+{
+	uint64_t held = status_held(d, now);
+
+	if (held > d->config.window)
+		held = d->config.window;
+	if (status_filling(d, now))
+		return;
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		const struct config_trigger *t = &d->config.triggers[i];
+
+		if (held < 2 * t->filter.threshold)
+			warn(array,
+			     "the window held (%.1f s) is under twice the threshold of trigger %s (%.1f "
+			     "s): raise `memory`",
+			     held / 1e9, t->name, t->filter.threshold / 1e9);
+	}
+}
+
+static const char *spool_advice(int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "create it, or change `directory`";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "free some there, or lower `min_free`";
+	case -EROFS:
+		return "mount it writable, or change `directory`";
+	case -EACCES:
+	case -EPERM:
+		return "let the user that frecd runs as write there, or change `directory`";
+	default:
+		return "mend that, or change `directory`";
+	}
+}
+
+static void warn_spool(json_t *array, struct daemon *d, uint64_t now)
+{
+	uint64_t stalled = spooler_stalled(&d->spooler, now);
+	int err = d->store.state.error;
+
+	if (stalled)
+		warn(array,
+		     "the disk of %s has not answered for %llu s: snapshots wait in memory; `frecctl "
+		     "snapshot -o FILE` writes elsewhere",
+		     d->config.directory, (unsigned long long)(stalled / SECOND_NS));
+	if (err)
+		warn(array, "no snapshot can be written to %s: %s: %s", d->config.directory,
+		     store_reason(err), spool_advice(err));
+}
+
+/* index: as policy_newly_spent() returns it. */
+static void spent_text(struct daemon *d, unsigned int index, uint64_t now, char *buf, size_t size)
+{
+	const struct policy_trigger *t = &d->policy.triggers[index];
+
+	if (index == d->policy.n_triggers)
+		snprintf(buf, size,
+			 "max_total (%u) is spent: triggers write no more snapshots; raise it, or restart "
+			 "frecd",
+			 d->policy.max_total);
+	else
+		snprintf(buf, size,
+			 "trigger %s has spent its max_per_hour (%u): no more snapshots of it for %llu "
+			 "min; raise that, or its threshold",
+			 t->name, t->max_per_hour,
+			 (unsigned long long)((policy_spent_until(&d->policy, index, now) - now) /
+					      (60 * SECOND_NS)) + 1);
+}
+
+static void warn_quotas(json_t *array, struct daemon *d, uint64_t now)
+{
+	char text[256];
+
+	for (unsigned int i = 0; i <= d->policy.n_triggers; i++) {
+		if (!policy_spent_until(&d->policy, i, now))
+			continue;
+		spent_text(d, i, now, text, sizeof(text));
+		warn(array, "%s", text);
+	}
+}
+
+static void warn_overhead(json_t *array, struct daemon *d, uint64_t now, double bpf_share)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	double share = bpf_share + status_daemon_share(d, now) / (cpus > 0 ? cpus : 1);
+
+	if (now - recorder_started(d->recorder) < OVERHEAD_AFTER_NS ||
+	    share <= d->config.overhead_budget)
+		return;
+	warn(array,
+	     "recording takes %.2f %% of the CPUs, overhead_budget is %.3g %%: raise `slow_syscall` and "
+	     "`stacks`, set `syscalls = off`, or raise the budget",
+	     100 * share, 100 * d->config.overhead_budget);
+}
+
+json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
+{
+	json_t *array = json_array();
+
+	warn_spool(array, d, now);
+	warn_quotas(array, d, now);
+	warn_window(array, d, now);
+	warn_overhead(array, d, now, bpf_share);
+	return array;
+}
+
+void warnings_log(struct daemon *d, uint64_t now)
+{
+	char text[256];
+	int i;
+
+	while ((i = policy_newly_spent(&d->policy, now)) >= 0) {
+		spent_text(d, i, now, text, sizeof(text));
+		log_warning("%s", text);
+	}
+}
