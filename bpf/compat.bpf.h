@@ -17,6 +17,38 @@
 #define barrier_var(v) asm volatile("" : "+r"(v))
 #endif
 
+/* ---- CPU quota: since 6.18 a thread is taken off by itself, before with its whole run queue ---- */
+
+struct task_struct___throttled {
+	bool throttled;
+} __attribute__((preserve_access_index));
+
+struct cfs_rq {
+	int throttle_count;
+} __attribute__((preserve_access_index));
+
+struct sched_entity___grouped {
+	struct cfs_rq *cfs_rq;
+} __attribute__((preserve_access_index));
+
+struct task_struct___grouped {
+	struct sched_entity___grouped se;
+} __attribute__((preserve_access_index));
+
+/* t, which could run, is being switched out. Does the quota of its cgroup keep it from the CPU? */
+static __always_inline bool task_throttled(struct task_struct *t)
+{
+	struct task_struct___throttled *itself = (void *)t;
+	struct task_struct___grouped *grouped = (void *)t;
+
+	if (bpf_core_field_exists(itself->throttled))
+		return itself->throttled;
+	if (!bpf_core_field_exists(grouped->se.cfs_rq) ||
+	    !bpf_core_field_exists(((struct cfs_rq *)0)->throttle_count))
+		return false;
+	return grouped->se.cfs_rq->throttle_count;
+}
+
 /* ---- architecture: registers of a thread inside a syscall ---- */
 
 #if defined(__TARGET_ARCH_x86)

@@ -39,6 +39,7 @@ enum hot_kind {
 #define SWITCH_PREEMPT 2u
 #define SWITCH_COMPAT 4u  /* prev_nr is of the 32-bit table */
 #define SWITCH_KTHREAD 8u /* prev is a kernel thread: prev_nr says nothing */
+#define SWITCH_THROTTLED 16u /* prev may not run on: its cgroup has used up its CPU quota */
 
 /* context of a waker, also the bits of ftrace's common_flags */
 #define IRQ_HARD 0x08u

@@ -212,6 +212,8 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 		flags |= SWITCH_IOWAIT;
 	flags |= (preempt ? SWITCH_PREEMPT : 0) | (compat ? SWITCH_COMPAT : 0) |
 		 (kthread ? SWITCH_KTHREAD : 0);
+	if (!prev_state && prev->pid && task_throttled(prev))
+		flags |= SWITCH_THROTTLED;
 
 	pos = 0;
 	base = hot_base(c, cpu, 1);

@@ -178,6 +178,15 @@ static void put_extra(struct worker *w, struct stream *s, const struct extra *x)
 }
 
 
+/* An instant on its thread: what follows is no queueing for a CPU. */
+static void put_throttled(struct stream *s, struct task *t, uint64_t ts)
+{
+	struct trace_slice n = {.ts = ts, .track = worker_track(s->w, t), .type = TRACE_INSTANT,
+				.name = "throttled", .category = "frec"};
+
+	trace_put_slice(s->w->out, &n);
+}
+
 /* What becomes of the thread that is switched out. */
 static void note_leaving(struct stream *s, const struct hot_slot *h, uint64_t ts, uint32_t tid)
 {
@@ -186,6 +195,8 @@ static void note_leaving(struct stream *s, const struct hot_slot *h, uint64_t ts
 	if (prev && (h->sw.prev_state & (TASK_REPORT_DEAD | TASK_REPORT_ZOMBIE)) && prev->exited &&
 	    prev->exited <= h->ts && prev->gone < h->ts)
 		prev->gone = h->ts;
+	if (prev && prev->detailed && (h->sw.flags & SWITCH_THROTTLED))
+		put_throttled(s, prev, ts);
 	if (h->sw.prev_state == TASK_REPORT_DISK) {
 		struct trace_blocked b = {.ts = ts + 1, .current_tid = tid, .tid = tid,
 					  .io_wait = h->sw.flags & SWITCH_IOWAIT};
