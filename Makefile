@@ -40,7 +40,7 @@ PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
 FRECD   := $(BUILD)/frecd
 FRECCTL := $(BUILD)/frecctl
 
-.PHONY: all deps demo check check-unit check-system check-vm fuzz bench analyze install uninstall \
+.PHONY: all deps demo check check-unit check-system check-vm scenarios fuzz bench analyze install uninstall \
 	deb clean help programs workloads unit-tests
 .DELETE_ON_ERROR:
 
@@ -110,8 +110,15 @@ $(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) 
 WORKLOADS := $(patsubst tests/workloads/%.c,$(BUILD)/tests/%,$(wildcard tests/workloads/*.c)) \
 	     $(BUILD)/tests/compat64
 
-workloads: $(WORKLOADS)
+SCENARIOS := $(patsubst tests/scenarios/%.c,$(BUILD)/scenarios/%,$(wildcard tests/scenarios/*.c))
+
+workloads: $(WORKLOADS) $(SCENARIOS)
 programs: all workloads
+
+$(BUILD)/scenarios/%: tests/scenarios/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra -O2 -g -fomit-frame-pointer -pthread -MMD -o $@ $<
 
 $(BUILD)/tests/compat: tests/workloads/compat.c
 	@mkdir -p $(@D)
@@ -167,6 +174,9 @@ check-system: programs ## tests that drive the real daemon (as root)
 
 check-vm: programs ## tests below other kernels and systemd, in virtual machines
 	$(Q)BUILD=$(BUILD) tests/run.sh vm
+
+scenarios: programs ## latencies with a known cause, RUNS (10) of each: is the verdict right (as root)
+	$(Q)BUILD=$(BUILD) tests/scenarios/run.sh
 
 bench: programs ## figures of the README (as root, on a quiet machine)
 	$(Q)BUILD=$(BUILD) tests/bench.sh
