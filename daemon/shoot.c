@@ -113,7 +113,7 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 	free(text.bytes);
 	if (err)
 		return err;
-	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd,
+	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd, recorder_ends(d->recorder),
 			     d->store.fd >= 0 ? d->store.fd : client->output, now);
 	close(fd);
 	if (err)

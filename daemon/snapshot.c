@@ -41,7 +41,7 @@ static int give_up_privileges(const struct snapshot_identity *who)
 	return capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE ? -EPERM : 0;
 }
 
-#define N_FDS (WORKER_FD_KALLSYMS - WORKER_FD_CAPTURE + 1)
+#define N_FDS (WORKER_FD_ENDS - WORKER_FD_CAPTURE + 1)
 
 static int place(int fd, int at)
 {
@@ -118,6 +118,7 @@ static int launch(struct snapshot *s, uint64_t now)
 	fds[2] = s->opener;
 	fds[3] = pipes[1];
 	fds[4] = s->who->kallsyms;
+	fds[5] = s->ends;
 	pid = fork();
 	if (!pid)
 		become_worker(s->who, fds, s->attempts > 0, parent);
@@ -144,16 +145,19 @@ static void forget(struct snapshot *s)
 		close(s->capture);
 	if (s->output >= 0)
 		close(s->output);
-	s->capture = s->output = -1;
+	if (s->ends >= 0)
+		close(s->ends);
+	s->capture = s->output = s->ends = -1;
 }
 
 int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
-		   int opener, int output, uint64_t now)
+		   int opener, int ends, int output, uint64_t now)
 {
 	int err = 0;
 
 	s->who = who;
 	s->opener = opener;
+	s->ends = ends;
 	s->attempts = 0;
 	s->capture = fcntl(capture, F_DUPFD_CLOEXEC, 0);
 	s->output = fcntl(output, F_DUPFD_CLOEXEC, 0);

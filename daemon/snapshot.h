@@ -27,7 +27,7 @@ struct snapshot {
 	bool hurried, pressed;
 	int killed;    /* -errno of why it was, or 0 */
 	unsigned int attempts; /* 2: the first worker came to grief over some process's files */
-	int capture, output, opener; /* for the second attempt; -1: none */
+	int capture, output, opener, ends; /* for the second attempt; -1: none */
 	const struct snapshot_identity *who;
 };
 
@@ -41,11 +41,12 @@ struct snapshot_identity {
 
 /*
  * Starts the worker, which writes to output. capture and output are not closed;
- * who and opener must last until the end. Never waits for the worker: whoever
+ * who and opener must last until the end; ends (of recorder_ends(), or negative)
+ * becomes the snapshot's, also on failure. Never waits for the worker: whoever
  * calls this reaps its children.
  */
 int snapshot_start(struct snapshot *s, const struct snapshot_identity *who, int capture,
-		   int opener, int output, uint64_t now);
+		   int opener, int ends, int output, uint64_t now);
 
 /* To be called often while one runs: more CPU if it starves, SIGKILL after the deadline. */
 void snapshot_watch(struct snapshot *s, uint64_t now);

@@ -20,6 +20,8 @@ static int write_all(struct worker *w)
 
 	worker_mark_details(w);
 	err = worker_plan(w);
+	if (!err)
+		err = worker_find_peers(w, WORKER_FD_ENDS);
 	if (err)
 		return err;
 	worker_write_head(w);

@@ -27,7 +27,7 @@ static void start(struct snapshot *s, const char *program)
 	who.program = open(program, O_RDONLY | O_CLOEXEC);
 	*s = (struct snapshot){.result_fd = -1};
 	assert_true(who.program >= 0 && capture >= 0 && output >= 0);
-	assert_int_equal(snapshot_start(s, &who, capture, -1, output, 1000), 0);
+	assert_int_equal(snapshot_start(s, &who, capture, -1, -1, output, 1000), 0);
 	close(output);
 	close(capture); /* who.program stays: a second attempt needs it */
 }
