@@ -148,8 +148,8 @@ uint64_t status_cpu_used(void);
 uint64_t status_held(struct daemon *d, uint64_t now);
 /* Whether it is too early to judge by how much is held. */
 bool status_filling(const struct daemon *d, uint64_t now);
-/* Of one CPU, since recording began. */
-double status_daemon_share(struct daemon *d, uint64_t now);
+/* Of one CPU, since recording began, without helpers and workers. */
+double status_own_share(struct daemon *d, uint64_t now);
 
 /* ---- warnings.c ---- */
 

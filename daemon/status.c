@@ -94,11 +94,18 @@ uint64_t status_cpu_used(void)
 	return rusage_ns(RUSAGE_SELF) + rusage_ns(RUSAGE_CHILDREN);
 }
 
-double status_daemon_share(struct daemon *d, uint64_t now)
+static double daemon_share(struct daemon *d, uint64_t now)
 {
 	uint64_t wall = now - recorder_started(d->recorder);
 
 	return wall ? (double)(status_cpu_used() - d->cpu_before) / wall : 0;
+}
+
+double status_own_share(struct daemon *d, uint64_t now)
+{
+	uint64_t wall = now - recorder_started(d->recorder), used = rusage_ns(RUSAGE_SELF);
+
+	return wall && used > d->cpu_before ? (double)(used - d->cpu_before) / wall : 0;
 }
 
 static uint64_t suppressed(struct daemon *d, unsigned int i)
@@ -157,7 +164,7 @@ json_t *status_json(struct daemon *d)
 		(json_int_t)(paused ? now - d->paused_since : 0), "window",
 		window_json(d, now), "memory", "hot", (json_int_t)sizes->hot, "evidence",
 		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
-		"overhead", "bpf_share", t.bpf_share, "daemon_share", status_daemon_share(d, now), "budget",
+		"overhead", "bpf_share", t.bpf_share, "daemon_share", daemon_share(d, now), "budget",
 		d->config.overhead_budget, "level", 0, "triggers", counts_json(d), "spool",
 		spool_json(d, now), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
 		"warnings", warnings_json(d, now, t.bpf_share));

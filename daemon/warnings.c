@@ -113,7 +113,8 @@ static void warn_quotas(json_t *array, struct daemon *d, uint64_t now)
 static void warn_overhead(json_t *array, struct daemon *d, uint64_t now, double bpf_share)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	double share = bpf_share + status_daemon_share(d, now) / (cpus > 0 ? cpus : 1);
+	/* without the workers: a snapshot is what it costs, and that is not for the budget */
+	double share = bpf_share + status_own_share(d, now) / (cpus > 0 ? cpus : 1);
 
 	if (now - recorder_started(d->recorder) < OVERHEAD_AFTER_NS ||
 	    share <= d->config.overhead_budget)
