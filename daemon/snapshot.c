@@ -8,11 +8,13 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
@@ -67,7 +69,7 @@ static int place_all(int fds[N_FDS])
 }
 
 static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], bool plain,
-			  pid_t parent)
+			  bool crowded, pid_t parent)
 {
 	char *argv[] = {WORKER_ARGV0, plain ? WORKER_PLAIN : NULL, NULL};
 	char *envp[] = {NULL};
@@ -92,9 +94,12 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow takes terabytes of addresses */
 	limit(RLIMIT_AS, WORKER_ADDRESSES);
 #endif
-	/* first as little as possible; snapshot_watch() may take that back */
-	sched_setscheduler(0, SCHED_IDLE, &none);
-	syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* IOPRIO_CLASS_IDLE: linux/ioprio.h */
+	if (crowded) {
+		setpriority(PRIO_PROCESS, 0, SNAPSHOT_NICE);
+	} else { /* first as little as possible; snapshot_watch() may take that back */
+		sched_setscheduler(0, SCHED_IDLE, &none);
+		syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* IOPRIO_CLASS_IDLE: linux/ioprio.h */
+	}
 	if (give_up_privileges(who))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
@@ -106,8 +111,26 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 
 /* ---- the daemon's side ---- */
 
+/*
+ * Are so many threads ready to run that idle priority would never have its turn?
+ * Then waiting to see it starve only makes the answer late.
+ */
+static bool is_crowded(void)
+{
+	FILE *file = fopen("/proc/loadavg", "re");
+	unsigned int ready = 0;
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%*s %*s %*s %u/", &ready) != 1)
+		ready = 0;
+	fclose(file);
+	return ready > 3 * (unsigned int)get_nprocs();
+}
+
 static int launch(struct snapshot *s, uint64_t now)
 {
+	bool crowded = is_crowded();
 	pid_t pid, parent = getpid();
 	int pipes[2], fds[N_FDS];
 
@@ -121,7 +144,7 @@ static int launch(struct snapshot *s, uint64_t now)
 	fds[5] = s->ends;
 	pid = fork();
 	if (!pid)
-		become_worker(s->who, fds, s->attempts > 0, parent);
+		become_worker(s->who, fds, s->attempts > 0, crowded, parent);
 	close(pipes[1]);
 	if (pid < 0) {
 		int err = -errno;
@@ -132,8 +155,7 @@ static int launch(struct snapshot *s, uint64_t now)
 	s->pid = pid;
 	s->result_fd = pipes[0];
 	s->started = now;
-	s->hurried = false;
-	s->pressed = false;
+	s->hurried = s->pressed = crowded;
 	s->killed = 0;
 	s->attempts++;
 	return 0;
@@ -195,7 +217,7 @@ void snapshot_watch(struct snapshot *s, uint64_t now)
 		s->hurried = true;
 	}
 	if (!s->pressed && now - s->started > SNAPSHOT_PRESS_NS) {
-		setpriority(PRIO_PROCESS, s->pid, -19); /* among hundreds that are ready to run */
+		setpriority(PRIO_PROCESS, s->pid, SNAPSHOT_NICE); /* among hundreds that are ready to run */
 		s->pressed = true;
 	}
 	if (now - s->started > SNAPSHOT_DEADLINE_NS)

@@ -14,6 +14,7 @@
 #define SNAPSHOT_IDLE_NS 300000000ull
 /* … and from here on goes before them: a snapshot is a second's work at most. */
 #define SNAPSHOT_PRESS_NS 700000000ull
+#define SNAPSHOT_NICE -19
 
 struct snapshot_identity;
 
