@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* story.c - from what was read to threads that can be asked. */
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "story_private.h"
 
@@ -18,9 +18,8 @@ void story_free(struct story *s)
 	free(s->blocked);
 	free(s->triggers);
 	free(s->cpu_runs);
-	if (s->strings)
-		obstack_free((struct obstack *)s->strings, NULL);
-	free(s->strings);
+	free(s->holds);
+	story_text_free(s->text);
 	free(s);
 }
 
@@ -63,172 +62,6 @@ uint32_t *story_index_at(struct story_index *x, uint64_t key, bool add)
 	x->places[i].used = true;
 	x->places[i].key = key;
 	return &x->places[i].value;
-}
-
-/* ---- threads ---- */
-
-static int compare_births(const void *a, const void *b)
-{
-	const struct birth *x = a, *y = b;
-
-	if (x->tid != y->tid)
-		return x->tid < y->tid ? -1 : 1;
-	return x->ts < y->ts ? -1 : x->ts > y->ts;
-}
-
-/* What is said of a tid without a time is true of its last life; earlier ones have a birth each. */
-static void merge_births(struct story *s, const struct birth *first, const struct birth *end)
-{
-	struct story_thread *t = NULL;
-	const char *comm = NULL;
-	int32_t pid = 0;
-
-	for (const struct birth *b = first; b < end; b++) {
-		if (!t || b->ts > t->from) {
-			if (t && t->from)
-				t->until = b->ts;
-			if (!t || t->from) {
-				t = &s->threads[s->n_threads++];
-				*t = (struct story_thread){ .tid = b->tid };
-			}
-			t->from = b->ts;
-			t->until = UINT64_MAX;
-		}
-		if (b->ts)
-			t->comm = b->comm;
-		else if (b->comm && (!comm || b->pid)) /* a switch says less than a description */
-			comm = b->comm;
-		if (b->pid)
-			pid = b->pid;
-	}
-	if (!t)
-		return;
-	t->pid = pid;
-	if (comm)
-		t->comm = comm;
-	for (struct story_thread *x = t; x >= s->threads && x->tid == t->tid; x--)
-		if (!x->pid)
-			x->pid = pid ? pid : x->tid;
-}
-
-static int make_threads(struct story_builder *b)
-{
-	struct story *s = b->s;
-
-	if (b->n_births == 0)
-		return 0;
-	qsort(b->births, b->n_births, sizeof(*b->births), compare_births);
-	s->threads = calloc(b->n_births, sizeof(*s->threads));
-	if (!s->threads)
-		return -ENOMEM;
-	for (size_t i = 0, end; i < b->n_births; i = end) {
-		for (end = i; end < b->n_births && b->births[end].tid == b->births[i].tid; end++)
-			;
-		if (b->births[i].tid > 0)
-			merge_births(s, b->births + i, b->births + end);
-	}
-	for (size_t i = 0; i < s->n_threads; i++)
-		if (!s->threads[i].comm) {
-			const struct story_process *p = story_process(s, s->threads[i].pid);
-
-			s->threads[i].comm = p && p->name ? p->name : "?";
-		}
-	return 0;
-}
-
-uint32_t story_thread_at(const struct story *s, int32_t tid, uint64_t ts)
-{
-	size_t low = 0, high = s->n_threads;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		const struct story_thread *t = &s->threads[mid];
-
-		if (t->tid < tid || (t->tid == tid && t->from <= ts))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low && s->threads[low - 1].tid == tid)
-		return low - 1;
-	return low < s->n_threads && s->threads[low].tid == tid ? low : STORY_NOBODY;
-}
-
-static int compare_processes(const void *a, const void *b)
-{
-	const struct story_process *x = a, *y = b;
-
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
-const struct story_process *story_process(const struct story *s, int32_t pid)
-{
-	struct story_process key = { .pid = pid };
-
-	return s->n_processes ? bsearch(&key, s->processes, s->n_processes, sizeof(key),
-					compare_processes)
-			      : NULL;
-}
-
-/* The last one said of a pid stands. */
-static void sort_processes(struct story *s)
-{
-	size_t n = 0;
-
-	if (s->n_processes)
-		qsort(s->processes, s->n_processes, sizeof(*s->processes), compare_processes);
-	for (size_t i = 0; i < s->n_processes; i++) {
-		if (n && s->processes[n - 1].pid == s->processes[i].pid)
-			n--;
-		s->processes[n++] = s->processes[i];
-	}
-	s->n_processes = n;
-}
-
-/* ---- from tids to threads ---- */
-
-/* Few tids have several lives; the index holds 1 + the thread of those that have one. */
-static uint32_t thread_of(const struct story *s, struct story_index *x, uint32_t tid, uint64_t ts)
-{
-	uint32_t *at = tid && tid != TID_UNKNOWN ? story_index_at(x, tid, false) : NULL;
-
-	if (!at)
-		return STORY_NOBODY;
-	return *at ? *at - 1 : story_thread_at(s, tid, ts);
-}
-
-static int name_tids(struct story *s, struct story_index *x)
-{
-	for (size_t i = 0; i < s->n_threads; i++) {
-		uint32_t *at = story_index_at(x, s->threads[i].tid, true);
-
-		if (!at)
-			return -ENOMEM;
-		*at = i && s->threads[i - 1].tid == s->threads[i].tid ? 0 : i + 1;
-	}
-	return 0;
-}
-
-static int resolve(struct story *s)
-{
-	struct story_index x = { 0 };
-	int err = name_tids(s, &x);
-
-	for (size_t i = 0; i < s->n_runs && !err; i++)
-		s->runs[i].thread = thread_of(s, &x, s->runs[i].thread, s->runs[i].start);
-	for (size_t i = 0; i < s->n_wakes && !err; i++) {
-		s->wakes[i].thread = thread_of(s, &x, s->wakes[i].thread, s->wakes[i].ts);
-		s->wakes[i].waker = thread_of(s, &x, s->wakes[i].waker, s->wakes[i].ts);
-	}
-	for (size_t i = 0; i < s->n_waits && !err; i++) {
-		struct story_wait *w = &s->waits[i];
-
-		w->thread = thread_of(s, &x, w->thread, w->start);
-		w->owner = thread_of(s, &x, w->owner, w->start);
-		w->waker = thread_of(s, &x, w->waker, w->end);
-	}
-	free(x.places);
-	return err;
 }
 
 /* ---- order ---- */
@@ -371,6 +204,8 @@ static void index_waits(struct story *s)
 
 		if (w->open)
 			w->end = s->end;
+		if (w->end < w->start)
+			w->end = w->start;
 		if (w->thread == STORY_NOBODY)
 			break; /* they are last */
 		if (!s->threads[w->thread].n_waits++)
@@ -392,10 +227,9 @@ int story_finish(struct story_builder *b)
 	struct story *s = b->s;
 	int err;
 
-	sort_processes(s);
-	err = make_threads(b);
+	err = story_make_threads(b);
 	if (!err)
-		err = resolve(s);
+		err = story_resolve(s);
 	if (!err)
 		err = index_cpus(s);
 	if (!err)
@@ -407,5 +241,5 @@ int story_finish(struct story_builder *b)
 	index_waits(s);
 	if (s->n_blocked)
 		qsort(s->blocked, s->n_blocked, sizeof(*s->blocked), compare_blocked);
-	return 0;
+	return story_make_holds(s);
 }

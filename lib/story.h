@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * story.h - a snapshot in memory, by thread: who ran when and where, who woke whom, what was
- * waited for. Times are ns of CLOCK_BOOTTIME. All memory is the story's, until story_free().
+ * waited for. Times are ns of CLOCK_BOOTTIME. All memory is the story's, until story_free(). Texts
+ * are UTF-8 without control characters, whatever the trace said.
  */
 #ifndef FREC_STORY_H
 #define FREC_STORY_H
@@ -31,6 +32,7 @@ struct story_process {
 	const char *cgroup; /* path, NULL: not known */
 };
 
+#define STORY_NO_CPU UINT16_MAX
 #define STORY_LEFT_UNKNOWN 0xffffu /* story_run.state: nobody saw it leave the CPU */
 
 struct story_run {
@@ -44,7 +46,7 @@ struct story_wake {
 	uint64_t ts;
 	uint32_t thread;
 	uint32_t waker; /* who ran where it was woken, innocent if irq is set; or STORY_NOBODY */
-	uint16_t cpu;	/* that it was put on */
+	uint16_t cpu;	/* that it was put on, or STORY_NO_CPU */
 	uint8_t irq;	/* enum trace_irq */
 };
 
@@ -68,7 +70,7 @@ struct story_wait {
 	int32_t peer_pid;  /* process at the other end of a socket or pipe, 0: not known */
 	const char *name;  /* "lock", "futex", "fault", "stopped", "kernel thread", or a syscall's */
 	const char *file;  /* what the descriptor is, NULL: not known */
-	const char *type;  /* of file: "pipe", "unix", "tcp", "regular", …; NULL: not known */
+	const char *type;  /* of file: "pipe", "unix", "inet", "regular", …; NULL: not known */
 	const char *symbol; /* of the lock, NULL: not known */
 	int32_t fd;	   /* -1: none */
 	uint64_t address;  /* of a futex */
@@ -78,7 +80,16 @@ struct story_wait {
 	const char *waker_stack; /* functions, innermost first, semicolons between; NULL */
 };
 
-/* Uninterruptible sleep that ended at ts. */
+/* Who held the lock at an address, as another's wait for it shows. */
+struct story_hold {
+	uint64_t address, ts;
+	uint32_t thread; /* held it at ts */
+	uint32_t wait;	 /* in story.waits: the one that shows it */
+	bool release;	 /* and let go of it then, which woke the thread of that wait */
+	bool took;	 /* which did not sleep again, so it should have it now */
+};
+
+/* Uninterruptible sleep that began at ts. */
 struct story_blocked {
 	uint64_t ts;
 	uint32_t tid;
@@ -113,7 +124,9 @@ struct story {
 	size_t n_triggers;
 	uint32_t n_cpus;
 	uint32_t *cpu_runs; /* n_cpus + 1: where the runs of each begin */
-	void *strings;	    /* struct obstack */
+	struct story_hold *holds; /* by address and time */
+	size_t n_holds;
+	struct story_text *text;
 };
 
 /*
@@ -135,12 +148,16 @@ struct story_segment {
 	uint64_t start, end;
 	enum story_state state;
 	uint16_t sleep; /* enum trace_state of a sleep */
-	uint16_t cpu;	/* it runs on, or queues for */
+	uint16_t cpu;	/* it runs on, or queues for; STORY_NO_CPU */
 	const struct story_wake *wake; /* that ended the sleep, or began the queueing; or NULL */
 };
 
 /* What a thread did at a time inside the window: the whole segment around it. */
 void story_segment(const struct story *s, uint32_t thread, uint64_t ts, struct story_segment *ret);
+/* How many waits of the thread begin until ts. */
+uint32_t story_waits_until(const struct story *s, uint32_t thread, uint64_t ts);
+/* The wake-ups of the thread before ts: how many; from s->wakes + its own wakes on. */
+uint32_t story_wakes_before(const struct story *s, uint32_t thread, uint64_t ts);
 /* The wait of the thread that covers this time, or NULL. */
 const struct story_wait *story_wait_at(const struct story *s, uint32_t thread, uint64_t ts);
 /* First run of that CPU that ends after ts; its last run is before s->cpu_runs[cpu + 1]. */

@@ -2,6 +2,7 @@
 /* story_calls.c - what threads did in system calls that have no slice of their own. */
 #include <errno.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "story_private.h"
@@ -74,11 +75,13 @@ int story_add_calls(struct story_builder *b)
 		qsort(s->waits, n, sizeof(*s->waits), compare_waits);
 	for (size_t i = 0; i < b->n_calls; i++) {
 		const struct call_end *enter = &b->calls[i], *exit = enter + 1;
-		bool ends = i + 1 < b->n_calls && exit->tid == enter->tid && exit->exit;
+		bool ends = i + 1 < b->n_calls && exit->tid == enter->tid;
 		uint64_t end = ends ? exit->ts : s->end;
 		int err;
 
-		if (enter->exit || end < enter->ts + CALL_MIN_NS || is_told(s, n, enter, end))
+		if (enter->exit || (ends && (!exit->exit || exit->nr != enter->nr)))
+			continue; /* when it ended, nobody saw */
+		if (end < enter->ts || end - enter->ts < CALL_MIN_NS || is_told(s, n, enter, end))
 			continue;
 		err = story_grow(&s->waits, s->n_waits, &b->size_waits, sizeof(*s->waits));
 		if (err)

@@ -3,22 +3,19 @@
 #ifndef FREC_STORY_PRIVATE_H
 #define FREC_STORY_PRIVATE_H
 
-#include <obstack.h>
-#include <stdlib.h>
-
 #include "story.h"
 
 /* Of a run, a wake and a wait, members that mean threads hold tids until story_finish(). */
 #define TID_UNKNOWN UINT32_MAX
 
-#define obstack_chunk_alloc malloc
-#define obstack_chunk_free free
-
-/* A tid, when it began to mean this thread, and what is said of it; of one tid several. */
+/* What is said of a tid: that it began to mean another thread, or what thread it was then. */
 struct birth {
-	uint64_t ts; /* 0: before the window */
-	int32_t tid, pid;
+	uint64_t ts;
+	int32_t tid;
+	int32_t pid;	 /* 0: not said; of a new thread -creator: the same as of this thread */
 	const char *comm;
+	bool is_new;
+	bool is_guess; /* a switch says less of a comm than a description */
 };
 
 /* One end of a system call. */
@@ -39,8 +36,9 @@ struct open_track {
 
 /* Who runs on a CPU at this point of its stream. */
 struct cpu_cursor {
-	uint64_t since; /* 0: nothing was read yet */
+	uint64_t since; /* 0: from the window's beginning */
 	uint32_t tid;
+	bool known;
 };
 
 /* From a number to another, open hashing; zeroed it is empty. */
@@ -67,21 +65,36 @@ struct story_builder {
 	struct story_index track_index; /* of the last one declared with that uuid, + 1 */
 	size_t size_runs, size_wakes, size_waits, size_blocked, size_triggers, size_processes;
 	struct cpu_cursor cursors[TRACE_MAX_CPUS];
-	uint64_t last; /* newest time seen */
+	uint64_t first, last; /* oldest and newest time seen on a CPU */
+	struct story_index process_index; /* of a pid in story.processes, + 1 */
 	uint32_t arch; /* SCMP_ARCH_* of the syscall numbers, 0: not known */
 	struct story_index seen; /* tids of the streams */
 };
 
+/* story_text.c: each text and stack is there once. What failed is said by story_text_error(). */
+struct story_text *story_text_new(void);
+void story_text_free(struct story_text *t);
+int story_text_error(const struct story_text *t);
+/* A clean copy that lives as long as the story; NULL stays NULL. */
+const char *story_keep(struct story *s, const char *text);
+const char *story_keep_part(struct story *s, const char *text, size_t n);
+/* No byte between the members may be anything but 0. */
+const struct story_frame *story_keep_frames(struct story *s, const struct story_frame *frames,
+					    size_t n);
+
 /* story_calls.c: system calls that are no wait yet become one. */
 int story_add_calls(struct story_builder *b);
-/* story.c: from tids to threads, sorted and cut into parts. -ENOMEM. */
+/* story_threads.c: the lives of each tid, and from tids to them. -ENOMEM. */
+int story_make_threads(struct story_builder *b);
+int story_resolve(struct story *s);
+/* story_holds.c: when waits are complete. -ENOMEM. */
+int story_make_holds(struct story *s);
+/* story.c: sorted and cut into parts. -ENOMEM. */
 int story_finish(struct story_builder *b);
 
 /*
  * Room for one more in *list, which has n of *size elements; -ENOMEM, or -E2BIG beyond 2^31.
  */
 int story_grow(void *list, size_t n, size_t *size, size_t element);
-/* A copy that lives as long as the story; NULL stays NULL. */
-const char *story_keep(struct story *s, const char *text);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* story_read.c - collects what the events of a trace say. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <seccomp.h>
@@ -24,23 +25,29 @@ int story_grow(void *list, size_t n, size_t *size, size_t element)
 	return 0;
 }
 
-const char *story_keep(struct story *s, const char *text)
-{
-	return text ? obstack_copy0(s->strings, text, strlen(text)) : NULL;
-}
-
 /* ---- threads and processes ---- */
 
-static int add_birth(struct story_builder *b, uint64_t ts, int32_t tid, int32_t pid,
-		     const char *comm)
+static int add_birth(struct story_builder *b, struct birth birth)
 {
 	int err = story_grow(&b->births, b->n_births, &b->size_births, sizeof(*b->births));
 
 	if (err)
 		return err;
-	b->births[b->n_births++] =
-		(struct birth){ .ts = ts, .tid = tid, .pid = pid, .comm = story_keep(b->s, comm) };
+	birth.comm = birth.comm && *birth.comm ? story_keep(b->s, birth.comm) : NULL;
+	b->births[b->n_births++] = birth;
 	return 0;
+}
+
+static int add_newtask(struct story_builder *b, const struct trace_newtask *n)
+{
+	bool thread = n->clone_flags & 0x10000; /* CLONE_THREAD */
+
+	if (n->tid <= 0)
+		return 0;
+	return add_birth(b, (struct birth){ .ts = n->ts, .tid = n->tid, .comm = n->comm, .is_new = true,
+					    .pid = !thread	      ? n->tid
+						   : n->creator_tid > 0 ? -n->creator_tid
+									: 0 });
 }
 
 static const char *base_name(const char *path)
@@ -50,27 +57,41 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-static int add_process(struct story_builder *b, const struct trace_process *p)
+static struct story_process *process_of(struct story_builder *b, int32_t pid)
 {
 	struct story *s = b->s;
-	const char *name = p->n_argv ? p->argv[0] : NULL;
-	int err = story_grow(&s->processes, s->n_processes, &b->size_processes,
-			     sizeof(*s->processes));
+	uint32_t *at = story_index_at(&b->process_index, (uint32_t)pid, true);
 
-	if (err)
-		return err;
+	if (!at || story_grow(&s->processes, s->n_processes, &b->size_processes,
+			      sizeof(*s->processes)))
+		return NULL;
+	if (!*at) {
+		s->processes[s->n_processes++] = (struct story_process){ .pid = pid };
+		*at = s->n_processes;
+	}
+	return &s->processes[*at - 1];
+}
+
+/* The last one said of a pid stands. */
+static int add_process(struct story_builder *b, const struct trace_process *p)
+{
+	struct story_process *of = process_of(b, p->pid);
+	const char *name = p->n_argv ? p->argv[0] : NULL;
+
+	if (!of)
+		return -ENOMEM;
 	if (name && !p->argv_is_comm)
 		name = base_name(name);
-	s->processes[s->n_processes++] = (struct story_process){
-		.pid = p->pid, .ppid = p->ppid, .kthread = p->kthread, .name = story_keep(s, name)
-	};
-	return add_birth(b, 0, p->pid, p->pid, NULL);
+	of->ppid = p->ppid;
+	of->kthread = p->kthread;
+	of->name = name && *name ? story_keep(b->s, name) : NULL;
+	return add_birth(b, (struct birth){ .ts = p->ts, .tid = p->pid, .pid = p->pid });
 }
 
 /* ---- the streams of the CPUs ---- */
 
 /* Foreign traces have threads that nothing but their switches tells of. */
-static int see(struct story_builder *b, int32_t tid, const char *comm)
+static int see(struct story_builder *b, uint64_t ts, int32_t tid, const char *comm)
 {
 	uint32_t *at;
 
@@ -79,7 +100,9 @@ static int see(struct story_builder *b, int32_t tid, const char *comm)
 	at = story_index_at(&b->seen, tid, true);
 	if (!at)
 		return -ENOMEM;
-	return (*at)++ ? 0 : add_birth(b, 0, tid, 0, comm);
+	if ((*at)++)
+		return 0;
+	return add_birth(b, (struct birth){ .ts = ts, .tid = tid, .comm = comm, .is_guess = true });
 }
 
 static int add_run(struct story_builder *b, const struct cpu_cursor *c, uint64_t end, uint32_t cpu,
@@ -101,20 +124,34 @@ static int add_run(struct story_builder *b, const struct cpu_cursor *c, uint64_t
 static int add_switch(struct story_builder *b, uint32_t cpu, const struct trace_switch *sw)
 {
 	struct cpu_cursor *c = &b->cursors[cpu];
-	bool known = sw->prev_tid >= 0 && (!c->since || c->tid == (uint32_t)sw->prev_tid);
-	int err = see(b, sw->prev_tid, sw->prev_comm);
+	uint32_t prev = sw->prev_tid >= 0 ? (uint32_t)sw->prev_tid : TID_UNKNOWN;
+	bool odd = sw->prev_state < 0 || sw->prev_state >= STORY_LEFT_UNKNOWN;
+	int err = see(b, sw->ts, sw->prev_tid, sw->prev_comm);
 
 	if (!err)
-		err = see(b, sw->next_tid, sw->next_comm);
+		err = see(b, sw->ts, sw->next_tid, sw->next_comm);
 	if (err)
 		return err;
-	if (!c->since) /* whoever is seen leaving ran from the window's beginning */
-		*c = (struct cpu_cursor){ b->s->start ? b->s->start : sw->ts,
-					  sw->prev_tid >= 0 ? (uint32_t)sw->prev_tid : TID_UNKNOWN };
-	err = add_run(b, c, sw->ts, cpu, known ? sw->prev_state : STORY_LEFT_UNKNOWN);
-	*c = (struct cpu_cursor){ sw->ts, sw->next_tid };
+	if (!c->known) /* whoever is seen leaving ran from the window's beginning */
+		*c = (struct cpu_cursor){ .tid = prev, .known = true };
+	if (c->tid == prev)
+		err = add_run(b, c, sw->ts, cpu, odd ? STORY_LEFT_UNKNOWN : sw->prev_state);
+	else /* when one left and the other came, nobody saw */
+		err = add_run(b, c, c->since, cpu, STORY_LEFT_UNKNOWN);
+	*c = (struct cpu_cursor){ sw->ts, sw->next_tid >= 0 ? (uint32_t)sw->next_tid : TID_UNKNOWN,
+				  true };
 	if (!err && cpu >= b->s->n_cpus)
 		b->s->n_cpus = cpu + 1;
+	return err;
+}
+
+/* Who ran before and who after: between, anything. */
+static int add_loss(struct story_builder *b, uint32_t cpu)
+{
+	struct cpu_cursor *c = &b->cursors[cpu];
+	int err = c->known ? add_run(b, c, c->since, cpu, STORY_LEFT_UNKNOWN) : 0;
+
+	*c = (struct cpu_cursor){ .since = c->since, .tid = TID_UNKNOWN, .known = true };
 	return err;
 }
 
@@ -126,7 +163,8 @@ static int add_wake(struct story_builder *b, const struct trace_waking *w)
 	if (err)
 		return err;
 	s->wakes[s->n_wakes++] = (struct story_wake){
-		.ts = w->ts, .thread = w->tid, .cpu = w->target_cpu, .irq = w->irq,
+		.ts = w->ts, .thread = w->tid, .irq = w->irq,
+		.cpu = (uint32_t)w->target_cpu < TRACE_MAX_CPUS ? w->target_cpu : STORY_NO_CPU,
 		.waker = w->waker_tid < 0 ? TID_UNKNOWN : (uint32_t)w->waker_tid
 	};
 	return 0;
@@ -192,21 +230,23 @@ static const char *text(struct story *s, const struct trace_slice *slice, const 
 
 static struct story_stack keep_stack(struct story *s, const struct trace_slice *slice)
 {
-	struct story_stack stack = { .n = slice->n_stack };
-	struct story_frame *frames;
+	struct story_stack stack = {
+		.n = slice->n_stack < TRACE_STACK_MAX ? slice->n_stack : TRACE_STACK_MAX
+	};
+	struct story_frame frames[TRACE_STACK_MAX];
 
 	if (!stack.n)
 		return stack;
-	frames = obstack_alloc(s->strings, stack.n * sizeof(*frames));
+	memset(frames, 0, stack.n * sizeof(*frames));
 	for (size_t i = 0; i < stack.n; i++) {
-		const struct trace_frame *f = slice->stack[stack.n - 1 - i];
+		const struct trace_frame *f = slice->stack[slice->n_stack - 1 - i];
 		const char *path = f->mapping ? f->mapping->path : NULL;
 
-		frames[i] = (struct story_frame){ .function = story_keep(s, f->function),
-						  .module = path ? story_keep(s, base_name(path)) : NULL,
-						  .kernel = f->kind == TRACE_FRAME_KERNEL };
+		frames[i].function = f->function && *f->function ? story_keep(s, f->function) : NULL;
+		frames[i].module = path ? story_keep(s, base_name(path)) : NULL;
+		frames[i].kernel = f->kind == TRACE_FRAME_KERNEL;
 	}
-	stack.frames = frames;
+	stack.frames = story_keep_frames(s, frames, stack.n);
 	return stack;
 }
 
@@ -217,30 +257,47 @@ static const char *wait_name(struct story *s, const char *title)
 
 	if (strncmp(title, "kernel thread", 13) == 0)
 		len = 13;
-	return obstack_copy0(s->strings, title, len);
+	return story_keep_part(s, title, len);
+}
+
+/* Waits told in brief have no arguments: "wait: lock 0x4a30e0 held by worker/1234". */
+static void read_title(const char *title, uint64_t *ret_address, uint32_t *ret_owner)
+{
+	const char *address = strstr(title, " 0x"), *held = strstr(title, " held by ");
+	const char *slash = held ? strrchr(held, '/') : NULL; /* a comm may hold others */
+
+	if (strncmp(title, "lock ", 5) != 0 && strncmp(title, "futex ", 6) != 0)
+		return;
+	if (address)
+		*ret_address = strtoull(address + 1, NULL, 16);
+	if (slash && slash[1] >= '1' && slash[1] <= '9')
+		*ret_owner = strtoul(slash + 1, NULL, 10);
 }
 
 static int begin_wait(struct story_builder *b, struct open_track *t, const struct trace_slice *slice)
 {
 	struct story *s = b->s;
-	uint64_t waited = number(slice, "waited_ns", 0);
+	const char *title = slice->name + strlen("wait: ");
+	uint64_t waited = number(slice, "waited_ns", 0), address = 0;
+	uint32_t owner = TID_UNKNOWN;
 	int err = story_grow(&s->waits, s->n_waits, &b->size_waits, sizeof(*s->waits));
 
 	if (err)
 		return err;
+	read_title(title, &address, &owner);
 	s->waits[s->n_waits++] = (struct story_wait){
 		.start = slice->ts,
-		.end = slice->ts + waited,
+		.end = waited < UINT64_MAX - slice->ts ? slice->ts + waited : UINT64_MAX,
 		.thread = t->tid,
-		.owner = number(slice, "owner_tid", TID_UNKNOWN),
+		.owner = number(slice, "owner_tid", owner),
 		.waker = number(slice, "waker_tid", TID_UNKNOWN),
 		.peer_pid = number(slice, "peer_pid", 0),
-		.name = wait_name(s, slice->name + strlen("wait: ")),
+		.name = wait_name(s, title),
 		.file = text(s, slice, "file"),
 		.type = text(s, slice, "file_type"),
 		.symbol = text(s, slice, "symbol"),
 		.fd = number(slice, "fd", -1),
-		.address = number(slice, "address", 0),
+		.address = number(slice, "address", address),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
 		.stack = keep_stack(s, slice),
@@ -260,7 +317,10 @@ static int begin_trigger(struct story_builder *b, struct open_track *t,
 	if (err)
 		return err;
 	s->triggers[s->n_triggers++] = (struct story_trigger){
-		.start = slice->ts, .end = slice->ts + duration, .duration = duration,
+		.start = slice->ts, .duration = duration, /* without an end it goes on */
+		.end = number(slice, "still_waiting", 0) || duration > UINT64_MAX - slice->ts
+			       ? UINT64_MAX
+			       : slice->ts + duration,
 		.threshold = number(slice, "threshold_ns", 0),
 		.pid = number(slice, "pid", 0), .tid = number(slice, "tid", 0),
 		.name = text(s, slice, "trigger"), .kind = text(s, slice, "kind"),
@@ -273,7 +333,7 @@ static int begin_trigger(struct story_builder *b, struct open_track *t,
 static int add_track(struct story_builder *b, const struct trace_track *t)
 {
 	static const char cgroup[] = "cgroup ";
-	struct story *s = b->s;
+	struct story_process *of = NULL;
 	int err = story_grow(&b->tracks, b->n_tracks, &b->size_tracks, sizeof(*b->tracks));
 	uint32_t *at = err ? NULL : story_index_at(&b->track_index, t->uuid, true);
 
@@ -284,11 +344,10 @@ static int add_track(struct story_builder *b, const struct trace_track *t)
 	if (!t->tid)
 		return 0;
 	if (t->description && strncmp(t->description, cgroup, strlen(cgroup)) == 0)
-		for (size_t i = 0; i < s->n_processes; i++)
-			if (s->processes[i].pid == t->tgid)
-				s->processes[i].cgroup =
-					story_keep(s, t->description + strlen(cgroup));
-	return add_birth(b, 0, t->tid, t->tgid, NULL);
+		of = process_of(b, t->tgid);
+	if (of)
+		of->cgroup = story_keep(b->s, t->description + strlen(cgroup));
+	return add_birth(b, (struct birth){ .ts = t->ts, .tid = t->tid, .pid = t->tgid > 0 ? t->tgid : 0 });
 }
 
 static int add_slice(struct story_builder *b, const struct trace_slice *slice)
@@ -311,7 +370,9 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 		t->wait = 0;
 	}
 	if (!t->tid && t->trigger) {
-		b->s->triggers[t->trigger - 1].end = slice->ts;
+		struct story_trigger *trigger = &b->s->triggers[t->trigger - 1];
+
+		trigger->end = slice->ts > trigger->start ? slice->ts : trigger->start;
 		t->trigger = 0;
 	}
 	return 0;
@@ -322,6 +383,8 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 static void add_attribute(struct story *s, const struct trace_attribute *a)
 {
 	if (!a->key || a->string)
+		return;
+	if (a->number < 0)
 		return;
 	if (strcmp(a->key, "frec.window.start_ns") == 0)
 		s->start = a->number;
@@ -340,6 +403,8 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 			return 0;
 		if (e->ts > b->last)
 			b->last = e->ts;
+		if (e->ts && (!b->first || e->ts < b->first))
+			b->first = e->ts;
 	}
 	switch (e->kind) {
 	case TRACE_EVENT_SYSTEM:
@@ -351,7 +416,10 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 	case TRACE_EVENT_PROCESS:
 		return add_process(b, &e->process);
 	case TRACE_EVENT_THREAD:
-		return add_birth(b, 0, e->thread.tid, e->thread.tgid, e->thread.name);
+		return add_birth(b, (struct birth){
+					    .ts = e->thread.ts, .tid = e->thread.tid,
+					    .pid = e->thread.tgid > 0 ? e->thread.tgid : 0,
+					    .comm = e->thread.name });
 	case TRACE_EVENT_TRACK:
 		return add_track(b, &e->track);
 	case TRACE_EVENT_SLICE:
@@ -361,7 +429,9 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 	case TRACE_EVENT_WAKING:
 		return add_wake(b, &e->waking);
 	case TRACE_EVENT_NEWTASK:
-		return add_birth(b, e->ts, e->newtask.tid, 0, e->newtask.comm);
+		return add_newtask(b, &e->newtask);
+	case TRACE_EVENT_CPU:
+		return e->of_cpu.lost ? add_loss(b, e->cpu) : 0;
 	case TRACE_EVENT_BLOCKED:
 		return add_blocked(b, &e->blocked);
 	case TRACE_EVENT_SYS_ENTER:
@@ -379,15 +449,33 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 	}
 }
 
+/* Attributes come last, so only now it is known where the window begins and ends. */
+static void set_window(struct story_builder *b)
+{
+	struct story *s = b->s;
+
+	if (!s->start)
+		s->start = b->first;
+	if (s->end < b->last)
+		s->end = b->last;
+	if (s->start > s->end)
+		s->start = s->end;
+	for (size_t i = 0; i < s->n_runs; i++)
+		if (!s->runs[i].start)
+			s->runs[i].start = s->start < s->runs[i].end ? s->start : s->runs[i].end;
+	for (size_t i = 0; i < s->n_triggers; i++)
+		if (s->triggers[i].end == UINT64_MAX || s->triggers[i].end > s->end)
+			s->triggers[i].end = s->end > s->triggers[i].start ? s->end
+									   : s->triggers[i].start;
+}
+
 /* Whoever runs at the end has not left its CPU. */
 static int end_runs(struct story_builder *b)
 {
 	int err = 0;
 
-	if (b->s->end < b->last)
-		b->s->end = b->last;
 	for (uint32_t cpu = 0; cpu < b->s->n_cpus && !err; cpu++)
-		if (b->cursors[cpu].since)
+		if (b->cursors[cpu].known)
 			err = add_run(b, &b->cursors[cpu], b->s->end, cpu, TRACE_STATE_RUNNING);
 	return err;
 }
@@ -403,15 +491,18 @@ int story_read(struct trace_reader *r, struct story **ret)
 		return -ENOMEM;
 	b->s = calloc(1, sizeof(*b->s));
 	if (b->s)
-		b->s->strings = malloc(sizeof(struct obstack));
-	if (!b->s || !b->s->strings)
+		b->s->text = story_text_new();
+	if (!b->s || !b->s->text)
 		goto out;
-	obstack_init((struct obstack *)b->s->strings);
 	err = 0;
 	while (!err && (more = trace_reader_event(r, &e)) > 0)
 		err = ++n > STORY_EVENTS_MAX ? -E2BIG : add_event(b, &e);
 	if (!err)
-		err = more < 0 ? more : end_runs(b);
+		err = more < 0 ? more : story_text_error(b->s->text);
+	if (!err) {
+		set_window(b);
+		err = end_runs(b);
+	}
 	if (!err)
 		err = story_add_calls(b);
 	if (!err)
@@ -426,6 +517,7 @@ out:
 	free(b->tracks);
 	free(b->track_index.places);
 	free(b->seen.places);
+	free(b->process_index.places);
 	free(b);
 	return err;
 }

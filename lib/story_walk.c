@@ -18,21 +18,45 @@ static uint32_t runs_until(const struct story *s, const struct story_thread *t, 
 	return low;
 }
 
-static const struct story_wake *first_wake(const struct story *s, const struct story_thread *t,
-					   uint64_t from, uint64_t until)
+uint32_t story_wakes_before(const struct story *s, uint32_t thread, uint64_t ts)
 {
+	const struct story_thread *t = &s->threads[thread];
 	const struct story_wake *wakes = s->wakes + t->wakes;
 	uint32_t low = 0, high = t->n_wakes;
 
 	while (low < high) {
 		uint32_t mid = (low + high) / 2;
 
-		if (wakes[mid].ts < from)
+		if (wakes[mid].ts < ts)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < t->n_wakes && wakes[low].ts < until ? &wakes[low] : NULL;
+	return low;
+}
+
+/*
+ * A wake-up can overtake the switch: the thread is marked asleep, another CPU wakes it, and only
+ * then it leaves its own.
+ */
+#define WAKE_EARLY_NS 20000u
+
+/*
+ * The first wake-up in the segment; or one that came a moment too early for it, if there is no
+ * other and it ran again: then it must have been that one.
+ */
+static const struct story_wake *wake_in(const struct story *s, const struct story_thread *t,
+					const struct story_run *before, struct story_segment *g)
+{
+	uint32_t i = story_wakes_before(s, t - s->threads, g->start);
+	const struct story_wake *wakes = s->wakes + t->wakes;
+
+	if (i < t->n_wakes && wakes[i].ts < g->end)
+		return &wakes[i];
+	if (before && i && g->cpu != STORY_NO_CPU && wakes[i - 1].ts > before->start &&
+	    g->start - wakes[i - 1].ts < WAKE_EARLY_NS)
+		return &wakes[i - 1];
+	return NULL;
 }
 
 static bool is_gone(uint16_t state)
@@ -55,16 +79,21 @@ static void off_segment(const struct story *s, const struct story_thread *t, uin
 		g->state = STORY_GONE;
 		return;
 	}
-	wake = first_wake(s, t, g->start, g->end);
+	wake = wake_in(s, t, before, g);
 	if (wake && ts >= wake->ts) {
-		*g = (struct story_segment){ .start = wake->ts, .end = g->end, .cpu = wake->cpu,
+		*g = (struct story_segment){ .start = wake->ts > g->start ? wake->ts : g->start,
+					     .end = g->end, .cpu = wake->cpu,
 					     .state = STORY_RUNNABLE, .wake = wake };
+		return;
+	}
+	if (!before && t->from > s->start) { /* a new thread is woken at its birth */
+		g->state = STORY_RUNNABLE;
 		return;
 	}
 	if (before && before->state != STORY_LEFT_UNKNOWN) {
 		g->state = STORY_SLEEPING;
 		g->sleep = before->state;
-	} else if (wake || story_wait_at(s, t - s->threads, ts)) {
+	} else if ((wake && !before) || story_wait_at(s, t - s->threads, ts)) {
 		g->state = STORY_SLEEPING; /* in a way that nobody saw */
 	}
 	if (wake) {
@@ -87,6 +116,7 @@ void story_segment(const struct story *s, uint32_t thread, uint64_t ts, struct s
 					       .state = STORY_RUNNING, .cpu = before->cpu };
 		return;
 	}
+	ret->cpu = after ? after->cpu : STORY_NO_CPU;
 	ret->start = before ? before->end : t->from > s->start ? t->from : s->start;
 	ret->end = after ? after->start : t->until < s->end ? t->until : s->end;
 	if (ret->start > ts) /* before it was born */
@@ -98,7 +128,7 @@ void story_segment(const struct story *s, uint32_t thread, uint64_t ts, struct s
 		off_segment(s, t, ts, before, ret);
 }
 
-const struct story_wait *story_wait_at(const struct story *s, uint32_t thread, uint64_t ts)
+uint32_t story_waits_until(const struct story *s, uint32_t thread, uint64_t ts)
 {
 	const struct story_thread *t = &s->threads[thread];
 	const struct story_wait *waits = s->waits + t->waits;
@@ -112,8 +142,16 @@ const struct story_wait *story_wait_at(const struct story *s, uint32_t thread, u
 		else
 			high = mid;
 	}
+	return low;
+}
+
+const struct story_wait *story_wait_at(const struct story *s, uint32_t thread, uint64_t ts)
+{
+	const struct story_wait *waits = s->waits + s->threads[thread].waits;
+	uint32_t n = story_waits_until(s, thread, ts);
+
 	/* an open one ends with the trace */
-	return low && (waits[low - 1].end > ts || waits[low - 1].open) ? &waits[low - 1] : NULL;
+	return n && (waits[n - 1].end > ts || waits[n - 1].open) ? &waits[n - 1] : NULL;
 }
 
 size_t story_cpu_run(const struct story *s, uint32_t cpu, uint64_t ts)

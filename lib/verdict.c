@@ -25,14 +25,11 @@ static void piece_at(const struct story *s, uint32_t thread, uint64_t ts, uint64
 	story_segment(s, thread, ts, &p->segment);
 	p->wait = story_wait_at(s, thread, ts);
 	p->span = (struct verdict_span){ ts, p->segment.end < end ? p->segment.end : end };
-	if (p->segment.state == STORY_SLEEPING || p->segment.state == STORY_RUNNABLE) {
+	if (p->segment.state != STORY_RUNNING && p->segment.state != STORY_GONE) {
 		if (p->wait && !p->wait->open && p->wait->end < p->span.end)
 			p->span.end = p->wait->end;
-		next = p->wait ? p->wait - s->waits - t->waits + 1 : 0;
-		while (!p->wait && next < t->n_waits && s->waits[t->waits + next].start <= ts)
-			next++;
-		if (next < t->n_waits && s->waits[t->waits + next].start > ts &&
-		    s->waits[t->waits + next].start < p->span.end)
+		next = story_waits_until(s, thread, ts);
+		if (next < t->n_waits && s->waits[t->waits + next].start < p->span.end)
 			p->span.end = s->waits[t->waits + next].start;
 	}
 	if (p->span.end <= ts)
@@ -72,7 +69,7 @@ static int add_piece(void *context, const struct piece *p)
 
 	a->parts[p->kind] += ns;
 	a->all += ns;
-	if (p->segment.state == STORY_RUNNING || p->segment.state == STORY_RUNNABLE || p->wait)
+	if (p->kind != VERDICT_UNKNOWN || (p->wait && p->segment.state == STORY_SLEEPING))
 		a->known += ns;
 	if (p->wait && ns > a->longest_ns[p->kind]) {
 		a->longest_ns[p->kind] = ns;
@@ -96,28 +93,8 @@ static enum verdict_wait largest(const uint64_t parts[VERDICT_WAITS])
 struct queueing {
 	const struct story *s;
 	struct verdict_link *link;
-	struct verdict_ran ran[64];
-	size_t n;
+	uint64_t *ns; /* of each thread, and at last of nobody */
 };
-
-/* Threads of one process count together. */
-static void add_ran(struct queueing *q, uint32_t thread, uint64_t ns)
-{
-	int32_t pid = thread == STORY_NOBODY ? 0 : q->s->threads[thread].pid;
-	size_t i;
-
-	for (i = 0; i < q->n; i++) {
-		uint32_t other = q->ran[i].thread;
-
-		if ((other == STORY_NOBODY ? 0 : q->s->threads[other].pid) == pid)
-			break;
-	}
-	if (i == sizeof(q->ran) / sizeof(q->ran[0]))
-		return;
-	if (i == q->n)
-		q->ran[q->n++] = (struct verdict_ran){ .thread = thread };
-	q->ran[i].ns += ns;
-}
 
 static int add_queueing(void *context, const struct piece *p)
 {
@@ -131,9 +108,10 @@ static int add_queueing(void *context, const struct piece *p)
 	     i < s->cpu_runs[cpu + 1] && s->runs[i].start < p->span.end; i++) {
 		const struct story_run *r = &s->runs[i];
 		uint64_t from = r->start > p->span.start ? r->start : p->span.start;
+		uint64_t until = r->end < p->span.end ? r->end : p->span.end;
 
-		if (r->thread != q->link->thread)
-			add_ran(q, r->thread, (r->end < p->span.end ? r->end : p->span.end) - from);
+		if (r->thread != q->link->thread && until > from)
+			q->ns[r->thread == STORY_NOBODY ? s->n_threads : r->thread] += until - from;
 	}
 	return 0;
 }
@@ -145,15 +123,56 @@ static int compare_ran(const void *a, const void *b)
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
 }
 
-static void find_ran_instead(const struct story *s, const struct verdict_spans *spans,
-			     struct verdict_link *link)
+static int32_t pid_of(const struct story *s, uint32_t thread)
+{
+	return thread == STORY_NOBODY ? 0 : s->threads[thread].pid;
+}
+
+static int compare_pids(const void *a, const void *b, void *story)
+{
+	const struct verdict_ran *x = a, *y = b;
+	int32_t px = pid_of(story, x->thread), py = pid_of(story, y->thread);
+
+	return px != py ? (px < py ? -1 : 1) : compare_ran(a, b);
+}
+
+/* Threads of one process count together, as the one that ran most. */
+static size_t sum_processes(const struct story *s, struct verdict_ran *ran, size_t n)
+{
+	size_t kept = 0;
+
+	qsort_r(ran, n, sizeof(*ran), compare_pids, (void *)s);
+	for (size_t i = 0; i < n; i++)
+		if (kept && pid_of(s, ran[kept - 1].thread) == pid_of(s, ran[i].thread))
+			ran[kept - 1].ns += ran[i].ns;
+		else
+			ran[kept++] = ran[i];
+	qsort(ran, kept, sizeof(*ran), compare_ran);
+	return kept;
+}
+
+static int find_ran_instead(const struct story *s, const struct verdict_spans *spans,
+			    struct verdict_link *link)
 {
 	struct queueing q = { .s = s, .link = link };
+	struct verdict_ran *ran = calloc(s->n_threads + 1, sizeof(*ran));
+	size_t n = 0;
 
-	each_piece(s, link->thread, spans, add_queueing, &q);
-	qsort(q.ran, q.n, sizeof(q.ran[0]), compare_ran);
-	for (size_t i = 0; i < q.n && i < VERDICT_RAN_INSTEAD; i++)
-		link->ran_instead[link->n_ran_instead++] = q.ran[i];
+	q.ns = calloc(s->n_threads + 1, sizeof(*q.ns));
+	if (q.ns && ran) {
+		each_piece(s, link->thread, spans, add_queueing, &q);
+		for (size_t i = 0; i <= s->n_threads; i++)
+			if (q.ns[i])
+				ran[n++] = (struct verdict_ran){
+					i < s->n_threads ? i : STORY_NOBODY, q.ns[i]
+				};
+		n = sum_processes(s, ran, n);
+		link->n_ran_instead = n < VERDICT_RAN_INSTEAD ? n : VERDICT_RAN_INSTEAD;
+		memcpy(link->ran_instead, ran, link->n_ran_instead * sizeof(*ran));
+	}
+	free(ran);
+	free(q.ns);
+	return q.ns && ran ? 0 : -ENOMEM;
 }
 
 /* ---- the chain ---- */
@@ -194,7 +213,8 @@ static int blame_piece(void *context, const struct piece *p)
 /* A runtime's own scheduling hides whom the task waited for. */
 static bool is_parked(const struct verdict_link *link)
 {
-	return link->evidence && (link->wait == VERDICT_FUTEX || link->wait == VERDICT_POLL) &&
+	return link->evidence &&
+	       (link->wait == VERDICT_FUTEX || link->wait == VERDICT_LOCK || link->wait == VERDICT_POLL) &&
 	       verdict_runtime(link->evidence);
 }
 
@@ -215,7 +235,7 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 	if (!err && best && best->thread != STORY_NOBODY && best->thread != link->thread) {
 		link->next = best->thread;
 		link->rests_on = best->rests_on;
-		link->sure = best->sure;
+		link->sure = best->sure && best->ns >= link->ns / 2;
 		link->evidence = best->longest;
 		*ret_spans = best->spans;
 		best->spans = (struct verdict_spans){ 0 };
@@ -225,8 +245,8 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 	return err;
 }
 
-static void fill_link(const struct story *s, const struct verdict_spans *spans,
-		      const struct account *a, struct verdict_link *link)
+static int fill_link(const struct story *s, const struct verdict_spans *spans,
+		     const struct account *a, struct verdict_link *link)
 {
 	link->wait = largest(a->parts);
 	link->ns = a->parts[link->wait];
@@ -235,7 +255,20 @@ static void fill_link(const struct story *s, const struct verdict_spans *spans,
 	link->next = STORY_NOBODY;
 	link->sure = true;
 	if (link->wait == VERDICT_RUNQUEUE || link->wait == VERDICT_THROTTLED)
-		find_ran_instead(s, spans, link);
+		return find_ran_instead(s, spans, link);
+	return 0;
+}
+
+/* What does not fit shows that it was cut, and ends with a whole character. */
+static void mark_cut(char *text, size_t size)
+{
+	size_t n = strlen(text);
+
+	if (n + 1 < size)
+		return;
+	for (n -= 3; n && ((unsigned char)text[n] & 0xc0) == 0x80; n--)
+		;
+	memcpy(text + n, "…", sizeof("…"));
 }
 
 static const struct verdict_link *in_chain(const struct verdict *v, uint32_t thread)
@@ -250,7 +283,7 @@ static const struct verdict_link *in_chain(const struct verdict *v, uint32_t thr
 static bool is_deadlock(const struct verdict *v, const struct verdict_link *from)
 {
 	for (const struct verdict_link *l = from; l < v->chain + v->n_chain; l++)
-		if (!l->evidence || !l->evidence->open || l->wait == VERDICT_POLL)
+		if (!l->evidence || !l->evidence->open || l->wait == VERDICT_POLL || !l->sure)
 			return false;
 	return true;
 }
@@ -264,7 +297,8 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 	int more = each_piece(s, thread, spans, add_piece, &a);
 
 	*link = (struct verdict_link){ .thread = thread };
-	fill_link(s, spans, &a, link);
+	if (!more)
+		more = fill_link(s, spans, &a, link);
 	if (v->n_chain == 1) {
 		memcpy(v->parts, a.parts, sizeof(v->parts));
 		v->explained = a.all ? (double)a.known / a.all : 0;
@@ -273,6 +307,7 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 		more = find_next(s, spans, link, ret_spans);
 	if (link->evidence)
 		verdict_what(link->evidence, link->wait, link->what, sizeof(link->what));
+	mark_cut(link->what, sizeof(link->what));
 	return more;
 }
 
@@ -302,10 +337,13 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 	int more = verdict_spans_add(&spans, start, end);
 	struct verdict *v = ret;
 
-	v->thread = thread;
-	v->start = start;
-	v->end = end;
-	v->n_chain = 0;
+	*v = (struct verdict){ .thread = thread, .start = start, .end = end, .culprit = thread };
+	if (thread >= s->n_threads || end <= start) {
+		v->parts[VERDICT_UNKNOWN] = end > start ? end - start : 0;
+		snprintf(v->text, sizeof(v->text), "unknown: nothing recorded is about this %s",
+			 end > start ? "thread" : "time");
+		more = 1;
+	}
 	while (!more) {
 		more = add_link(s, v, thread, &spans, &next);
 		free(spans.list);

@@ -35,17 +35,25 @@ void verdict_blames_free(struct verdict_blames *blames)
 	for (size_t i = 0; i < blames->n; i++)
 		free(blames->list[i].spans.list);
 	free(blames->list);
+	free(blames->places);
+	free(blames->tenures);
 	*blames = (struct verdict_blames){ 0 };
 }
 
-static struct verdict_blame *blame_of(struct verdict_blames *blames, uint32_t thread)
+static struct verdict_blame *blame_of(const struct story *s, struct verdict_blames *blames,
+				      uint32_t thread)
 {
-	struct verdict_blame *bigger;
 	size_t size = blames->size ? blames->size * 2 : 8;
+	struct verdict_blame *bigger;
+	uint32_t *place;
 
-	for (size_t i = 0; i < blames->n; i++)
-		if (blames->list[i].thread == thread)
-			return &blames->list[i];
+	if (!blames->places)
+		blames->places = calloc(s->n_threads + 1, sizeof(*blames->places));
+	if (!blames->places)
+		return NULL;
+	place = &blames->places[thread == STORY_NOBODY ? s->n_threads : thread];
+	if (*place)
+		return &blames->list[*place - 1];
 	if (blames->n == blames->size) {
 		bigger = reallocarray(blames->list, size, sizeof(*bigger));
 		if (!bigger)
@@ -54,10 +62,12 @@ static struct verdict_blame *blame_of(struct verdict_blames *blames, uint32_t th
 		blames->size = size;
 	}
 	blames->list[blames->n] = (struct verdict_blame){ .thread = thread, .sure = true };
-	return &blames->list[blames->n++];
+	*place = ++blames->n;
+	return &blames->list[*place - 1];
 }
 
 struct accusation {
+	const struct story *s;
 	struct verdict_blames *blames;
 	const struct story_wait *wait;
 	struct verdict_span part; /* of the wait */
@@ -76,7 +86,7 @@ static void accuse(struct accusation *a, uint32_t thread, uint64_t start, uint64
 		end = a->part.end;
 	if (end <= start || a->err)
 		return;
-	b = blame_of(a->blames, thread);
+	b = blame_of(a->s, a->blames, thread);
 	if (!b) {
 		a->err = -ENOMEM;
 		return;
@@ -93,134 +103,157 @@ static void accuse(struct accusation *a, uint32_t thread, uint64_t start, uint64
 
 /* ---- locks: who held it when ---- */
 
-/* Known at ts: this thread held the lock until then (release), or then. */
-struct held {
-	uint64_t ts;
-	uint32_t thread;
-	bool release;
-};
-
-#define HELD_MAX 1024 /* of one wait; beyond, the rest of it is nobody's */
-
-struct holders {
-	struct held list[HELD_MAX];
-	size_t n;
-};
-
-static void add_held(struct holders *h, uint64_t ts, uint32_t thread, bool release)
-{
-	if (thread != STORY_NOBODY && h->n < HELD_MAX)
-		h->list[h->n++] = (struct held){ ts, thread, release };
-}
-
-static int compare_held(const void *a, const void *b)
-{
-	const struct held *x = a, *y = b;
-
-	if (x->ts != y->ts)
-		return x->ts < y->ts ? -1 : 1;
-	return y->release - x->release;
-}
-
 static bool same_lock(const struct story *s, const struct story_wait *a, const struct story_wait *b)
 {
-	if (a->address != b->address || b->thread == STORY_NOBODY)
-		return false;
 	return s->threads[a->thread].pid == s->threads[b->thread].pid ||
 	       (a->owner != STORY_NOBODY && a->owner == b->owner);
 }
 
-/* Whoever wakes a thread out of its wait for the lock has just released it. */
-static void note_releases(const struct story *s, const struct story_wait *w, uint64_t from,
-			  uint64_t until, struct holders *h)
+static int add_tenure(struct verdict_blames *b, struct verdict_tenure t)
 {
-	const struct story_thread *t = &s->threads[w->thread];
+	size_t size = b->size_tenures ? b->size_tenures * 2 : 64;
+	struct verdict_tenure *bigger;
 
-	for (uint32_t i = 0; i < t->n_wakes; i++) {
-		const struct story_wake *k = &s->wakes[t->wakes + i];
-
-		if (k->ts > until)
-			break;
-		if (k->ts >= from && k->ts >= w->start && k->ts <= w->end && !k->irq)
-			add_held(h, k->ts, k->waker, true);
+	if (t.end <= t.start)
+		return 0;
+	if (b->n_tenures == b->size_tenures) {
+		bigger = reallocarray(b->tenures, size, sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		b->tenures = bigger;
+		b->size_tenures = size;
 	}
+	b->tenures[b->n_tenures++] = t;
+	return 0;
 }
 
-static void note_holders(const struct story *s, const struct story_wait *w, struct holders *h)
+/* When the one woke the other in this time, if just once; else 0. */
+static uint64_t handed_over(const struct story *s, uint32_t from, uint32_t to, uint64_t start,
+			    uint64_t end)
 {
-	for (size_t i = 0; i < s->n_waits; i++) {
-		const struct story_wait *other = &s->waits[i];
-
-		if (!same_lock(s, w, other) || other->start > w->end || other->end < w->start)
-			continue;
-		if (other->start >= w->start)
-			add_held(h, other->start, other->owner, false);
-		note_releases(s, other, w->start, w->end, h);
-	}
-	qsort(h->list, h->n, sizeof(*h->list), compare_held);
-}
-
-/* When thread came out of its own wait for this lock, between from and until; 0: it did not. */
-static uint64_t acquired(const struct story *s, const struct story_wait *w, uint32_t thread,
-			 uint64_t from, uint64_t until)
-{
-	const struct story_thread *t = &s->threads[thread];
+	const struct story_thread *t = &s->threads[to];
 	uint64_t ts = 0;
 
-	for (uint32_t i = 0; i < t->n_waits; i++) {
-		const struct story_wait *other = &s->waits[t->waits + i];
+	for (uint32_t i = story_wakes_before(s, to, start); i < t->n_wakes; i++) {
+		const struct story_wake *k = &s->wakes[t->wakes + i];
 
-		if (other->address == w->address && !other->open && other->end > from &&
-		    other->end < until)
-			ts = other->end;
+		if (k->ts >= end)
+			break;
+		if (k->irq || k->waker != from)
+			continue;
+		if (ts)
+			return 0;
+		ts = k->ts;
 	}
 	return ts;
 }
 
+/*
+ * It was h's, and is seen with the thread of e, which did not get it in a wait that was recorded.
+ * h's letting go of it woke somebody, as others waited: if that was e's thread, it was then.
+ */
+static int change_hands(const struct story *s, struct verdict_blames *b,
+			const struct verdict_tenure *h, const struct story_hold *e)
+{
+	unsigned int by = e->release ? VERDICT_BY_WAKER : VERDICT_BY_OWNER;
+	uint64_t ts = handed_over(s, h->thread, e->thread, h->start, e->ts);
+	int err;
+
+	if (!ts)
+		return add_tenure(b, (struct verdict_tenure){ h->start, e->ts, STORY_NOBODY, 0, false });
+	err = add_tenure(b, (struct verdict_tenure){ h->start, ts, h->thread, h->rests_on, false });
+	return err ? err : add_tenure(b, (struct verdict_tenure){ ts, e->ts, e->thread, by, false });
+}
+
+/* One more thing is known of the lock that is, as far as known, h's; changes h to whose it is then. */
+static int note_hold(const struct story *s, struct verdict_blames *b, struct verdict_tenure *h,
+		     const struct story_hold *e)
+{
+	uint32_t woken = s->waits[e->wait].thread;
+	unsigned int by = e->release ? VERDICT_BY_WAKER : VERDICT_BY_OWNER;
+	int err;
+
+	if (h->thread == e->thread) {
+		h->rests_on |= by;
+		h->sure = true;
+		if (!e->release)
+			return 0;
+		h->end = e->ts;
+		err = add_tenure(b, *h);
+	} else if (h->thread == STORY_NOBODY) {
+		err = add_tenure(b, (struct verdict_tenure){ h->start, e->ts, e->thread, by, false });
+	} else {
+		err = change_hands(s, b, h, e);
+	}
+	*h = (struct verdict_tenure){ .start = e->ts, .thread = e->thread, .rests_on = by, .sure = true };
+	if (e->release) {
+		h->thread = e->took && woken != b->lock->thread ? woken : STORY_NOBODY;
+		h->sure = false;
+	}
+	return err;
+}
+
+static size_t first_hold(const struct story *s, uint64_t address, uint64_t ts)
+{
+	size_t low = 0, high = s->n_holds;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const struct story_hold *e = &s->holds[mid];
+
+		if (e->address < address || (e->address == address && e->ts < ts))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int find_tenures(const struct story *s, const struct story_wait *w, struct verdict_blames *b)
+{
+	struct verdict_tenure h = { w->start, 0, w->owner, VERDICT_BY_OWNER, true };
+	size_t i = w->address ? first_hold(s, w->address, w->start) : s->n_holds;
+	int err = 0;
+
+	b->lock = w;
+	b->n_tenures = b->at = 0;
+	for (; i < s->n_holds && !err; i++) {
+		const struct story_hold *e = &s->holds[i];
+
+		if (e->address != w->address || e->ts > w->end)
+			break;
+		/* what it had itself, it had before */
+		if (e->thread != w->thread && same_lock(s, w, &s->waits[e->wait]))
+			err = note_hold(s, b, &h, e);
+	}
+	h.end = w->end;
+	return err ? err : add_tenure(b, h);
+}
+
 static void blame_holders(const struct story *s, struct accusation *a)
 {
-	const struct story_wait *w = a->wait;
-	static __thread struct holders h; /* too large for a stack */
-	uint32_t holder = w->owner;
-	uint64_t since = w->start;
+	struct verdict_blames *b = a->blames;
 
-	h.n = 0;
-	note_holders(s, w, &h);
-	for (size_t i = 0; i < h.n; i++) {
-		const struct held *e = &h.list[i];
-		unsigned int by = e->release ? VERDICT_BY_WAKER : VERDICT_BY_OWNER;
-		uint64_t change = 0;
-
-		if (e->thread == w->thread)
-			continue; /* it woke up for nothing */
-		if (holder == e->thread && !e->release)
-			continue;
-		if (holder == e->thread) {
-			accuse(a, holder, since, e->ts, by | VERDICT_BY_OWNER, true);
-		} else if (holder == STORY_NOBODY) {
-			accuse(a, e->thread, since, e->ts, by, true);
-		} else {
-			/* it changed hands unseen: to one who waited for it, too, or we cannot say when */
-			change = acquired(s, w, e->thread, since, e->ts);
-			accuse(a, holder, since, change ? change : e->ts, VERDICT_BY_OWNER, change);
-			if (change)
-				accuse(a, e->thread, change, e->ts, by, true);
-		}
-		since = e->ts;
-		holder = e->release ? STORY_NOBODY : e->thread;
-	}
-	accuse(a, holder, since, w->end, VERDICT_BY_OWNER, true);
+	if (b->lock != a->wait)
+		a->err = find_tenures(s, a->wait, b);
+	while (b->at < b->n_tenures && b->tenures[b->at].end <= a->part.start)
+		b->at++;
+	for (size_t i = b->at; i < b->n_tenures && b->tenures[i].start < a->part.end; i++)
+		accuse(a, b->tenures[i].thread, b->tenures[i].start, b->tenures[i].end,
+		       b->tenures[i].rests_on, b->tenures[i].sure);
 }
 
 /* ---- others ---- */
 
-/* The thread of the process that ran last until ts; of one that has one thread, that. */
+/*
+ * The thread of a process that has but one at that time, else nobody: which of several would have
+ * ended the wait, nothing says.
+ */
 static uint32_t thread_of_process(const struct story *s, int32_t pid, uint64_t ts)
 {
 	uint32_t found = STORY_NOBODY;
-	uint64_t latest = 0;
 
-	for (size_t i = 0; i < s->n_threads; i++) {
+	for (size_t i = 0; pid > 0 && i < s->n_threads; i++) {
 		const struct story_thread *t = &s->threads[i];
 		struct story_segment g;
 
@@ -229,12 +262,9 @@ static uint32_t thread_of_process(const struct story *s, int32_t pid, uint64_t t
 		story_segment(s, i, ts, &g);
 		if (g.state == STORY_GONE)
 			continue;
-		if (g.state == STORY_RUNNING)
-			return i;
-		if (found == STORY_NOBODY || g.start > latest) {
-			found = i;
-			latest = g.start;
-		}
+		if (found != STORY_NOBODY)
+			return STORY_NOBODY;
+		found = i;
 	}
 	return found;
 }
@@ -242,14 +272,16 @@ static uint32_t thread_of_process(const struct story *s, int32_t pid, uint64_t t
 /* The one child it can wait for: the one it names, or the only one. */
 static int32_t child_of(const struct story *s, const struct story_wait *w)
 {
-	int32_t pid = s->threads[w->thread].pid, wanted = w->args[0], found = 0;
+	int32_t pid = s->threads[w->thread].pid, wanted = 0, found = 0;
 
+	if (strcmp(w->name, "wait4") == 0)
+		wanted = w->args[0];
+	else if (strcmp(w->name, "waitid") == 0 && w->args[0] == 1) /* P_PID */
+		wanted = w->args[1];
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const struct story_process *p = &s->processes[i];
 
-		if (p->ppid != pid)
-			continue;
-		if (strcmp(w->name, "wait4") == 0 && wanted > 0 && p->pid != wanted)
+		if (p->ppid != pid || (wanted > 0 && p->pid != wanted))
 			continue;
 		if (found)
 			return 0;
@@ -260,36 +292,60 @@ static int32_t child_of(const struct story *s, const struct story_wait *w)
 
 static void blame_peer(const struct story *s, enum verdict_wait kind, struct accusation *a)
 {
-	int32_t pid = kind == VERDICT_CHILD ? child_of(s, a->wait) : a->wait->peer_pid;
-	uint32_t thread = pid ? thread_of_process(s, pid, a->part.end) : STORY_NOBODY;
+	struct verdict_blames *b = a->blames;
+	int32_t pid = a->wait->peer_pid;
 
-	accuse(a, thread, a->part.start, a->part.end, VERDICT_BY_PEER, true);
+	if (b->peer_of != a->wait) { /* many parts may be of one wait */
+		if (kind == VERDICT_CHILD)
+			pid = child_of(s, a->wait);
+		b->peer_of = a->wait;
+		b->peer = thread_of_process(s, pid, a->part.end - 1);
+	}
+	accuse(a, b->peer, a->part.start, a->part.end, VERDICT_BY_PEER, true);
+}
+
+static bool is_kthread(const struct story *s, uint32_t thread)
+{
+	const struct story_process *p = story_process(s, s->threads[thread].pid);
+
+	return p && p->kthread;
+}
+
+/* The wake-up that ended the wait: others before it did not, whatever they were for. */
+static const struct story_wake *last_wake(const struct story *s, const struct story_wait *w)
+{
+	uint32_t n = w->end < UINT64_MAX ? story_wakes_before(s, w->thread, w->end + 1) : 0;
+	const struct story_wake *k = n ? &s->wakes[s->threads[w->thread].wakes + n - 1] : NULL;
+
+	return k && !w->open && k->ts >= w->start ? k : NULL;
 }
 
 /*
- * Who woke it out of this sleep. Of a socket on this host that is the sender, even
- * if the last step was done by the soft interrupt that the sending raised.
+ * Who ended the wait. Of a socket on this host that is the sender, even if the last step was done
+ * by the soft interrupt that the sending raised. Kernel threads pass on what others began.
  */
 static void blame_waker(const struct story *s, enum verdict_wait kind,
 			const struct story_segment *g, struct accusation *a)
 {
 	const struct story_wait *w = a->wait;
-	uint32_t waker = g->wake ? g->wake->waker : STORY_NOBODY;
+	const struct story_wake *k = last_wake(s, w);
+	uint32_t waker = k ? k->waker : w->open ? STORY_NOBODY : w->waker;
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
 		       s->threads[waker].pid == w->peer_pid;
 
-	if (waker != STORY_NOBODY && (!g->wake->irq || is_peer))
-		accuse(a, waker, a->part.start, a->part.end,
-		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0), true);
-	else
+	if (waker == STORY_NOBODY || (k && k->irq && !is_peer) ||
+	    (kind != VERDICT_KERNEL_LOCK && is_kthread(s, waker)))
 		blame_peer(s, kind, a);
+	else
+		accuse(a, waker, a->part.start, a->part.end,
+		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0), g->wake == k || !k);
 }
 
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
 		  const struct story_wait *w, struct verdict_span part,
 		  struct verdict_blames *blames)
 {
-	struct accusation a = { .blames = blames, .wait = w, .part = part };
+	struct accusation a = { .s = s, .blames = blames, .wait = w, .part = part };
 
 	if (kind == VERDICT_LOCK)
 		blame_holders(s, &a);

@@ -39,6 +39,10 @@ const char *verdict_function(const struct story_wait *w)
 
 /* ---- text ---- */
 
+#define COMM_MAX 64
+#define FUNCTION_MAX 160
+#define CGROUP_MAX 256
+
 static void say(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void say(struct verdict *v, const char *format, ...)
@@ -51,18 +55,36 @@ static void say(struct verdict *v, const char *format, ...)
 	va_end(ap);
 }
 
+/* Names can be of any length; so much of one. */
+static void say_name(struct verdict *v, const char *name, size_t max)
+{
+	size_t n = strnlen(name, max + 1);
+
+	if (n <= max) {
+		say(v, "%s", name);
+		return;
+	}
+	for (n = max; n && ((unsigned char)name[n] & 0xc0) == 0x80; n--)
+		;
+	say(v, "%.*s…", (int)n, name);
+}
+
 static void say_who(const struct story *s, struct verdict *v, uint32_t thread)
 {
 	const struct story_thread *t = &s->threads[thread];
 	const struct story_process *p = story_process(s, t->pid);
 
-	say(v, "%s (tid %d", t->comm, t->tid);
-	if (t->tid != t->pid && p && p->name && strcmp(p->name, t->comm) != 0)
-		say(v, " of %s, pid %d)", p->name, t->pid);
-	else if (t->tid != t->pid)
+	say_name(v, t->comm, COMM_MAX);
+	say(v, " (tid %d", t->tid);
+	if (t->tid != t->pid && p && p->name && strcmp(p->name, t->comm) != 0) {
+		say(v, " of ");
+		say_name(v, p->name, COMM_MAX);
+		say(v, ", pid %d)", t->pid);
+	} else if (t->tid != t->pid) {
 		say(v, " of pid %d)", t->pid);
-	else
+	} else {
 		say(v, ")");
+	}
 }
 
 static const char *duration(uint64_t ns)
@@ -105,8 +127,10 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		break;
 	case VERDICT_THROTTLED:
 		say(v, "was throttled for %s by the CPU quota of its cgroup", duration(l->ns));
-		if (p && p->cgroup)
-			say(v, " %s", p->cgroup);
+		if (p && p->cgroup) {
+			say(v, " ");
+			say_name(v, p->cgroup, CGROUP_MAX);
+		}
 		break;
 	case VERDICT_SLEEP:
 		say(v, "slept %s in %s", duration(l->ns), l->what);
@@ -128,9 +152,14 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		break;
 	default:
 		say(v, "waited %s for %s", duration(l->ns), *l->what ? l->what : "something");
+		if (l->wait != VERDICT_POLL && l->next == STORY_NOBODY)
+			say(v, ", and nothing recorded says who %s it",
+			    l->evidence && l->evidence->open ? "could end" : "ended");
 	}
-	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE)
-		say(v, ", in %s", function);
+	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE) {
+		say(v, ", in ");
+		say_name(v, function, FUNCTION_MAX);
+	}
 }
 
 static void say_deadlock(const struct story *s, struct verdict *v)
@@ -140,13 +169,13 @@ static void say_deadlock(const struct story *s, struct verdict *v)
 	while (l < last && l->thread != last->next)
 		l++;
 	say(v, "deadlock: ");
+	say_who(s, v, l->thread);
 	for (; l <= last; l++) {
-		say_who(s, v, l->thread);
-		say(v, " waits for %s, which %s", l->what,
-		    l->wait == VERDICT_LOCK || l->wait == VERDICT_FILE_LOCK ? "is held by "
-									    : "depends on ");
+		say(v, " waits for %s, which %s ", *l->what ? l->what : "something",
+		    l->wait == VERDICT_LOCK || l->wait == VERDICT_FILE_LOCK ? "is held by" : "depends on");
+		say_who(s, v, l->next);
+		say(v, "%s", l < last ? ", which" : "");
 	}
-	say_who(s, v, last->next);
 }
 
 /* Why the chain ends without a cause. */

@@ -40,8 +40,8 @@ static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdic
 	struct verdict_group *bigger;
 	size_t size = g->size ? g->size * 2 : 64;
 
-	for (size_t i = g->n; i-- > 0;) /* waits come by thread: the last one is likely */
-		if (g->list[i].pid == pid && g->list[i].wait == wait)
+	for (size_t i = g->n; i-- > 0 && g->list[i].pid == pid;) /* threads come by process */
+		if (g->list[i].wait == wait)
 			return &g->list[i];
 	if (g->n == g->size) {
 		bigger = reallocarray(g->list, size, sizeof(*bigger));
@@ -98,23 +98,26 @@ static int add_waits(struct groups *g, uint32_t thread, bool all)
 	return 0;
 }
 
-/* Between two runs of a thread, from when it was ready. */
+/* Before each run of a thread and after its last one, from when it was ready. */
 static int add_queueing(struct groups *g, uint32_t thread)
 {
 	const struct story *s = g->s;
 	const struct story_thread *t = &s->threads[thread];
+	uint64_t before = s->start;
 
-	for (uint32_t i = 1; i < t->n_runs; i++) {
-		const struct story_run *after = &s->runs[s->by_thread[t->runs + i]];
-		struct story_segment at;
+	for (uint32_t i = 0; i <= t->n_runs; i++) {
+		const struct story_run *r = i < t->n_runs ? &s->runs[s->by_thread[t->runs + i]] : NULL;
+		uint64_t until = r ? r->start : s->end;
+		struct story_segment at = { 0 };
 		int err;
 
-		if (after->start - s->runs[s->by_thread[t->runs + i - 1]].end < QUEUE_MIN_NS)
-			continue;
-		story_segment(s, thread, after->start - 1, &at);
+		if (until > before && until - before >= QUEUE_MIN_NS)
+			story_segment(s, thread, until - 1, &at);
+		before = r ? r->end : until;
 		if (at.state != STORY_RUNNABLE || at.end - at.start < QUEUE_MIN_NS)
 			continue;
-		err = add(g, thread, VERDICT_RUNQUEUE, NULL, at.start, at.end);
+		err = add(g, thread, verdict_kind(s, thread, &at, story_wait_at(s, thread, at.start)),
+			  NULL, at.start, at.end);
 		if (err)
 			return err;
 	}
@@ -124,8 +127,34 @@ static int add_queueing(struct groups *g, uint32_t thread)
 static int compare_groups(const void *a, const void *b)
 {
 	const struct verdict_group *x = a, *y = b;
+	bool hx = hurts(x->wait, false), hy = hurts(y->wait, false);
 
+	if (hx != hy) /* idle waiting is long, and hurts least */
+		return hx ? -1 : 1;
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+static int compare_by_process(const void *a, const void *b, void *story)
+{
+	const struct story *s = story;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	if (s->threads[x].pid != s->threads[y].pid)
+		return s->threads[x].pid < s->threads[y].pid ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+/* All threads, those of one process side by side. */
+static uint32_t *by_process(const struct story *s)
+{
+	uint32_t *order = calloc(s->n_threads + 1, sizeof(*order));
+
+	if (!order)
+		return NULL;
+	for (size_t i = 0; i < s->n_threads; i++)
+		order[i] = i;
+	qsort_r(order, s->n_threads, sizeof(*order), compare_by_process, (void *)s);
+	return order;
 }
 
 /* Is unit a part of the process's cgroup path? */
@@ -154,24 +183,24 @@ static bool is_wanted(const struct story *s, uint32_t thread, int32_t pid, const
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret)
 {
 	struct groups g = { .s = s };
-	int err = 0;
+	uint32_t *order = by_process(s);
+	int err = order ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < s->n_threads && !err; i++) {
-		if (!is_wanted(s, i, pid, unit))
+		if (!is_wanted(s, order[i], pid, unit))
 			continue;
-		err = add_waits(&g, i, pid || unit);
+		err = add_waits(&g, order[i], pid || unit);
 		if (!err)
-			err = add_queueing(&g, i);
+			err = add_queueing(&g, order[i]);
 	}
-	ret->thread = STORY_NOBODY;
-	ret->n_chain = 0;
-	ret->n_groups = 0;
+	*ret = (struct verdict){ .thread = STORY_NOBODY, .culprit = STORY_NOBODY };
 	if (!err && g.n) {
 		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
 		err = verdict_of(s, g.list[0].thread, g.list[0].start, g.list[0].end, ret);
 		ret->n_groups = g.n < VERDICT_GROUPS ? g.n : VERDICT_GROUPS;
 		memcpy(ret->groups, g.list, ret->n_groups * sizeof(*g.list));
 	}
+	free(order);
 	free(g.list);
 	return err;
 }
