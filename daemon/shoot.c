@@ -200,6 +200,8 @@ static const char *failure_text(int err)
 		return "the worker did not finish in time";
 	if (err == -ECHILD)
 		return "the worker died";
+	if (err == -ESRCH)
+		return "no process of this number lives, or lived within the window";
 	if (err == -ECANCELED)
 		return "the client that wanted it has gone";
 	return store_reason(err);

@@ -16,10 +16,10 @@
 
 static int write_all(struct worker *w)
 {
-	int err;
+	int err = worker_mark_details(w);
 
-	worker_mark_details(w);
-	err = worker_plan(w);
+	if (!err)
+		err = worker_plan(w);
 	if (!err)
 		err = worker_find_peers(w, WORKER_FD_ENDS);
 	if (err)

@@ -128,7 +128,8 @@ void worker_write_waits(struct worker *w);
 void worker_write_triggers(struct worker *w);
 /* The name of a wait: "lock", "futex", a syscall, "fault", … */
 const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size);
-void worker_mark_details(struct worker *w);
+/* -ESRCH: nothing is known of the process that it is all about. */
+int worker_mark_details(struct worker *w);
 
 /* ---- worker_files.c: what waits were about ---- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* worker_waits.c - slow waits and triggers as slices, and whose details are wanted. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,16 +100,18 @@ static bool mark_partners(struct worker *w)
 	return changed;
 }
 
-void worker_mark_details(struct worker *w)
+int worker_mark_details(struct worker *w)
 {
 	if (!w->h->focus_pid) {
 		for (size_t i = 0; i < w->tasks.n; i++)
 			w->tasks.list[i].detailed = true;
-		return;
+		return 0;
 	}
-	mark_process(w, w->h->focus_pid, w->h->clocks.monotonic);
+	if (!mark_process(w, w->h->focus_pid, w->h->clocks.monotonic))
+		return -ESRCH;
 	for (int hop = 0; hop < 8 && mark_partners(w); hop++)
 		;
+	return 0;
 }
 
 /* ---- waits ---- */
