@@ -70,7 +70,7 @@ static void input_make(int i)
 	writes[i] = fds[1];
 }
 
-/* No stage keeps the ends of others open. */
+/* No stage keeps the ends of others open, and who is none (-2) keeps none. */
 static void inputs_close(int stage)
 {
 	for (int i = 0; i < depth; i++) {
@@ -139,8 +139,15 @@ static void remote_make(void)
 	reads[0] = connect_to(*port);
 }
 
+static void *late_process(void *unused)
+{
+	inputs_close(-2);
+	return late_main(unused);
+}
+
 static void *decoy_main(void *unused)
 {
+	inputs_close(-2);
 	role_begin("decoy1");
 	role_tell("decoy1", "%s", "");
 	role_wait();
@@ -151,6 +158,7 @@ static void *decoy_main(void *unused)
 
 static void *decoy_reader_main(void *unused)
 {
+	inputs_close(-2);
 	role_begin("decoy2");
 	role_tell("decoy2", "%s", "");
 	role_wait();
@@ -232,9 +240,9 @@ int main(int argc, char **argv)
 	die_if(pipe(decoy_pipe), "pipe");
 	process_start(decoy_main, NULL);
 	process_start(decoy_reader_main, NULL);
-	process_start(late_main, NULL);
+	process_start(late_process, NULL);
 	scene_wait(depth + 2, 1);
 	process_start(child ? parent_main : subject_main, NULL);
-	inputs_close(-2); /* main keeps none */
+	inputs_close(-2);
 	scene_end();
 }

@@ -37,10 +37,11 @@ def flow(name, links, *args, extra="syscalls = read,wait4,recvfrom", **more):
                     extra=extra, **more)
 
 
-def queue(name, *args, **more):
-    return Scenario(name, ["queue", "--ms", "{ms}", "--cpu", "{cpu}", "--names", "{names}", *args],
+def queue(others, name=None, threshold="50ms"):
+    return Scenario(name or others, ["queue", "--ms", "{ms}", "--gap", threshold, "--cpu", "{cpu}",
+                                     "--names", "{names}", "--others", others],
                     "runqueue", [Link("subject", "runqueue", ran_instead="others")],
-                    needs=["second_cpu"], **more)
+                    needs=["second_cpu"], threshold=threshold)
 
 
 def waits_for_lock(role="subject", holder="holder1"):
@@ -97,9 +98,9 @@ SCENARIOS = [
          "--link", "tcp", "--netns", "{netns}", "--address", "{address}", needs=["namespace"]),
     flow("waitpid", [Link("subject", "child", r"^wait", "wait_for_child"), slept("stage1")],
          "--link", "child"),
-    queue("crowd", "--others", "crowd", threshold="50ms"),
-    queue("hog", "--others", "hog"),
-    queue("busy-cpu", "--others", "busy", threshold="50ms"),
+    queue("crowd"),
+    queue("hog"),
+    queue("busy", "busy-cpu"),
     Scenario("idle-pool", ["idle", "--seconds", "20"], "lock", [], fires=False),
     Scenario("python", ["held.py", "{ms}", "{names}"], "futex",
              [Link("subject", "futex", r"^futex\b"), slept("holder1", "")]),
