@@ -185,7 +185,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 UNWINDER := $(addprefix daemon/,arena.c demangle.c demangle_rust.c image.c image_elf.c \
 	    image_lines.c proc_maps.c symbols.c symbols_elf.c unwind.c)
-FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(wildcard daemon/config*.c) $(UNWINDER) \
+FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(LIB_VERDICT) $(wildcard daemon/config*.c) $(UNWINDER) \
 	    $(BUILD)/lib/perfetto.pb-c.c
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
@@ -195,8 +195,16 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
 		-fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_LIB) -linih -lseccomp -ljansson \
 		-lprotobuf-c -ldw -lelf -lstdc++ -lz -lm
 
-fuzzers: $(FUZZERS)
-fuzz: $(FUZZERS) ## runs each fuzzer for FUZZ_SECONDS (600)
+# stories that the unit tests tell are where the fuzzer of stories begins
+SEEDS := $(BUILD)/corpus/fuzz_story/.made
+
+$(SEEDS): $(BUILD)/unit/test_story $(BUILD)/unit/test_verdict $(BUILD)/unit/test_verdict_lock
+	@mkdir -p $(@D)
+	$(Q)for test in $^; do FREC_SEEDS=$(@D) $$test >$(@D)/../seeds.log 2>&1 || exit 1; done
+	$(Q)touch $@
+
+fuzzers: $(FUZZERS) $(SEEDS)
+fuzz: fuzzers ## runs each fuzzer for FUZZ_SECONDS (600)
 	$(Q)BUILD=$(BUILD) FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tests/run.sh fuzz
 
 analyze: $(BUILD)/lib/perfetto.pb-c.h ## clang's analyzer and cppcheck

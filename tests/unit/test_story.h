@@ -169,7 +169,7 @@ static inline void scene_leave_seed(const struct file *f)
 	uint8_t *raw;
 	FILE *out;
 
-	if (!directory)
+	if (!directory || f->size > 4096) /* a mutation of much finds little */
 		return;
 	raw = inflate_file(f, &size);
 	snprintf(path, sizeof(path), "%s/%s-%d", directory, program_invocation_short_name, n++);
