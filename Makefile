@@ -24,7 +24,8 @@ LDFLAGS += $(SANITIZERS)
 override BUILD := $(BUILD)/sanitize
 endif
 
-DAEMON_LIBS := -lbpf -ldw -lstdc++ -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp -lm
+DAEMON_LIBS := -lbpf -ldw -lstdc++ -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp \
+	       -lprotobuf-c -lm
 CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lseccomp -lm
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -97,7 +98,8 @@ $(PROTO_OBJ): $(BUILD)/lib/perfetto.pb-c.c
 
 $(call objects,$(LIB_READ) $(LIB_VERDICT) $(CLI_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
 
-$(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_COMMON)) $(BUILD)/daemon/objects.o
+$(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) \
+	  $(PROTO_OBJ) $(BUILD)/daemon/objects.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 

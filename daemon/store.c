@@ -120,6 +120,8 @@ static void stored(struct daemon *d, const struct spooler_reply *reply)
 	log_notice("snapshot %s: %llu events, %llu bytes, %llu ms", path,
 		   (unsigned long long)s->result.events, (unsigned long long)s->result.bytes,
 		   (unsigned long long)s->took / 1000000);
+	if (*s->result.verdict.text)
+		log_notice("why %s: %s", s->request.trigger, s->result.verdict.text);
 	shoot_answer(d, s->id, &s->result, s->took, path);
 }
 

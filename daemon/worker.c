@@ -28,6 +28,7 @@ static int write_all(struct worker *w)
 	worker_write_tasks(w);
 	err = worker_write_cpus(w);
 	worker_write_waits(w);
+	worker_judge(w);
 	worker_write_triggers(w);
 	worker_write_summary(w);
 	return err;
@@ -62,6 +63,7 @@ static int run(struct worker *w, bool plain, struct worker_result *result)
 	result->switches = counters->switches;
 	result->bytes = counters->file_bytes;
 	result->torn = w->torn;
+	result->verdict = w->verdict;
 	trace_writer_close(w->out);
 	return err ? err : end;
 }

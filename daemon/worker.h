@@ -27,6 +27,15 @@ enum worker_fd {
 /* Hostile ELF files may claim any size: so many bytes of address space, the capture included. */
 #define WORKER_ADDRESSES (6ull << 30)
 
+/* Why the wait that the snapshot was written for took so long; all empty: nobody asked, or knows. */
+struct worker_verdict {
+	char text[512]; /* one sentence, fit for a log */
+	char wait[16];	/* "lock", "network", …: the last link's */
+	char comm[16];	/* who is to blame, or comes next to it */
+	uint32_t pid, tid;
+	uint64_t ns;
+};
+
 /* What the worker writes to WORKER_FD_RESULT when the trace is complete (or not). */
 struct worker_result {
 	uint64_t magic;
@@ -34,6 +43,7 @@ struct worker_result {
 	uint32_t pad;
 	uint64_t events, switches, bytes;
 	uint64_t torn; /* slots of the window that could not be used */
+	struct worker_verdict verdict;
 };
 #define WORKER_MAGIC 0x746b726f77636572ull
 

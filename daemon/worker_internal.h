@@ -10,6 +10,7 @@
 #include "../lib/trace_write.h"
 #include "capture.h"
 #include "opener.h"
+#include "worker.h"
 
 /* One life of a tid. */
 struct task {
@@ -87,6 +88,7 @@ struct worker {
 	uint64_t bad; /* records that are none */
 	uint64_t events[8]; /* written, by hot_kind */
 	uint64_t flows;	    /* ids given to arrows */
+	struct worker_verdict verdict;
 };
 
 /* BOOTTIME of a record's MONOTONIC time. */
@@ -153,6 +155,11 @@ const char *worker_syscall_name(int nr, bool compat, char *buf, size_t size);
 /* How many arguments a native syscall has; 6 where it is not known. */
 unsigned int worker_syscall_args(int nr);
 bool worker_syscall_returns(int nr);
+
+/* ---- worker_verdict.c ---- */
+
+/* Fills in the verdict on the first hit, if what is written so far allows for one. */
+void worker_judge(struct worker *w);
 
 /* ---- worker_summary.c: attributes ---- */
 

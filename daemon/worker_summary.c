@@ -171,6 +171,18 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 		put_number(a, "frec.trigger.waker_tid", f->waker_tid);
 }
 
+static void put_verdict(struct attributes *a, const struct worker_verdict *v)
+{
+	if (!*v->text)
+		return;
+	put_string(a, "frec.verdict.text", v->text);
+	put_string(a, "frec.verdict.wait", v->wait);
+	put_string(a, "frec.verdict.comm", v->comm);
+	put_number(a, "frec.verdict.pid", v->pid);
+	put_number(a, "frec.verdict.tid", v->tid);
+	put_number(a, "frec.verdict.ns", v->ns);
+}
+
 /* ---- the story ---- */
 
 static const char *who(struct worker *w, struct attributes *a, uint32_t tid, uint64_t when)
@@ -345,6 +357,7 @@ void worker_write_summary(struct worker *w)
 	if (w->h->n_hits) {
 		put_hit(a, &w->h->hits[0]);
 		put_number(a, "frec.trigger.merged", w->h->n_merged);
+		put_verdict(a, &w->verdict);
 		tell_hit(w, a, &w->h->hits[0]);
 	} else {
 		tell_worst(w, a);

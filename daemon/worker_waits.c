@@ -116,7 +116,7 @@ int worker_mark_details(struct worker *w)
 
 /* ---- waits ---- */
 
-#define ARGS_MAX 20
+#define ARGS_MAX 32
 
 struct args {
 	struct trace_arg list[ARGS_MAX];
@@ -416,6 +416,8 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 		arg(&a, TRACE_STRING("cgroup", worker_cgroup(w, t)));
 	arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
 	wait_args(w, f, waker_name(w, f, waker), &a);
+	if (hit == w->h->hits && *w->verdict.text)
+		arg(&a, TRACE_STRING("verdict", w->verdict.text));
 	s.n_args = a.n;
 	stack = stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
 	s.stack_id = stacks_put(w->stack_index, stack);

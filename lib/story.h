@@ -89,12 +89,12 @@ struct story_hold {
 	bool took;	 /* which did not sleep again, so it should have it now */
 };
 
-/* Uninterruptible sleep that began at ts. */
+/* More about how the thread left the CPU just before ts. */
 struct story_blocked {
 	uint64_t ts;
 	uint32_t tid;
-	bool io;
-	const char *function;
+	bool io;	/* an uninterruptible sleep for a disk */
+	bool throttled; /* it could run, but for the CPU quota of its cgroup */
 };
 
 /* A slow interval that the recorder fired for. */
@@ -135,6 +135,8 @@ struct story {
  */
 #define STORY_EVENTS_MAX (256u << 20)
 int story_read(struct trace_reader *r, struct story **ret);
+/* The same for questions about times from since on, in less memory. */
+int story_read_since(struct trace_reader *r, uint64_t since, struct story **ret);
 /* NULL is fine. */
 void story_free(struct story *s);
 

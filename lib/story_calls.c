@@ -14,11 +14,57 @@ static int compare_calls(const void *a, const void *b)
 {
 	const struct call_end *x = a, *y = b;
 
-	if (x->tid != y->tid)
-		return x->tid < y->tid ? -1 : 1;
 	if (x->ts != y->ts)
 		return x->ts < y->ts ? -1 : 1;
 	return x->exit - y->exit;
+}
+
+/* A thread that stayed on its CPU is in order already. */
+static void order_thread(struct call_end *calls, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (compare_calls(&calls[i - 1], &calls[i]) > 0) {
+			qsort(calls, n, sizeof(*calls), compare_calls);
+			return;
+		}
+}
+
+/* Of millions: by thread with a count, then within each. */
+static int order_calls(struct story_builder *b)
+{
+	struct call_end *sorted = calloc(b->n_calls + 1, sizeof(*sorted));
+	struct story_index counts = { 0 };
+	uint32_t *at = NULL, sum = 0;
+	int err = sorted ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < b->n_calls && !err; i++) {
+		at = story_index_at(&counts, (uint32_t)b->calls[i].tid, true);
+		if (at)
+			++*at;
+		else
+			err = -ENOMEM;
+	}
+	for (size_t i = 0; i < counts.size && !err; i++) {
+		uint32_t n = counts.places[i].value;
+
+		counts.places[i].value = sum;
+		sum += n;
+	}
+	for (size_t i = 0; i < b->n_calls && !err; i++)
+		sorted[(*story_index_at(&counts, (uint32_t)b->calls[i].tid, false))++] = b->calls[i];
+	for (size_t i = 0, end; i < b->n_calls && !err; i = end) {
+		for (end = i; end < b->n_calls && sorted[end].tid == sorted[i].tid; end++)
+			;
+		order_thread(sorted + i, end - i);
+	}
+	free(counts.places);
+	if (err) {
+		free(sorted);
+		return err;
+	}
+	free(b->calls);
+	b->calls = sorted;
+	return 0;
 }
 
 static int compare_waits(const void *a, const void *b)
@@ -69,8 +115,8 @@ int story_add_calls(struct story_builder *b)
 	struct story *s = b->s;
 	size_t n = s->n_waits;
 
-	if (b->n_calls)
-		qsort(b->calls, b->n_calls, sizeof(*b->calls), compare_calls);
+	if (order_calls(b))
+		return -ENOMEM;
 	if (n)
 		qsort(s->waits, n, sizeof(*s->waits), compare_waits);
 	for (size_t i = 0; i < b->n_calls; i++) {

@@ -69,6 +69,8 @@ struct story_builder {
 	struct story_index process_index; /* of a pid in story.processes, + 1 */
 	uint32_t arch; /* SCMP_ARCH_* of the syscall numbers, 0: not known */
 	struct story_index seen; /* tids of the streams */
+	uint64_t since, wakes_since; /* of runs and wake-ups from before, little is kept */
+	struct story_index former;   /* the last run of a tid before that, + 1 */
 };
 
 /* story_text.c: each text and stack is there once. What failed is said by story_text_error(). */

@@ -8,6 +8,9 @@
 
 #include "story_private.h"
 
+/* story_read_since(): who was woken earlier and still has no CPU seems to sleep. */
+#define QUEUE_MAX_NS 1000000000u
+
 int story_grow(void *list, size_t n, size_t *size, size_t element)
 {
 	void **array = list, *bigger;
@@ -105,19 +108,43 @@ static int see(struct story_builder *b, uint64_t ts, int32_t tid, const char *co
 	return add_birth(b, (struct birth){ .ts = ts, .tid = tid, .comm = comm, .is_guess = true });
 }
 
+/* Before the time that is asked for, only the last run of each thread: it tells how it waits. */
+static int add_former(struct story_builder *b, const struct story_run *run)
+{
+	struct story *s = b->s;
+	uint32_t *at = run->thread ? story_index_at(&b->former, run->thread, true) : NULL;
+	int err;
+
+	if (!at)
+		return run->thread ? -ENOMEM : 0;
+	if (*at) {
+		if (s->runs[*at - 1].end <= run->end)
+			s->runs[*at - 1] = *run;
+		return 0;
+	}
+	err = story_grow(&s->runs, s->n_runs, &b->size_runs, sizeof(*s->runs));
+	if (err)
+		return err;
+	s->runs[s->n_runs++] = *run;
+	*at = s->n_runs;
+	return 0;
+}
+
 static int add_run(struct story_builder *b, const struct cpu_cursor *c, uint64_t end, uint32_t cpu,
 		   uint16_t state)
 {
+	struct story_run run = { .start = c->since, .end = end, .thread = c->tid, .cpu = cpu,
+				 .state = state };
 	struct story *s = b->s;
 	int err;
 
 	if (c->tid == TID_UNKNOWN || end < c->since)
 		return 0;
+	if (end < b->since)
+		return add_former(b, &run);
 	err = story_grow(&s->runs, s->n_runs, &b->size_runs, sizeof(*s->runs));
 	if (!err)
-		s->runs[s->n_runs++] = (struct story_run){ .start = c->since, .end = end,
-							   .thread = c->tid, .cpu = cpu,
-							   .state = state };
+		s->runs[s->n_runs++] = run;
 	return err;
 }
 
@@ -160,7 +187,7 @@ static int add_wake(struct story_builder *b, const struct trace_waking *w)
 	struct story *s = b->s;
 	int err = story_grow(&s->wakes, s->n_wakes, &b->size_wakes, sizeof(*s->wakes));
 
-	if (err)
+	if (err || w->ts < b->wakes_since)
 		return err;
 	s->wakes[s->n_wakes++] = (struct story_wake){
 		.ts = w->ts, .thread = w->tid, .irq = w->irq,
@@ -170,16 +197,13 @@ static int add_wake(struct story_builder *b, const struct trace_waking *w)
 	return 0;
 }
 
-static int add_blocked(struct story_builder *b, const struct trace_blocked *e)
+static int add_blocked(struct story_builder *b, const struct story_blocked *e)
 {
 	struct story *s = b->s;
 	int err = story_grow(&s->blocked, s->n_blocked, &b->size_blocked, sizeof(*s->blocked));
 
 	if (!err)
-		s->blocked[s->n_blocked++] = (struct story_blocked){
-			.ts = e->ts, .tid = e->tid, .io = e->io_wait,
-			.function = e->function && *e->function ? story_keep(s, e->function) : NULL
-		};
+		s->blocked[s->n_blocked++] = *e;
 	return err;
 }
 
@@ -295,7 +319,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.name = wait_name(s, title),
 		.file = text(s, slice, "file"),
 		.type = text(s, slice, "file_type"),
-		.symbol = text(s, slice, "symbol"),
+		.symbol = text(s, slice, "variable"),
 		.fd = number(slice, "fd", -1),
 		.address = number(slice, "address", address),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
@@ -356,6 +380,9 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 	struct open_track *t = at ? &b->tracks[*at - 1] : NULL;
 	const char *name = slice->name ? slice->name : "";
 
+	if (t && t->tid && slice->type == TRACE_INSTANT && strcmp(name, "throttled") == 0)
+		return add_blocked(b, &(struct story_blocked){ .ts = slice->ts, .tid = t->tid,
+							       .throttled = true });
 	if (!t || slice->type == TRACE_INSTANT)
 		return 0;
 	if (slice->type == TRACE_SLICE_BEGIN) {
@@ -433,7 +460,9 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 	case TRACE_EVENT_CPU:
 		return e->of_cpu.lost ? add_loss(b, e->cpu) : 0;
 	case TRACE_EVENT_BLOCKED:
-		return add_blocked(b, &e->blocked);
+		return add_blocked(b, &(struct story_blocked){ .ts = e->blocked.ts,
+							       .tid = e->blocked.tid,
+							       .io = e->blocked.io_wait });
 	case TRACE_EVENT_SYS_ENTER:
 		call.tid = e->sys_enter.tid;
 		call.nr = e->sys_enter.nr;
@@ -482,6 +511,11 @@ static int end_runs(struct story_builder *b)
 
 int story_read(struct trace_reader *r, struct story **ret)
 {
+	return story_read_since(r, 0, ret);
+}
+
+int story_read_since(struct trace_reader *r, uint64_t since, struct story **ret)
+{
 	struct story_builder *b = calloc(1, sizeof(*b));
 	struct trace_event e;
 	size_t n = 0;
@@ -489,6 +523,8 @@ int story_read(struct trace_reader *r, struct story **ret)
 
 	if (!b)
 		return -ENOMEM;
+	b->since = since;
+	b->wakes_since = since > QUEUE_MAX_NS ? since - QUEUE_MAX_NS : 0;
 	b->s = calloc(1, sizeof(*b->s));
 	if (b->s)
 		b->s->text = story_text_new();
@@ -518,6 +554,7 @@ out:
 	free(b->track_index.places);
 	free(b->seen.places);
 	free(b->process_index.places);
+	free(b->former.places);
 	free(b);
 	return err;
 }

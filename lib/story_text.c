@@ -18,6 +18,7 @@ struct chunk {
 struct kept {
 	const void *bytes; /* NULL: free */
 	uint32_t n, hash;
+	bool frames; /* no text */
 };
 
 struct story_text {
@@ -88,45 +89,63 @@ static bool grow(struct story_text *t)
 	return true;
 }
 
-static uint32_t hash(const unsigned char *bytes, size_t n)
+static uint32_t hash(const char *bytes, size_t n)
 {
-	uint64_t h = n;
+	uint64_t h = n, word;
 
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ bytes[i]) * 0x100000001b3ull;
-	return h ^ h >> 32;
+	for (; n >= sizeof(word); bytes += sizeof(word), n -= sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+		h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
+	}
+	word = 0;
+	memcpy(&word, bytes, n);
+	h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+	return h >> 32;
 }
 
-/* The n bytes at the end of the last chunk, or where the same are already. */
-static const void *keep(struct story_text *t, const void *bytes, size_t n)
+/* Where these bytes are, or where their place would be. NULL: no memory. */
+static struct kept *find(struct story_text *t, const void *bytes, size_t n, bool frames, uint32_t h)
 {
-	uint32_t h = hash(bytes, n);
 	size_t i;
 
 	if (2 * (t->n + 1) > t->size && !grow(t))
 		return NULL;
 	for (i = h & (t->size - 1); t->places[i].bytes; i = (i + 1) & (t->size - 1))
-		if (t->places[i].hash == h && t->places[i].n == n &&
+		if (t->places[i].hash == h && t->places[i].n == n && t->places[i].frames == frames &&
 		    memcmp(t->places[i].bytes, bytes, n) == 0)
-			return t->places[i].bytes;
-	t->places[i] = (struct kept){ bytes, n, h };
+			break;
+	return &t->places[i];
+}
+
+/* The n bytes at the end of the last chunk, or where the same are already. */
+static const void *keep(struct story_text *t, const void *bytes, size_t n, bool frames)
+{
+	uint32_t h = hash(bytes, n);
+	struct kept *k = find(t, bytes, n, frames, h);
+
+	if (!k || k->bytes)
+		return k ? k->bytes : NULL;
+	*k = (struct kept){ bytes, n, h, frames };
 	t->n++;
-	t->chunks->used += (n + 7) & ~(size_t)7;
+	t->chunks->used += (n + 8) & ~(size_t)7; /* a text ends with 0 */
 	if (t->chunks->used > t->chunks->size)
 		t->chunks->used = t->chunks->size;
 	return bytes;
 }
 
+/* What is kept is clean, so a text that equals it needs no cleaning. */
 const char *story_keep_part(struct story *s, const char *text, size_t n)
 {
-	const char *kept = NULL;
-	char *copy = room(s->text, n + 1);
+	struct kept *k = find(s->text, text, n, false, hash(text, n));
+	const char *kept = k ? k->bytes : NULL;
+	char *copy = k && !kept ? room(s->text, n + 1) : NULL;
 
 	if (copy) {
 		memcpy(copy, text, n);
 		copy[n] = '\0';
 		text_clean(copy);
-		kept = keep(s->text, copy, strlen(copy) + 1);
+		kept = keep(s->text, copy, strlen(copy), false);
 	}
 	s->text->failed |= !kept;
 	return kept;
@@ -145,7 +164,7 @@ const struct story_frame *story_keep_frames(struct story *s, const struct story_
 
 	if (copy) {
 		memcpy(copy, frames, n * sizeof(*frames));
-		kept = keep(s->text, copy, n * sizeof(*frames));
+		kept = keep(s->text, copy, n * sizeof(*frames), true);
 	}
 	s->text->failed |= n && !kept;
 	return kept;

@@ -188,9 +188,11 @@ static enum verdict_wait of_sleep(const struct story_segment *g, const struct st
 	return of_call(w);
 }
 
-/* The recorder marks the beginning of an uninterruptible sleep. */
-static bool waits_for_io(const struct story *s, uint32_t thread, const struct story_segment *g)
+/* What the recorder marks at the beginning of a sleep, or when a thread is taken off its CPU. */
+static const struct story_blocked *mark_of(const struct story *s, uint32_t thread,
+					   const struct story_segment *g)
 {
+	static const struct story_blocked none;
 	uint32_t tid = s->threads[thread].tid;
 	size_t low = 0, high = s->n_blocked;
 
@@ -203,8 +205,9 @@ static bool waits_for_io(const struct story *s, uint32_t thread, const struct st
 		else
 			high = mid;
 	}
-	return low < s->n_blocked && s->blocked[low].tid == tid && s->blocked[low].ts < g->end &&
-	       s->blocked[low].io;
+	return low < s->n_blocked && s->blocked[low].tid == tid && s->blocked[low].ts < g->end
+		       ? &s->blocked[low]
+		       : &none;
 }
 
 enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const struct story_segment *g,
@@ -216,12 +219,12 @@ enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const str
 	case STORY_RUNNING:
 		return VERDICT_RUNNING;
 	case STORY_RUNNABLE:
-		return w && strcmp(w->name, "throttled") == 0 ? VERDICT_THROTTLED : VERDICT_RUNQUEUE;
+		return mark_of(s, thread, g)->throttled ? VERDICT_THROTTLED : VERDICT_RUNQUEUE;
 	case STORY_SLEEPING:
 		if (!w && g->sleep & (TRACE_STATE_STOPPED | TRACE_STATE_TRACED))
 			return VERDICT_STOPPED;
 		wait = w ? of_sleep(g, w) : VERDICT_UNKNOWN;
-		return wait == VERDICT_UNKNOWN && waits_for_io(s, thread, g) ? VERDICT_DISK : wait;
+		return wait == VERDICT_UNKNOWN && mark_of(s, thread, g)->io ? VERDICT_DISK : wait;
 	default:
 		return VERDICT_UNKNOWN;
 	}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * worker_verdict.c - why it took so long, asked of the trace as it is written so far: so that the
+ * journal, the trace, and whoever explains the file later say the same.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/text.h"
+#include "../lib/verdict.h"
+#include "worker_internal.h"
+
+static int read_story(uint64_t from, struct story **ret)
+{
+	struct trace_reader *reader;
+	struct stat st;
+	void *bytes;
+	int err;
+
+	if (fstat(WORKER_FD_OUTPUT, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+		return -ENOTSUP; /* a pipe does not show what went into it */
+	bytes = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, WORKER_FD_OUTPUT, 0);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	err = trace_reader_open_memory(bytes, st.st_size, &reader);
+	if (!err) {
+		err = story_read_since(reader, from, ret);
+		trace_reader_close(reader);
+	}
+	munmap(bytes, st.st_size);
+	return err;
+}
+
+static void keep_verdict(struct worker *w, const struct story *s, const struct verdict *v)
+{
+	struct worker_verdict *ret = &w->verdict;
+	const struct story_thread *t = v->n_chain ? &s->threads[v->culprit] : NULL;
+
+	if (!t)
+		return;
+	snprintf(ret->text, sizeof(ret->text), "%.*s", (int)sizeof(ret->text) - 1, v->text);
+	text_clean(ret->text);
+	snprintf(ret->wait, sizeof(ret->wait), "%s", verdict_wait_name(v->cause));
+	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)sizeof(ret->comm) - 1, t->comm);
+	ret->pid = t->pid;
+	ret->tid = t->tid;
+	ret->ns = v->cause_ns;
+}
+
+void worker_judge(struct worker *w)
+{
+	const struct wait_facts *f = &w->h->hits[0].record.w;
+	static struct verdict v; /* some ten KB */
+	struct story *s = NULL;
+	uint64_t start, end;
+	uint32_t thread;
+
+	if (!w->h->n_hits || trace_writer_flush(w->out))
+		return;
+	start = worker_boot(w, f->start > w->h->from ? f->start : w->h->from);
+	end = worker_boot(w, f->end);
+	if (end <= start || read_story(start, &s))
+		return;
+	thread = story_thread_at(s, f->tid, start);
+	if (thread != STORY_NOBODY && !verdict_of(s, thread, start, end, &v))
+		keep_verdict(w, s, &v);
+	story_free(s);
+}
