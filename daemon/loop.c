@@ -95,17 +95,21 @@ static void reap(struct daemon *d)
 			opener_died(d);
 }
 
+static void add_cpus(struct daemon *d)
+{
+	int added = recorder_update_cpus(d->recorder);
+
+	if (added > 0)
+		log_notice("%d more CPUs are recorded", added);
+}
+
 static void every_second(struct daemon *d, uint64_t now)
 {
-	int added;
-
 	if (now < d->next_second)
 		return;
 	d->next_second = now + SECOND_NS;
 	note_offset(d, now);
-	added = recorder_update_cpus(d->recorder);
-	if (added > 0)
-		log_notice("%d more CPUs are recorded", added);
+	add_cpus(d);
 	report_losses(d);
 	reap(d);
 	store_watch(d, now);
@@ -156,7 +160,9 @@ static void on_trigger(void *arg, const struct trigger_record *t)
 	struct daemon *d = arg;
 	uint64_t now = clock_monotonic();
 
-	if (t->index == TRIGGER_ENDED)
+	if (t->index == TRIGGER_CPU)
+		add_cpus(d);
+	else if (t->index == TRIGGER_ENDED)
 		policy_ended(&d->policy, now, t);
 	else if (policy_trigger(&d->policy, now, t) != POLICY_SUPPRESSED &&
 		 (t->w.flags & WAIT_OPEN))
