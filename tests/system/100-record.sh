@@ -12,7 +12,7 @@ start_frecd
 path=$(ctl snapshot) || fail "frecctl snapshot"
 [ -s "$path" ] || fail "no file $path"
 ctl snapshot -o "$work/own.pftrace" >/dev/null || fail "frecctl snapshot -o"
-[ "$(ctl list --json | json - "len(d['snapshots'])")" = 1 ] || fail "list"
+[ "$(ctl list --json | json - "any('$path'.endswith(s['name']) for s in d['snapshots'])")" = true ] || fail "list"
 ctl explain "$work/own.pftrace" --json >"$work/explain.json" || fail "explain"
 [ "$(json "$work/explain.json" "d['events']['switch'] > 0")" = true ] || fail "no switches"
 ctl snapshot --pid 4194304 2>"$work/nobody" && fail "a snapshot of no process"
