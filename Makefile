@@ -96,7 +96,7 @@ $(PROTO_OBJ): $(BUILD)/lib/perfetto.pb-c.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(call objects,$(LIB_READ) $(LIB_VERDICT) $(CLI_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
+$(call objects,$(LIB_READ) $(LIB_VERDICT) $(CLI_SRC) $(DAEMON_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
 
 $(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) \
 	  $(PROTO_OBJ) $(BUILD)/daemon/objects.o
