@@ -222,6 +222,15 @@ void shoot_answer(struct daemon *d, uint64_t id, const struct worker_result *r, 
 				 (json_int_t)totals.lost));
 }
 
+/* Once for each time that it falls silent. */
+static void tell_opener(struct daemon *d, int err)
+{
+	if (err && !d->opener_silent)
+		log_warning("the opener %s: snapshots lack names of functions and command lines",
+			    err == -ETIMEDOUT ? "does not answer" : "is gone");
+	d->opener_silent = err;
+}
+
 void shoot_finish(struct daemon *d)
 {
 	struct worker_result r;
@@ -239,6 +248,8 @@ void shoot_finish(struct daemon *d)
 	}
 	if (err == -EAGAIN)
 		return;
+	if (!err)
+		tell_opener(d, r.opener);
 	if (!err && d->store.fd >= 0) {
 		store_begin(d, &r, took);
 		return;

@@ -83,6 +83,7 @@ int worker_main(bool plain)
 	if (plain)
 		w.opener.error = -ENOTSUP; /* nothing is asked of it */
 	result.error = run(&w, plain, &result);
+	result.opener = plain ? 0 : w.opener.error;
 	while (left) {
 		ssize_t n = write(WORKER_FD_RESULT, p, left);
 

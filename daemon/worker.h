@@ -40,7 +40,7 @@ struct worker_verdict {
 struct worker_result {
 	uint64_t magic;
 	int32_t error; /* 0 or -errno */
-	uint32_t pad;
+	int32_t opener; /* 0, or -errno: names are missing */
 	uint64_t events, switches, bytes;
 	uint64_t torn; /* slots of the window that could not be used */
 	struct worker_verdict verdict;

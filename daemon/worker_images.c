@@ -10,14 +10,17 @@
 
 #define PROCESSES_MAX 4096
 #define IMAGES_MAX 256
+#define OPEN_TRIES 4
+#define PARENTS_MAX 3
 #define TEXT_MAX (32u << 20) /* of maps, and of perf maps */
 
 /* Code at these addresses; of all processes that have just that, as forks do. */
 struct shared {
 	struct shared *next;
 	struct images *owner;
-	struct opener_life life; /* whose files are opened */
+	struct opener_life life; /* who had it first */
 	uint64_t code;		 /* says what is where */
+	bool failed;		 /* a file of it could not be had: others shall try for themselves */
 	struct image *image;
 	struct symbol_table *perf_map;
 };
@@ -94,13 +97,23 @@ static char *read_text(int fd, size_t *ret_len)
 	return buf;
 }
 
+/* From any of the processes that share it: some may have gone. The latest is the one that asks. */
 static int open_file(void *arg, const struct proc_mapping *m)
 {
-	const struct shared *s = arg;
-	int fd, err;
+	struct shared *s = arg;
+	int fd, err = -ESRCH, tries = 0;
 
-	err = opener_mapped(&s->owner->w->opener, &s->life, m->start, m->end, m->inode, m->path, &fd);
-	return err ? err : fd;
+	for (const struct entry *e = s->owner->list; e && tries < OPEN_TRIES; e = e->next) {
+		if (e->image != s->image)
+			continue;
+		err = opener_mapped(&s->owner->w->opener, &e->life, m->start, m->end, m->inode, m->path,
+				    &fd);
+		if (!err)
+			return fd;
+		tries++;
+	}
+	s->failed = true;
+	return err;
 }
 
 static int open_debug(void *arg, const uint8_t *id, size_t len)
@@ -175,7 +188,7 @@ static struct image *share(struct images *s, const struct opener_life *life, con
 	struct shared *i;
 
 	for (i = s->shared; i; i = i->next)
-		if (i->code == code)
+		if (i->code == code && !i->failed)
 			return i->image;
 	i = s->n_shared < IMAGES_MAX ? calloc(1, sizeof(*i)) : NULL;
 	if (!i)
@@ -230,13 +243,23 @@ static struct image *load(struct images *s, const struct opener_life *life, uint
 	return ret;
 }
 
-struct image *images_find(struct images *s, uint32_t tgid, uint64_t when)
+static struct image *find(struct images *s, uint32_t tgid, uint64_t when, int depth);
+
+/* What a fork that has gone too soon had mapped is what its parent had when it was born. */
+static struct image *inherit(struct images *s, const struct task *leader, int depth)
+{
+	if (!leader->born || leader->exec || leader->born->ppid == leader->tgid)
+		return NULL;
+	return find(s, leader->born->ppid, leader->born->h.ts, depth + 1);
+}
+
+static struct image *find(struct images *s, uint32_t tgid, uint64_t when, int depth)
 {
 	struct task *leader = worker_task(s->w, tgid, when);
 	struct opener_life life;
 	struct entry *e;
 
-	if (!leader)
+	if (!leader || depth > PARENTS_MAX)
 		return NULL;
 	life = life_of(s->w, leader, when);
 	for (e = s->list; e; e = e->next)
@@ -247,8 +270,15 @@ struct image *images_find(struct images *s, uint32_t tgid, uint64_t when)
 		return NULL;
 	e->life = life;
 	e->image = load(s, &life, leader->last->ns_tid);
+	if (!e->image)
+		e->image = inherit(s, leader, depth);
 	e->next = s->list;
 	s->list = e;
 	s->n++;
 	return e->image;
+}
+
+struct image *images_find(struct images *s, uint32_t tgid, uint64_t when)
+{
+	return find(s, tgid, when, 0);
 }

@@ -38,7 +38,8 @@ static void take_registers(const struct ev_dump *d, struct unwind_regs *r)
 	memcpy(r->reg, d->registers, 16 * sizeof(r->reg[0]));
 	r->sp = d->registers[7];
 	r->pc = d->registers[16];
-	r->valid = 1u << UNWIND_X86_RBX | 1u << UNWIND_X86_RBP | 0xfu << UNWIND_X86_R12;
+	/* all but rax, rcx and r11, which a syscall spoils: vfork(3) keeps its caller in rdi */
+	r->valid = 0xffffu & ~(1u << 0 | 1u << 2 | 1u << 7 | 1u << 11);
 }
 #elif defined(__aarch64__)
 static void take_registers(const struct ev_dump *d, struct unwind_regs *r)

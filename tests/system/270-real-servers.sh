@@ -78,12 +78,15 @@ saved() {
 }
 
 attempt() {
+	remember "$nginx"
 	cli bgsave >/dev/null
 	kill -HUP "$nginx"
-	within 15 saved || fail "bgsave"
+	within 5 pgrep -P "$redis"
+	remember "$redis"
+	within 15 saved
 	sleep 1 # of load for the new workers
-	count nginx="$nginx" redis="$redis"
-	counted nginx 100 6 main ngx_master_process_cycle start_thread &&
-		counted redis 50 4 main aeMain rdbSaveRio start_thread
+	remember "$nginx"
+	count nginx="$nginx" redis="$redis" && counted nginx 100 6 main ngx_master_process_cycle start_thread &&
+		counted redis 50 4 main aeMain start_thread
 }
 until_counted 2

@@ -21,9 +21,9 @@ as_nobody "$bin/initdb" -D "$work/pg/data" -A trust --no-instructions >"$work/pg
 cd "$work/pg" || exit 1
 as_nobody "$bin/postgres" -D "$work/pg/data" -k "$work/pg" -c listen_addresses= \
 	-c checkpoint_timeout=30s >>"$work/pg.log" 2>&1 &
-postgres=$!
-pids+=("$postgres")
+pids+=($!)
 within 20 "$bin/psql" -c 'SELECT 1' || fail "postgres: $(cat "$work/pg.log")"
+postgres=$(head -n 1 "$work/pg/data/postmaster.pid")
 "$bin/pgbench" -i -s 1 -q >>"$work/pg.log" 2>&1 || fail "pgbench: $(cat "$work/pg.log")"
 
 cat >"$work/conflict.sql" <<-END
@@ -32,13 +32,12 @@ cat >"$work/conflict.sql" <<-END
 	SELECT pg_sleep(0.02);
 	END;
 END
-repeat "$bin/pgbench" -n -c 4 -T 2 -f "$work/conflict.sql"
-repeat "$bin/pgbench" -n -c 4 -T 2
+repeat "$bin/pgbench" -n -c 3 -T 60 -f "$work/conflict.sql"
+repeat "$bin/pgbench" -n -c 2 -T 60
 repeat "$bin/psql" -c 'LOCK TABLE pgbench_history; SELECT pg_sleep(0.05); CHECKPOINT'
 
 attempt() {
-	sleep 4 # of load
-	count postgres="$postgres"
-	counted postgres 100 15 main PostmasterMain ProcSleep pg_sleep
+	sleep 3 # of load
+	count postgres="$postgres" && counted postgres 100 12 main PostmasterMain ProcSleep pg_sleep
 }
 until_counted

@@ -8,16 +8,14 @@
 need sysbench /usr/bin/python3
 record
 
-sysbenches() {
-	sysbench threads --threads=32 --thread-locks=1 --time=2 run
-	sysbench mutex --threads=16 --mutex-num=2 --mutex-locks=2000 run
-	sysbench fileio --file-num=2 --file-total-size=8M --file-fsync-freq=1 --threads=4 --time=2 \
-		--file-test-mode=rndwr run
-}
 (
 	cd "$work" || exit
 	sysbench fileio --file-num=2 --file-total-size=8M prepare >/dev/null
-	while :; do sysbenches; done >/dev/null
+	sysbench fileio --file-num=2 --file-total-size=8M --file-fsync-all=on --threads=2 --time=90 \
+		--rate=20 --file-test-mode=rndwr run >/dev/null &
+	sysbench threads --threads=24 --thread-locks=1 --thread-yields=3000 --time=90 run >/dev/null &
+	trap 'kill $(jobs -p)' EXIT TERM
+	wait
 ) &
 sysbench=$!
 pids+=("$sysbench")
@@ -42,7 +40,10 @@ def timed():
     event.wait(0.03)
 
 def poll():
-    select.select([right], [], [], 0.03)
+    select.epoll().poll(0.03)
+
+def wide(): # 48 KiB of stack: will be cut
+    select.select([], [], [], 1.5)
 
 def child():
     subprocess.run(["sleep", "0.05"])
@@ -51,7 +52,7 @@ def forever(what, depth):
     while True:
         deep(depth, what)
 
-for i, what in enumerate([locked, locked, locked, receive, timed, poll, child, full.get]):
+for i, what in enumerate([locked, locked, locked, receive, timed, poll, child, full.get, wide]):
     threading.Thread(target=forever, args=(what, 3 * i), daemon=True).start()
 while True:
     time.sleep(0.03)
@@ -63,9 +64,9 @@ python=$!
 pids+=("$python")
 
 attempt() {
-	sleep 4 # of load
-	count sysbench="$sysbench" python="$python"
-	counted sysbench 100 5 main start_thread && counted python 100 8 main start_thread
+	sleep 3 # of load
+	count sysbench="$sysbench" python="$python" && counted sysbench 30 5 main start_thread &&
+		counted python 100 8 main start_thread
 }
 until_counted 2
 
@@ -76,8 +77,8 @@ record "stack_dump = 1K"
 short() {
 	local cut
 
-	count sysbench="$sysbench" python="$python"
+	count sysbench="$sysbench" python="$python" || return
 	read -r _ _ _ _ _ cut _ < <(grep "^python " "$work/count")
-	! counted python 20 1 && ((cut > 20)) && grep -q '"frec.stacks.cut","value":[1-9]' "$work/real.json"
+	! counted python 20 1 && ((cut > 20)) && grep -q '"frec.stacks.cut","value":[1-9]' "$work/real.$python.json"
 }
 within 20 short || fail "1 KiB of stack: $(cat "$work/why")"

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* test_opener_memory.c - what the opener tells of processes that have gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../daemon/clock.h"
+#include "../../daemon/opener.h"
+
+static int server_fd;
+static pid_t server;
+static struct opener_client client;
+
+static int setup(void **state)
+{
+	(void)state;
+	if (opener_start((uid_t)-1, (gid_t)-1, &server_fd, &server) < 0)
+		return -1;
+	opener_client_init(&client, server_fd);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close(server_fd);
+	return waitpid(server, NULL, 0) == server ? 0 : -1;
+}
+
+/* A shell that waits for the end of its input, as a process of now. */
+static struct opener_life subject_start(int *ret_hold)
+{
+	int hold[2], ready[2];
+	struct opener_life life = {.start = clock_monotonic()};
+	char c;
+
+	assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	life.pid = fork();
+	if (!life.pid) {
+		dup2(hold[0], 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl("/bin/sh", "sh", "-c", "read x; exit 0", NULL);
+		_exit(1);
+	}
+	close(ready[1]);
+	close(hold[0]);
+	assert_int_equal(read(ready[0], &c, 1), 0); /* closed by exec */
+	close(ready[0]);
+	*ret_hold = hold[1];
+	return life;
+}
+
+static void subject_end(const struct opener_life *life, int hold)
+{
+	close(hold);
+	waitpid(life->pid, NULL, 0);
+}
+
+/* Remembered, and gone. */
+static struct opener_life past(void)
+{
+	struct opener_life life;
+	char buf[64];
+	size_t len;
+	int hold;
+
+	life = subject_start(&hold);
+	assert_int_equal(opener_remember(server_fd, life.pid, life.start, 0), 0);
+	/* requests are answered in their order */
+	assert_int_equal(opener_cmdline(&client, life.pid, life.start, 0, buf, sizeof(buf), &len), 0);
+	subject_end(&life, hold);
+	return life;
+}
+
+static size_t read_maps(const struct opener_life *life, char *text, size_t size)
+{
+	ssize_t n;
+	int fd;
+
+	assert_int_equal(opener_maps(&client, life, &fd), 0);
+	n = read(fd, text, size - 1);
+	assert_true(n > 0);
+	assert_int_equal(write(fd, "x", 1), -1);
+	close(fd);
+	text[n] = '\0';
+	return n;
+}
+
+struct line {
+	uint64_t start, end, inode;
+	char path[256];
+};
+
+/* The program's code. */
+static void find_code(char *text, struct line *ret)
+{
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " r-xp %*x %*s %" SCNu64 " %255s", &ret->start,
+			   &ret->end, &ret->inode, ret->path) == 4 && strstr(ret->path, "sh"))
+			return;
+	fail_msg("no code in its maps");
+}
+
+static int mapped(const struct opener_life *life, const struct line *l, uint64_t inode,
+		  const char *path, int *ret_fd)
+{
+	return opener_mapped(&client, life, l->start, l->end, inode, path, ret_fd);
+}
+
+static void test_gone(void **state)
+{
+	struct opener_life life = past();
+	char text[65536];
+	struct line code;
+	struct stat st;
+	int fd = -1;
+
+	(void)state;
+	read_maps(&life, text, sizeof(text));
+	find_code(text, &code);
+	if (mapped(&life, &code, code.inode, code.path, &fd) == -ESRCH)
+		skip(); /* a test in a mount namespace of its own */
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_size > 0);
+	close(fd);
+}
+
+/* Nothing but what it had mapped is handed out for it. */
+static void test_other_files(void **state)
+{
+	struct opener_life life = past();
+	char text[65536];
+	struct line code;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	read_maps(&life, text, sizeof(text));
+	find_code(text, &code);
+	assert_int_equal(stat("/etc/passwd", &st), 0);
+	assert_true(mapped(&life, &code, st.st_ino, "/etc/passwd", &fd) < 0);
+	assert_true(mapped(&life, &code, code.inode + 1, code.path, &fd) < 0);
+	assert_true(mapped(&life, &code, code.inode, "", &fd) < 0);
+	code.end += 4096;
+	assert_true(mapped(&life, &code, code.inode, code.path, &fd) < 0);
+}
+
+static void test_between_execs(void **state)
+{
+	struct opener_life life = past();
+	char text[65536];
+	int fd;
+
+	(void)state;
+	life.until = clock_monotonic();
+	read_maps(&life, text, sizeof(text));
+	life.until = 1; /* it was first seen after that exec */
+	assert_int_equal(opener_maps(&client, &life, &fd), -ESRCH);
+	life.until = 0;
+	life.since = clock_monotonic(); /* it was last seen before that one */
+	assert_int_equal(opener_maps(&client, &life, &fd), -ESRCH);
+}
+
+static void test_unknown(void **state)
+{
+	struct opener_life life = past(), other = life;
+	int fd;
+
+	(void)state;
+	other.start += 10000000000ull; /* the pid was used again */
+	assert_int_equal(opener_maps(&client, &other, &fd), -ESRCH);
+	other = life;
+	other.pid = 0;
+	assert_true(opener_maps(&client, &other, &fd) < 0);
+}
+
+/* The same again and again is kept once, and many others do not make it grow for ever. */
+static void test_many(void **state)
+{
+	struct opener_life life, first = past();
+	int hold, fd;
+	char buf[64];
+	size_t len;
+
+	(void)state;
+	life = subject_start(&hold);
+	for (uint64_t i = 0; i < 3000; i++) {
+		/* starts that differ by less than it can tell: to it, as many processes */
+		while (opener_remember(server_fd, life.pid, life.start + i % 1500, 0) == -EAGAIN)
+			usleep(1000);
+	}
+	assert_int_equal(opener_cmdline(&client, life.pid, life.start, 0, buf, sizeof(buf), &len), 0);
+	subject_end(&life, hold);
+	life.start += 1499;
+	assert_int_equal(opener_maps(&client, &life, &fd), 0);
+	close(fd);
+	assert_int_equal(opener_maps(&client, &first, &fd), -ESRCH);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_gone),    TEST(test_other_files), TEST(test_between_execs),
+		TEST(test_unknown), TEST(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
