@@ -13,9 +13,10 @@ extern int file_look(u32 which, u32 fd);
 
 static __always_inline bool syscall_in(const u64 mask[SYSCALL_WORDS], int nr)
 {
-	u32 n = nr;
+	u64 word = (u32)nr / 64;
 
-	return n < SYSCALL_WORDS * 64 && mask[n / 64 & (SYSCALL_WORDS - 1)] >> (n & 63) & 1;
+	barrier_var(word); /* else the verifier is shown a bound of another number */
+	return word < SYSCALL_WORDS && mask[word] >> (nr & 63) & 1;
 }
 
 /* The descriptor that a syscall with these arguments waits on, or -1. user: its memory is ours. */

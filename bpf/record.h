@@ -170,6 +170,7 @@ _Static_assert(sizeof(struct ev_task) == 88, "ev_task");
 #define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
 #define WAIT_OPEN 64u	/* still waits: end and in are the time of the snapshot */
 #define WAIT_FROZEN 128u	/* by the freezer: state says DISK, but no I/O was waited for */
+#define WAIT_SENT 512u /* woken by a soft interrupt within a call of waker_tid that sends or closes */
 #define WAIT_AT_LEAST 256u	/* began before the recording did, which is where start stands */
 
 /*
@@ -439,6 +440,7 @@ struct control {
 	__u64 stack_dump; /* bytes of user stack at most; 0: frame pointers only */
 	__u64 fd_syscalls[SYSCALL_WORDS];   /* bit set: argument 0 is a descriptor … */
 	__u64 poll_syscalls[SYSCALL_WORDS]; /* … or points to a struct pollfd */
+	__u64 send_syscalls[SYSCALL_WORDS]; /* may send, or end a connection */
 	__u64 sleeper_room; /* index into dump_rooms that no CPU uses */
 	__u64 stack_memory_ns; /* a stack that was copied so long ago is copied again */
 	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */

@@ -2,6 +2,7 @@
 /* sched.bpf.c - switches and wake-ups: the hot window, and where every wait is measured. */
 #include "futex.bpf.h"
 #include "stack.bpf.h"
+#include "file.bpf.h"
 #include "wait.bpf.h"
 
 /* ---- switch-out ---- */
@@ -257,6 +258,18 @@ static __always_inline void wakeup_stack(void *ctx, struct control *ctl, struct 
 				STACK_ROOM_WAKING, stack_class(s));
 }
 
+/*
+ * What arrives over loopback is handled by the soft interrupt that the sending
+ * itself has raised: then current is the sender. Of other data it is innocent.
+ */
+static __always_inline bool wakeup_sent(const struct control *ctl)
+{
+	struct task_struct *me = bpf_get_current_task_btf();
+
+	return !(me->flags & PF_NO_REGS) && !task_compat(me) &&
+	       syscall_in(ctl->send_syscalls, regs_syscall((void *)bpf_task_pt_regs(me)));
+}
+
 static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 {
 	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
@@ -296,10 +309,14 @@ static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 	s->waker_irq = irq;
 	if (s->out)
 		slot_runnable(s, now);
-	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns))
+	s->flags &= ~WAIT_SENT;
+	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)) {
 		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
-	else
+		if (irq == IRQ_SOFT && me && wakeup_sent(ctl))
+			s->flags |= WAIT_SENT;
+	} else {
 		s->waker_comm[0] = 0;
+	}
 	if (!irq && me && s->out && now - s->out >= ctl->stacks_ns)
 		wakeup_stack(ctx, ctl, c, cpu, now, t, s);
 }

@@ -14,6 +14,9 @@ static const char first_argument[] =
 
 static const char pollfds[] = "poll ppoll";
 
+static const char sending[] = "write writev pwritev pwritev2 sendto sendmsg sendmmsg sendfile splice tee vmsplice "
+			      "close shutdown connect exit exit_group io_uring_enter";
+
 static void fill(const char *names, __u64 mask[SYSCALL_WORDS])
 {
 	char name[64];
@@ -30,4 +33,5 @@ void recorder_name_descriptors(struct recorder *r)
 {
 	fill(first_argument, r->control->fd_syscalls);
 	fill(pollfds, r->control->poll_syscalls);
+	fill(sending, r->control->send_syscalls);
 }

@@ -162,6 +162,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_UINT("runnable_ns", f->in > f->woken ? f->in - f->woken : 0));
 		if (f->waker_irq) {
 			arg(a, TRACE_STRING("woken_by", irq_name(f->waker_irq)));
+			if (f->flags & WAIT_SENT)
+				arg(a, TRACE_UINT("sender_tid", f->waker_tid));
 		} else {
 			arg(a, TRACE_UINT("waker_tid", f->waker_tid));
 			arg(a, TRACE_STRING("waker_comm", waker_comm));

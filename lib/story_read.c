@@ -315,6 +315,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.thread = t->tid,
 		.owner = number(slice, "owner_tid", owner),
 		.waker = number(slice, "waker_tid", TID_UNKNOWN),
+		.sender = number(slice, "sender_tid", TID_UNKNOWN),
 		.peer_pid = number(slice, "peer_pid", 0),
 		.name = wait_name(s, title),
 		.file = text(s, slice, "file"),

@@ -169,6 +169,7 @@ int story_resolve(struct story *s)
 
 		w->thread = thread_of(s, &x, w->thread, w->start);
 		w->owner = thread_of(s, &x, w->owner, w->start);
+		w->sender = thread_of(s, &x, w->sender, w->end);
 		w->waker = thread_of(s, &x, w->waker, w->end);
 	}
 	free(x.places);

@@ -332,8 +332,10 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 	uint32_t waker = k ? k->waker : w->open ? STORY_NOBODY : w->waker;
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
 		       s->threads[waker].pid == w->peer_pid;
+	/* what comes over a socket of this host, somebody here has just sent */
+	bool is_sender = waker != STORY_NOBODY && kind == VERDICT_SOCKET && w->sender == waker;
 
-	if (waker == STORY_NOBODY || (k && k->irq && !is_peer) ||
+	if (waker == STORY_NOBODY || (k && k->irq && !is_peer && !is_sender) ||
 	    (kind != VERDICT_KERNEL_LOCK && is_kthread(s, waker)))
 		blame_peer(s, kind, a);
 	else
