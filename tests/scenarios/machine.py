@@ -71,11 +71,11 @@ class Machine:
 
     def quota(self):
         group = self.cgroup("cpu")
-        # computing for --ms takes a fifth of a period more than there is: one pause
-        period = min(1000000, self.ms * 1500)
+        # what is computed takes two and a half quotas: one whole pause, and a part of another
+        period = self.ms * 1000 * 2 // 3
         put(f"{group}/cpu.cfs_period_us", period)
         put(f"{group}/cpu.cfs_quota_us", period // 8)
-        self.values["ms"] = max(1, period // 8 * 3 // 2 // 1000)
+        self.values["ms"] = period // 8 * 5 // 2 // 1000
         self.at_ready.append(lambda roles: put(f"{group}/tasks", roles["holder1"]["tid"]))
 
     def loop_device(self, name, size):

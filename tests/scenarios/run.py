@@ -72,6 +72,8 @@ class Recorder:
             f.write(f"""[daemon]
 run_directory = {self.directory}
 pin_directory = {self.directory}/bpf
+[recorder]
+evidence = 64M
 [snapshots]
 directory = {self.spool}
 min_free = 0%
