@@ -4,8 +4,8 @@
 
 EXPORT: what `frecctl export --format json` printed of a snapshot that is focused on process PID.
 Counted are the waits of PID that have ended and took 10 ms or more. Prints a line for each name:
-waits, of these with a stack that leads to the start, different stacks (a wait without one counts as
-one), of these that lead to the start, waits whose stack is marked as cut, functions seen.
+waits, of these with a stack that leads to the start, different stacks (a wait whose stack was refused
+is a wait, but nobody knows which stack it had), of these that lead to the start, waits whose stack is marked as cut, functions seen.
 The outer ends of stacks that fail go to stderr.
 """
 import collections
@@ -38,14 +38,14 @@ def waits_of(pid, path):
 def count(name, waits):
     kinds, bad = {}, collections.Counter()
     functions, complete, cut = set(), 0, 0
-    for i, (pid, title, stack, args) in enumerate(waits):
+    for pid, title, stack, args in waits:
         user = [f for f in stack if f.get("kind") != "kernel"]
         good = any(name_of(f) in STARTS for f in user[:3])
         complete += good
         cut += bool(args.get("stack_cut"))
         functions.update(name_of(f) for f in user)
-        key = tuple((name_of(f), f.get("offset")) for f in user) or ("none", i)
-        kinds[pid, key] = good
+        if user:
+            kinds[pid, tuple((name_of(f), f.get("offset")) for f in user)] = good
         if not good:
             bad[title.split(" held")[0][:40], "cut" if args.get("stack_cut") else "",
                 " > ".join(name_of(f) for f in user[:4])] += 1

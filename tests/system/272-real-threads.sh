@@ -14,7 +14,7 @@ record
 	sysbench fileio --file-num=2 --file-total-size=8M --file-fsync-all=on --threads=2 --time=90 \
 		--rate=20 --file-test-mode=rndwr run >/dev/null &
 	sysbench threads --threads=24 --thread-locks=1 --thread-yields=3000 --time=90 run >/dev/null &
-	trap 'kill $(jobs -p)' EXIT TERM
+	trap 'kill $(jobs -p) 2>/dev/null' EXIT TERM
 	wait
 ) &
 sysbench=$!
@@ -65,7 +65,7 @@ pids+=("$python")
 
 attempt() {
 	sleep 3 # of load
-	count sysbench="$sysbench" python="$python" && counted sysbench 30 5 main start_thread &&
+	count sysbench="$sysbench" python="$python" && counted sysbench 30 4 start_thread &&
 		counted python 100 8 main start_thread
 }
 until_counted 2
