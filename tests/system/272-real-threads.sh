@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../real.sh"
 
 need sysbench /usr/bin/python3
-record
+record "window = 5s"
 
 (
 	cd "$work" || exit
@@ -31,16 +31,16 @@ def deep(n, what):
 
 def locked():
     with lock:
-        time.sleep(0.02)
+        time.sleep(0.04)
 
 def receive():
     right.recv(1)
 
 def timed():
-    event.wait(0.03)
+    event.wait(0.06)
 
 def poll():
-    select.epoll().poll(0.03)
+    select.epoll().poll(0.06)
 
 def wide(): # 48 KiB of stack: will be cut
     select.select([], [], [], 1.5)
@@ -55,7 +55,7 @@ def forever(what, depth):
 for i, what in enumerate([locked, locked, locked, receive, timed, poll, child, full.get, wide]):
     threading.Thread(target=forever, args=(what, 3 * i), daemon=True).start()
 while True:
-    time.sleep(0.03)
+    time.sleep(0.06)
     left.send(b"x")
     full.put(1)
 END
@@ -66,7 +66,7 @@ pids+=("$python")
 attempt() {
 	sleep 3 # of load
 	count sysbench="$sysbench" python="$python" && counted sysbench 30 4 start_thread &&
-		counted python 100 8 main start_thread
+		counted python 100 8 Py_BytesMain start_thread
 }
 until_counted 2
 
