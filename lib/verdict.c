@@ -311,6 +311,12 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 	return more;
 }
 
+/* Such a wait is never a cause by itself: somebody on this host makes it last. */
+static bool needs_somebody(enum verdict_wait w)
+{
+	return is_for_somebody(w) && w != VERDICT_NETWORK && w != VERDICT_POLL;
+}
+
 static void conclude(struct verdict *v)
 {
 	const struct verdict_link *last = &v->chain[v->n_chain - 1], *back = NULL;
@@ -326,8 +332,8 @@ static void conclude(struct verdict *v)
 		v->cause = VERDICT_UNKNOWN; /* a circle that turned, or too many hops */
 	else if (is_parked(last))
 		v->cause = VERDICT_UNKNOWN;
-	else if (last->wait == VERDICT_LOCK || last->wait == VERDICT_KERNEL_LOCK)
-		v->cause = VERDICT_UNKNOWN; /* somebody held it, and we do not know who */
+	else if (needs_somebody(last->wait))
+		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */
 }
 
 int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,

@@ -152,9 +152,6 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		break;
 	default:
 		say(v, "waited %s for %s", duration(l->ns), *l->what ? l->what : "something");
-		if (l->wait != VERDICT_POLL && l->next == STORY_NOBODY)
-			say(v, ", and nothing recorded says who %s it",
-			    l->evidence && l->evidence->open ? "could end" : "ended");
 	}
 	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE) {
 		say(v, ", in ");
@@ -198,6 +195,10 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 	else if (l->wait == VERDICT_LOCK || l->wait == VERDICT_KERNEL_LOCK)
 		say(v, " waited %s for %s, and nothing recorded says who held it", duration(l->ns),
 		    *l->what ? l->what : "a lock");
+	else if (l->wait != VERDICT_UNKNOWN)
+		say(v, " waited %s for %s, and nothing recorded says who %s", duration(l->ns),
+		    *l->what ? l->what : verdict_wait_name(l->wait),
+		    l->evidence && l->evidence->open ? "could end it" : "ended it");
 	else
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
 }

@@ -163,7 +163,7 @@ static bool in_unit(const struct story_process *p, const char *unit)
 	size_t len = strlen(unit);
 
 	for (const char *at = p ? p->cgroup : NULL; at && (at = strstr(at, unit)); at++)
-		if (len && at > p->cgroup && (at[-1] == '/' || *unit == '/') &&
+		if (len && (at == p->cgroup || at[-1] == '/' || *unit == '/') &&
 		    (at[len] == '/' || !at[len]))
 			return true;
 	return false;
