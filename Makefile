@@ -41,8 +41,8 @@ PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
 FRECD   := $(BUILD)/frecd
 FRECCTL := $(BUILD)/frecctl
 
-.PHONY: all deps demo check check-unit check-system check-vm scenarios fuzz bench analyze install uninstall \
-	deb clean help programs workloads unit-tests
+.PHONY: all deps demo check check-unit check-system check-vm scenarios fuzz bench analyze \
+	install uninstall deb clean help programs workloads unit-tests
 .DELETE_ON_ERROR:
 
 all: $(FRECD) $(FRECCTL) ## builds build/frecd and build/frecctl
@@ -120,7 +120,8 @@ programs: all workloads
 $(BUILD)/scenarios/%: tests/scenarios/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra -O2 -g -fomit-frame-pointer -pthread -MMD -o $@ $<
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra -O2 -g -fomit-frame-pointer -pthread -MMD \
+		-o $@ $<
 
 $(BUILD)/tests/compat: tests/workloads/compat.c
 	@mkdir -p $(@D)
@@ -177,7 +178,7 @@ check-system: programs ## tests that drive the real daemon (as root)
 check-vm: programs ## tests below other kernels and systemd, in virtual machines
 	$(Q)BUILD=$(BUILD) tests/run.sh vm
 
-scenarios: programs ## latencies with a known cause, RUNS (10) of each: is the verdict right (as root)
+scenarios: programs ## is the verdict right: latencies with a known cause, RUNS (10) of each
 	$(Q)BUILD=$(BUILD) tests/scenarios/run.sh
 
 bench: programs ## figures of the README (as root, on a quiet machine)

@@ -4,7 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 
-/** As held.c, with a synchronized block whose holder sleeps. Arguments: MS, and the subject's name. */
+/** As held.c, with a synchronized block whose holder sleeps. Arguments: MS, the subject's name. */
 public class Held {
 	private static final Object LOCK = new Object();
 	private static final CountDownLatch HELD = new CountDownLatch(1);

@@ -33,7 +33,7 @@ def check_link(want, got, roles, values):
 def check_chain(scenario, verdict, roles, values):
     chain = verdict.get("chain", [])
     if len(chain) != len(scenario.chain):
-        return "chain: " + " > ".join(f"{c.get('comm')}/{c.get('tid')} {c.get('wait')}" for c in chain)
+        return "chain: " + " > ".join(f"{c['comm']}/{c['tid']} {c['wait']}" for c in chain)
     for want, got in zip(scenario.chain, chain):
         wrong = check_link(want, got, roles, values)
         if wrong:
@@ -49,7 +49,8 @@ def check_cause(scenario, verdict, roles):
         reason = scenario.accept_unknown
         return (RIGHT if reason and reason in cause["text"] else UNKNOWN), cause["text"]
     if cause["wait"] != wait or cause["tid"] not in culprits:
-        return FALSE, f"{cause['wait']} of {cause.get('comm')}/{cause['tid']}, want {wait} of {culprits}"
+        got = f"{cause['wait']} of {cause.get('comm')}/{cause['tid']}"
+        return FALSE, f"{got}, want {wait} of {culprits}: {cause['text']}"
     names = {c["comm"] for c in verdict["chain"] if c["tid"] == cause["tid"]}
     if not any(n in cause["text"] for n in names):
         return DETAIL, f"text: {cause['text']}"

@@ -35,7 +35,8 @@ func main() {
 	in := bufio.NewReader(os.Stdin)
 	go hold(ms, held, begin)
 	<-held
-	fmt.Printf("{\"what\":\"role\",\"pid\":%d,\"tid\":%d,\"role\":\"subject\"}\n", os.Getpid(), os.Getpid())
+	pid := os.Getpid()
+	fmt.Printf("{\"what\":\"role\",\"pid\":%d,\"tid\":%d,\"role\":\"subject\"}\n", pid, pid)
 	fmt.Println(`{"what":"ready"}`)
 	in.ReadString('\n')
 	begin <- true

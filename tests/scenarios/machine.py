@@ -16,6 +16,8 @@ class Skip(Exception):
 
 
 def call(*command):
+    if not shutil.which(command[0]):
+        raise Skip(f"{command[0]} is not installed")
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise Skip(f"{' '.join(command[:3])}: {done.stdout.strip().splitlines()[-1:]}")
@@ -127,7 +129,8 @@ class Machine:
         self.undo.append(lambda: call("ip", "netns", "del", name))
         link = f"fs{os.getpid()}"
         call("ip", "link", "add", link, "type", "veth", "peer", "name", "far", "netns", name)
-        self.undo.append(lambda: subprocess.run(["ip", "link", "del", link], stderr=subprocess.DEVNULL))
+        # often gone with the namespace
+        self.undo.append(lambda: subprocess.run(["ip", "link", "del", link], capture_output=True))
         call("ip", "addr", "add", f"{net}.1/30", "dev", link)
         call("ip", "link", "set", link, "up")
         call("ip", "-n", name, "addr", "add", f"{net}.2/30", "dev", "far")

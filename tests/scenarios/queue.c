@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * queue - the subject computes on one CPU, and so do others of another process: many equal threads
- * (crowd), one that has real-time priority for a while (hog), or one that weighs more (busy). What is
- * slow is the first time longer than --gap in which the subject did not run.
+ * (crowd), one that has real-time priority for a while (hog), or one that weighs more (busy). The
+ * first time longer than --gap in which the subject did not run is the slow one.
  */
 #include "deeds.h"
 

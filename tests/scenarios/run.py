@@ -21,11 +21,12 @@ from scenarios import SCENARIOS
 
 BUILD = os.environ["BUILD"]
 KEEP = os.environ.get("KEEP")
-ROLES = ["program", "subject", "holder1", "holder2", "holder3", "stage1", "stage2", "peer", "others", "late",
-         "decoy1", "decoy2"]
+ROLES = ["program", "subject", "holder1", "holder2", "holder3", "stage1", "stage2", "peer",
+         "others", "late", "decoy1", "decoy2"]
 MISSED = "missed"  # the trigger did not fire, or fired where it must not
 IDLE_SECONDS = 2
 PRIORITY = -15  # of the programs: what is injected is the cause, not what else this host does
+QUEUES = ("runqueue", "throttled")
 TRIES = 4       # of a run in which it was not
 
 
@@ -169,7 +170,7 @@ class Program:
 
     def check_quiet(self, scenario, ms):
         """By the kernel's own counters, of all that have a part in it but those made to queue."""
-        for name in {link.role for link in scenario.chain if link.wait not in ("runqueue", "throttled")}:
+        for name in {link.role for link in scenario.chain if link.wait not in QUEUES}:
             queued = queued_ns(self.roles[name]) - self.queued.get(name, 0)
             if queued > ms * 1e6 / 10:
                 raise Disturbed(f"{name} waited {queued / 1e6:.0f} ms for a CPU")
@@ -257,7 +258,7 @@ def run_undisturbed(scenario, work, rng):
         try:
             return run_once(scenario, work, rng)
         except Disturbed as e:
-            print(f"  {scenario.name}: {e}; once more" if left else f"  {scenario.name}: {e}", flush=True)
+            print(f"  {scenario.name}: {e}{'; once more' if left else ''}", flush=True)
             shutil.rmtree(work, ignore_errors=True)
     raise Skip("something else on this host keeps taking the CPU")
 

@@ -29,7 +29,8 @@ class Scenario:
 
 
 def held(name, links, *args, trigger="lock", **more):
-    return Scenario(name, ["held", "--ms", "{ms}", "--names", "{names}", *args], trigger, links, **more)
+    return Scenario(name, ["held", "--ms", "{ms}", "--names", "{names}", *args], trigger, links,
+                    **more)
 
 
 def flow(name, links, *args, extra="syscalls = read,wait4,recvfrom", **more):
@@ -60,22 +61,25 @@ SCENARIOS = [
     held("lock-compute", [MUTEX, Link("holder1", "running")], "--deed", "compute"),
     held("lock-socket", [MUTEX, Link("holder1", "socket", r"^recv\w* fd \d+ .*127\.0\.0\.1:\d+",
                                      "deed_ask"), slept("peer", "answer_late")], "--deed", "ask"),
-    held("lock-fsync", [MUTEX, Link("holder1", "disk", r"^fsync fd \d+ .*/fsync-\d+$", "deed_fsync")],
+    held("lock-fsync", [MUTEX, Link("holder1", "disk", r"^fsync fd \d+ .*/fsync-\d+$",
+                                    "deed_fsync")],
          "--deed", "fsync", *SLOW, needs=["slow_disk", "slow_writes"]),
     held("lock-preempted", [MUTEX, Link("holder1", "runqueue", ran_instead="peer")],
          "--deed", "preempted", "--cpu", "{cpu}", needs=["second_cpu"]),
     held("lock-throttled", [MUTEX, Link("holder1", "throttled")], "--deed", "compute",
          needs=["quota"]),
     held("lock-stopped", [MUTEX, Link("holder1", "stopped")], "--deed", "stopped", "--processes"),
-    held("lock-fault", [MUTEX, Link("holder1", "memory", "", "deed_fault")], "--deed", "fault", *SLOW,
-         needs=["slow_disk", "slow_reads"]),
+    held("lock-fault", [MUTEX, Link("holder1", "memory", "", "deed_fault")], "--deed", "fault",
+         *SLOW, needs=["slow_disk", "slow_reads"]),
     held("lock-swap", [MUTEX, Link("holder1", "memory", "", "deed_fault")], "--deed", "swap",
          needs=["slow_swap", "slow_reads"]),
-    held("two-locks", [MUTEX, waits_for_lock("holder1", "holder2"), slept("holder2")], "--depth", "2"),
+    held("two-locks", [MUTEX, waits_for_lock("holder1", "holder2"), slept("holder2")],
+         "--depth", "2"),
     held("three-locks", [MUTEX, waits_for_lock("holder1", "holder2"),
                          waits_for_lock("holder2", "holder3"), slept("holder3")], "--depth", "3"),
-    held("deadlock", [MUTEX, waits_for_lock("holder1", "holder2"), waits_for_lock("holder2", "holder1")],
-         "--depth", "2", "--deadlock", cause="deadlock", culprits=["holder1", "holder2"]),
+    held("deadlock", [MUTEX, waits_for_lock("holder1", "holder2"),
+                      waits_for_lock("holder2", "holder1")], "--depth", "2", "--deadlock",
+         cause="deadlock", culprits=["holder1", "holder2"]),
     held("rwlock", [Link("subject", "futex", r"^futex\b", "take_lock"), slept("holder1")],
          "--lock", "rwlock", trigger="futex"),
     held("semaphore", [Link("subject", "futex", r"^futex\b", "take_lock"), slept("holder1")],
@@ -92,8 +96,9 @@ SCENARIOS = [
     flow("unix-sockets", [Link("subject", "socket", r"^read fd \d+", "read_input"),
                           Link("stage1", "socket", r"^read fd \d+", "read_input"),
                           slept("stage2")], "--depth", "2", "--link", "unix"),
-    flow("slow-server", [Link("subject", "socket", r"^read fd \d+ .*127\.0\.0\.1:\d+", "read_input"),
-                         Link("stage1", "running")], "--link", "tcp", "--deed", "compute"),
+    flow("slow-server", [Link("subject", "socket", r"^read fd \d+ .*127\.0\.0\.1:\d+",
+                              "read_input"), Link("stage1", "running")],
+         "--link", "tcp", "--deed", "compute"),
     flow("remote", [Link("subject", "network", r"^read fd \d+ .*{address}:\d+", "read_input")],
          "--link", "tcp", "--netns", "{netns}", "--address", "{address}", needs=["namespace"]),
     flow("waitpid", [Link("subject", "child", r"^wait", "wait_for_child"), slept("stage1")],
