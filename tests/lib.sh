@@ -81,6 +81,21 @@ write_config() {
 	cat >>"${1:-$work/frec.conf}"
 }
 
+# write_quiet_config [LINE…]: records with these lines of [recorder] and one trigger, which never fires.
+write_quiet_config() {
+	printf '%s\n' "[recorder]" "$@" "[trigger never]" "kind = lock" "threshold = 4s" \
+		"comm = nobody-has-this" | write_config
+}
+
+# take NAME [OPTION…]: a snapshot, $work/NAME.pftrace, and its events, $work/NAME.json.
+take() {
+	local name=$1
+
+	shift
+	ctl snapshot "$@" -o "$work/$name.pftrace" >/dev/null || fail "snapshot $*"
+	ctl export "$work/$name.pftrace" --format json >"$work/$name.json" || fail "export"
+}
+
 ctl() {
 	"$BUILD/frecctl" --run-directory "$work/run" "$@"
 }

@@ -3,12 +3,15 @@
 """truth_waits.py EXPORT TRUTH off|slow|all: the waits of a snapshot against what programs measured.
 
 Every wait is there with its facts. Its begin and end agree within 50 us with the program's own
-clock for nine of ten: between clock and sleep a thread can be preempted, which is no error.
+clock for nine of ten: between clock and sleep a thread can be preempted, which is no error. Where the
+program says that it was, nothing is measured. Exit status 75: this was so often that too little is left, or
+times alone are wrong and the environment has DISTURBED=yes.
 """
 import collections
+import os
 import sys
 
-from truth_lib import Snapshot, check, finish, json_lines
+from truth_lib import Snapshot, check, finish, json_lines, problems
 
 LIMIT_NS = 50000
 SHARE = 0.9
@@ -22,6 +25,8 @@ FUTEXES = {
     'waitv': ('wait: futex', {None}, None, 4),
     'lock': ('wait: lock', {FUTEX_WAIT | PRIVATE}, 2, 4),
     'lock2': ('wait: lock', {None}, 2, 4),
+    'lock-recursive': ('wait: lock', {FUTEX_WAIT | PRIVATE}, 2, 4),
+    'lock-errorcheck': ('wait: lock', {FUTEX_WAIT | PRIVATE}, 2, 4),
     'lock-pi': ('wait: lock', {FUTEX_LOCK_PI | PRIVATE}, None, 4),
     'lock-robust': ('wait: lock', {FUTEX_WAIT, FUTEX_WAIT | PRIVATE}, 'owner', 4),
     'lock-shared': ('wait: lock', {FUTEX_WAIT}, 2, 4),
@@ -37,6 +42,7 @@ SYSCALLS = {'pipe': (0, 0, 1), 'poll': (7, None, 1), 'epoll': (232, 0, 1),
 COMPAT = {'sleep': 'clock_nanosleep', 'pipe': 'read', 'futex': 'futex', 'int80': 'nanosleep'}
 
 deviations = collections.defaultdict(list)
+disturbed = collections.Counter()
 
 
 def best(candidates, event):
@@ -53,6 +59,9 @@ def label(event):
 
 
 def measure(key, found, event):
+    if event.get('preempted'):
+        disturbed[key] += 1
+        return
     # copies the process first: the program cannot say when its sleep begins
     begin = 0 if event['what'] == 'vfork' else abs(found[0] - event['begin_ns'])
     deviations[key].append(max(begin, abs(found[1] - event['end_ns'])))
@@ -172,12 +181,19 @@ def main():
     check(unseen <= 0.05 * len(truth), f'{unseen} waits of {len(truth)} with hidden switches')
     for what in {event['what'] for event in truth}:
         check(asked[what] >= 10, f'{what}: only {asked[what]} waits that were long enough')
+    few = [key for key, n in disturbed.items() if n and len(deviations[key]) < 10]
+    if few and not problems:
+        print(f'preempted too often: {few}')
+        sys.exit(75)
+    wrong = len(problems)
     for key, values in sorted(deviations.items()):
         good = sum(v <= LIMIT_NS for v in values)
         values.sort()
         print(f'{key}: {good} of {len(values)} within {LIMIT_NS // 1000} us, '
               f'median {values[len(values) // 2] / 1000:.1f}')
         check(good >= SHARE * len(values), f'{key}: {good} of {len(values)} within 50 us')
+    if problems and not wrong and os.environ.get('DISTURBED') == 'yes':
+        sys.exit(75)
     finish()
 
 

@@ -12,12 +12,7 @@ group_end() {
 }
 trap 'group_end; cleanup' EXIT
 
-write_config <<-EOF
-	[recorder]
-	window = 20s
-	memory = 64M
-	evidence = 64M
-EOF
+write_quiet_config "window = 20s" "memory = 64M" "evidence = 64M"
 start_frecd
 for mode in nap exec-from-thread threads-exit rename tid-reuse pid-reuse tid-reuse-pidns pid-reuse-pidns pidns; do
 	"$workloads/life" $mode --ms 30 || fail "life $mode"
@@ -46,8 +41,7 @@ if [ -n "$v2" ] && mkdir "$v2/frec-truth-$$" 2>/dev/null; then
 	echo "{\"what\":\"cgroup\",\"pid\":$!,\"path\":\"/frec-truth-$$/\"}" >>"$work/truth"
 fi
 
-ctl snapshot -o "$work/lives.pftrace" >/dev/null || fail "snapshot"
-ctl export "$work/lives.pftrace" --format json >"$work/lives.json" || fail "export"
+take lives
 "$here/truth_lives.py" "$work/lives.json" "$work/truth" || fail "lives"
 "$here/truth_file.py" "$work/lives.json" || fail "the file"
 [ -n "$group" ] || echo "no cgroup v2 here: cgroups were not tested"

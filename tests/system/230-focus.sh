@@ -6,12 +6,7 @@
 
 here=$(dirname "$0")/..
 
-write_config <<-EOF
-	[recorder]
-	window = 20s
-	memory = 64M
-	evidence = 64M
-EOF
+write_quiet_config "window = 20s" "memory = 64M" "evidence = 64M"
 start_frecd
 # the reader sleeps in read until the writer, another process, has slept 3 ms
 mkfifo "$work/fifo"
@@ -33,14 +28,6 @@ stranger=$!
 pids+=($!)
 within 20 test -e "$work/ready" || fail "the reader reads nothing"
 within 20 test -s "$work/stranger" || fail "the stranger does not sleep"
-
-take() {
-	local name=$1
-
-	shift
-	ctl snapshot "$@" -o "$work/$name.pftrace" >/dev/null || fail "snapshot $*"
-	ctl export "$work/$name.pftrace" --format json >"$work/$name.json" || fail "export"
-}
 
 take whole
 take focus --pid $reader

@@ -7,12 +7,7 @@
 here=$(dirname "$0")/..
 count=20000
 
-write_config <<-EOF
-	[recorder]
-	window = 20s
-	memory = 128M
-	syscalls = all
-EOF
+write_quiet_config "window = 20s" "memory = 128M" "syscalls = all"
 start_frecd
 # getpriority of a kind that there is not: two arguments of our choice, and -EINVAL
 python3 -c 'import ctypes, os, platform, sys
@@ -22,7 +17,6 @@ for i in range(1000, 1000 + int(sys.argv[1])):
     syscall(nr, i, i ^ 0x5a5a)
 print(os.getpid(), -22, nr)' $count >"$work/truth" || fail "the counting program"
 read -r pid result nr <"$work/truth"
-ctl snapshot -o "$work/calls.pftrace" >/dev/null || fail "snapshot"
-ctl export "$work/calls.pftrace" --format json >"$work/calls.json" || fail "export"
+take calls
 "$here/truth_calls.py" "$work/calls.json" "$pid" $count "$result" "$nr" || fail "calls"
 "$here/truth_file.py" "$work/calls.json" || fail "the file"

@@ -6,17 +6,12 @@
 
 here=$(dirname "$0")/..
 
-write_config <<-EOF
-	[recorder]
-	window = 20s
-	memory = 64M
-EOF
+write_quiet_config "window = 20s" "memory = 64M"
 for round in 1 2 3; do
 	start_frecd
 	"$workloads/waits" sleep --count 25 --ms 3 >"$work/truth" || fail "waits sleep"
 	"$workloads/waits" pipe --count 25 --ms 3 >>"$work/truth" || fail "waits pipe"
-	ctl snapshot -o "$work/irq.pftrace" >/dev/null || fail "snapshot"
-	ctl export "$work/irq.pftrace" --format json >"$work/irq.json" || fail "export"
+	take irq
 	"$here/truth_irq.py" "$work/irq.json" "$work/truth" || fail "round $round: wakers"
 	stop_frecd
 done

@@ -4,10 +4,7 @@
 # are in the snapshot with syscall, arguments, kernel stack and an honest age.
 . "$(dirname "$0")/../lib.sh"
 
-write_config <<-EOF
-	[recorder]
-	window = 5s
-EOF
+write_quiet_config "window = 5s"
 for name in early late; do
 	cp "$(type -P cat)" "$work/$name"
 	mkfifo "$work/fifo-$name"
@@ -40,8 +37,7 @@ passed() {
 	[ "$(now)" -gt $((after + 8 * 1000000000)) ]
 }
 within 20 passed || fail "no time"
-ctl snapshot -o "$work/asleep.pftrace" >/dev/null || fail "snapshot"
-ctl export "$work/asleep.pftrace" --format json >"$work/asleep.json" || fail "export"
+take asleep
 python3 - "$work/asleep.json" "$early" "$start" "$started" "$reader" "$before" "$after" <<'PYTHON' || fail "who sleeps"
 import json, sys
 events = [json.loads(line) for line in open(sys.argv[1], errors='replace')]
@@ -70,8 +66,7 @@ ended() {
 	! kill -0 "$early" 2>/dev/null
 }
 within 5 ended || fail "early does not end"
-ctl snapshot -o "$work/ended.pftrace" >/dev/null || fail "snapshot"
-ctl export "$work/ended.pftrace" --format json >"$work/ended.json" || fail "export"
+take ended
 python3 - "$work/ended.json" "$early" <<'PYTHON' || fail "a wait that ended"
 import json, sys
 events = [json.loads(line) for line in open(sys.argv[1], errors='replace')]

@@ -5,14 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 command -v stress-ng >/dev/null || skip "no stress-ng here"
-write_config <<-EOF
-	[recorder]
-	window = 10s
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config "window = 10s"
 start_frecd
 
 # storm NAME ARGUMENTS…: returns when it is over
@@ -21,8 +14,7 @@ storm() {
 
 	shift
 	(cd "$work" && timeout 30 stress-ng --timeout 6 "$@" >"$work/stress" 2>&1) || fail "stress-ng $*"
-	ctl snapshot -o "$work/$name.pftrace" >/dev/null || fail "snapshot"
-	ctl export "$work/$name.pftrace" --format json >"$work/$name.json" || fail "export"
+	take "$name"
 	python3 - "$work/$name.json" "$name" <<'PYTHON' || fail "names with stress-ng $*"
 import json, sys
 tids, nameless, ended, exits = set(), set(), 0, 0

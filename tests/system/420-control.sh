@@ -4,12 +4,7 @@
 # each gets its answer, and everybody else theirs within a second.
 . "$(dirname "$0")/../lib.sh"
 
-write_config <<-EOF
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config
 ulimit -Sn 256
 start_frecd
 ulimit -Sn "$(ulimit -Hn)"

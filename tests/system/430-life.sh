@@ -4,12 +4,7 @@
 # the log, and recording starts or goes on.
 . "$(dirname "$0")/../lib.sh"
 
-write_config <<-EOF
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config
 frecctl=("$BUILD/frecctl" --run-directory "$work/run")
 child() { # NAME: of frecd's child
 	pgrep -P "$frecd_pid" -x "$1"

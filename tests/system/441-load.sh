@@ -4,16 +4,11 @@
 # written, and each holds everything up to its request on every CPU.
 . "$(dirname "$0")/../lib.sh"
 
-write_config <<-EOF
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config
 start_frecd
 before=$(status "d['events']['recorded']")
 begin=$(date +%s%N)
-"$workloads/switches" --pairs "$(nproc)" --pin --seconds 7 >/dev/null &
+"$workloads/switches" --pairs "$(nproc)" --pin --seconds 50 >/dev/null &
 pids+=($!)
 hackbench -l 2000 -g 2 >/dev/null 2>&1 &
 pids+=($!)
@@ -24,7 +19,7 @@ for n in 1 2 3; do
 done
 rate=$((($(status "d['events']['recorded']") - before) * 1000000000 / ($(date +%s%N) - begin)))
 echo "$rate events/s"
-wait "${pids[0]}"
+stop_pid "${pids[0]}"
 [ "$(status "d['events']['lost']")" = 0 ] || fail "events lost: $(status "d['events']")"
 for n in 1 2 3; do
 	ctl export "$work/$n.pftrace" --format json >"$work/$n.json" || fail "export $n"

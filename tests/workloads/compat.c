@@ -13,6 +13,7 @@
 
 static long count = 1, ms = 50, run_ms = 60000;
 static uint32_t *word;
+static long preempted; /* before the call */
 
 #define BITS ((int)sizeof(long) * 8)
 
@@ -20,8 +21,9 @@ static void call_print(const char *what, uint64_t begin, const char *name, bool 
 {
 	uint64_t end = clock_ns();
 
-	event_print(what, begin, end, "\"syscall\":\"%s\",\"bits\":%d,\"compat\":%s", name, BITS,
-		    compat || BITS == 32 ? "true" : "false");
+	event_print(what, begin, end,
+		    "\"syscall\":\"%s\",\"bits\":%d,\"compat\":%s,\"preempted\":%ld", name, BITS,
+		    compat || BITS == 32 ? "true" : "false", preemptions() - preempted);
 }
 
 /* libc picks the call: clock_nanosleep, 267 in 32 bit, 230 in 64 bit. */
@@ -136,6 +138,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
 			if (mode && strcmp(mode, modes[i].name))
 				continue;
+			preempted = preemptions();
 			modes[i].run();
 			found = true;
 		}

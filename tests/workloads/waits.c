@@ -44,6 +44,10 @@ static void lock_prepare(void)
 	pthread_mutexattr_init(&attr);
 	if (!strcmp(kind->name, "lock-pi"))
 		pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+	if (!strcmp(kind->name, "lock-recursive"))
+		pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	if (!strcmp(kind->name, "lock-errorcheck"))
+		pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
 	if (!strcmp(kind->name, "lock-robust"))
 		pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
 	if (kind->child)
@@ -168,7 +172,7 @@ static void *waker_main(void *unused)
 	return unused;
 }
 
-static void woken_print(uint64_t begin, uint64_t end)
+static void woken_print(uint64_t begin, uint64_t end, long preempted)
 {
 	char what[128];
 
@@ -181,6 +185,7 @@ static void woken_print(uint64_t begin, uint64_t end)
 	if (kind->lock)
 		snprintf(what + strlen(what), sizeof(what) - strlen(what), ",\"owner_tid\":%ld",
 			 shared->waker_tid);
+	snprintf(what + strlen(what), sizeof(what) - strlen(what), ",\"preempted\":%ld", preempted);
 	event_print(kind->name, begin, end,
 		    "%s,\"waker_pid\":%ld,\"waker_tid\":%ld,\"wake_begin_ns\":%" PRIu64
 		    ",\"wake_end_ns\":%" PRIu64,
@@ -193,6 +198,7 @@ static void woken_run(void)
 	uint64_t begin, end;
 	pthread_t thread;
 	pid_t child = 0;
+	long preempted;
 
 	kind->prepare();
 	if (!kind->child) {
@@ -203,16 +209,18 @@ static void woken_run(void)
 	}
 	while (sem_wait(&shared->ready))
 		;
+	preempted = preemptions();
 	begin = clock_ns();
 	kind->wait();
 	end = clock_ns();
+	preempted = preemptions() - preempted;
 	if (kind->lock)
 		lock_release();
 	if (kind->child)
 		waitpid(child, NULL, 0);
 	else
 		pthread_join(thread, NULL);
-	woken_print(begin, end);
+	woken_print(begin, end, preempted);
 	if (kind->wake == pipe_write)
 		pipe_close();
 }
@@ -253,6 +261,8 @@ static const struct kind kinds[] = {
 	  .addr = offsetof(struct shared, lock),
 	  .lock = true },
 	LOCK_KIND("lock"),
+	LOCK_KIND("lock-recursive"),
+	LOCK_KIND("lock-errorcheck"),
 	LOCK_KIND("lock-pi"),
 	LOCK_KIND("lock-robust"),
 	LOCK_KIND("lock-shared", .child = true),
@@ -279,7 +289,7 @@ static const struct kind kinds[] = {
 
 static const char usage[] =
 	"MODE [options]\n"
-	"modes: futex futex2 waitv lock lock2 lock-pi lock-robust lock-shared condvar sem pipe poll epoll "
+	"modes: futex futex2 waitv lock lock2 lock-recursive lock-errorcheck lock-pi lock-robust lock-shared condvar sem pipe poll epoll "
 	"sleep fsync vfork cpuhog stop";
 
 static const struct option_row options[] = {

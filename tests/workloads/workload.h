@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,6 +56,15 @@ static inline uint64_t clock_ns(void)
 static inline long own_tid(void)
 {
 	return syscall(SYS_gettid);
+}
+
+/* How often the calling thread had to leave its CPU so far. */
+static inline long preemptions(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nivcsw;
 }
 
 static inline void sleep_ms(long ms)
