@@ -114,6 +114,7 @@ struct path {
 struct inode {
 	unsigned short i_mode;
 	unsigned long i_ino;
+	struct file_lock_context *i_flctx;
 };
 
 struct in6_addr {
@@ -271,6 +272,8 @@ struct bpf_iter__task_file {
 #define FMODE_WRITE_ 2u
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define S_IFREG 0100000
+#define S_IFIFO 0010000
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* peer.bpf.c - who holds the ends of pipes and connections, for a snapshot. */
+/* peer.bpf.c - who has the ends of pipes and connections, and files that were locked, for a snapshot. */
 #include "compat.bpf.h"
 #include "record.h"
-
-#define S_IFIFO_ 0010000
 
 static __always_inline u64 inode_of(struct sock *sk)
 {
@@ -56,7 +54,8 @@ int iter_ends(struct bpf_iter__task_file *ctx)
 	if (!t || !file)
 		return 0;
 	e.mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
-	if (e.mode != S_IFIFO_ && e.mode != S_IFSOCK)
+	if (e.mode == S_IFREG ? !BPF_CORE_READ(file, f_inode, i_flctx)
+			      : e.mode != S_IFIFO && e.mode != S_IFSOCK)
 		return 0;
 	e.inode = BPF_CORE_READ(file, f_inode, i_ino);
 	e.pid = t->tgid;

@@ -321,7 +321,8 @@ struct ev_file {
 _Static_assert(sizeof(struct ev_file) == 104, "ev_file");
 
 /*
- * A descriptor that is an end of a pipe or of a connection. The iterator
+ * A descriptor that is an end of a pipe or of a connection, or a file that
+ * somebody has, or had, a lock on. The iterator
  * iter_ends writes these one behind the other; they are no evidence.
  */
 struct peer_end {
@@ -330,7 +331,7 @@ struct peer_end {
 	__u64 net;	  /* network namespace of an internet socket; means nothing but itself */
 	__u32 pid;
 	__u32 fd;
-	__u16 mode;   /* S_IFIFO or S_IFSOCK */
+	__u16 mode;   /* S_IFIFO, S_IFSOCK or S_IFREG */
 	__u16 family; /* AF_*, of a socket */
 	__u16 local_port;
 	__u16 remote_port;

@@ -43,7 +43,7 @@ static int give_up_privileges(const struct snapshot_identity *who)
 	return capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE ? -EPERM : 0;
 }
 
-#define N_FDS (WORKER_FD_ENDS - WORKER_FD_CAPTURE + 1)
+#define N_FDS (WORKER_FD_LOCKS - WORKER_FD_CAPTURE + 1)
 
 static int place(int fd, int at)
 {
@@ -142,10 +142,13 @@ static int launch(struct snapshot *s, uint64_t now)
 	fds[3] = pipes[1];
 	fds[4] = s->who->kallsyms;
 	fds[5] = s->ends;
+	fds[6] = open("/proc/locks", O_RDONLY | O_CLOEXEC);
 	pid = fork();
 	if (!pid)
 		become_worker(s->who, fds, s->attempts > 0, crowded, parent);
 	close(pipes[1]);
+	if (fds[6] >= 0)
+		close(fds[6]);
 	if (pid < 0) {
 		int err = -errno;
 

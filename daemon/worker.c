@@ -20,6 +20,7 @@ static int write_all(struct worker *w)
 
 	if (!err)
 		err = worker_plan(w);
+	worker_find_locks(w, WORKER_FD_LOCKS);
 	if (!err)
 		err = worker_find_peers(w, WORKER_FD_ENDS);
 	if (err)

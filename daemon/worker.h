@@ -20,6 +20,7 @@ enum worker_fd {
 	WORKER_FD_RESULT = 6,
 	WORKER_FD_KALLSYMS = 7, /* may be closed */
 	WORKER_FD_ENDS = 8,	/* gives struct peer_end; may be closed */
+	WORKER_FD_LOCKS = 9,	/* of /proc/locks; may be closed */
 };
 
 /* Argument: write no stacks, open no files. */

@@ -73,6 +73,8 @@ struct worker {
 	size_t n_files, size_files;
 	struct peer *peers; /* of the files that have another end */
 	size_t n_peers;
+	struct lock_wait *locks; /* those that wait for the lock of a file now */
+	size_t n_locks;
 	const struct ev_task **cgroups; /* one record with the path of each */
 	size_t n_cgroups, size_cgroups;
 	const struct ev_task **lives; /* TASK_* of the evidence, in its order */
@@ -146,8 +148,13 @@ const char *worker_file_type(const struct ev_file *e);
 
 /* fd: of the iterator iter_ends, read to its end. -ENOMEM. */
 int worker_find_peers(struct worker *w, int fd);
-/* The one process that has the other end of what this wait is about; 0: none, several, not known. */
-uint32_t worker_peer(const struct worker *w, const struct ev_file *file);
+/* fd: of /proc/locks; it is closed. */
+void worker_find_locks(struct worker *w, int fd);
+/*
+ * The one process that has the other end of what this wait is about, or, while it lasts, the lock
+ * of the file; 0: none, several, not known.
+ */
+uint32_t worker_peer(struct worker *w, const struct wait_facts *f, const struct ev_file *file);
 
 /* ---- worker_syscalls.c ---- */
 

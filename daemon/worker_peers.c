@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* worker_peers.c - which process has the other end of the pipe or connection that a thread waits at. */
+/* worker_peers.c - which process has the other end, or the lock, that a thread waits for. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,12 +12,14 @@
 
 /* Names an end the way the one who waits at it sees it; compared as bytes. */
 struct end_key {
-	uint64_t inode; /* pipe: of both ends; UNIX socket: of the one waited at */
+	uint64_t inode; /* pipe: of both ends; UNIX socket: of the one waited at; file */
 	uint64_t net;
 	uint8_t local[16], remote[16];
 	uint16_t local_port, remote_port;
 	uint16_t family;
 	uint16_t writes; /* pipe: who waits has the end to write to */
+	uint32_t regular; /* a file */
+	uint32_t pad;
 };
 
 struct peer {
@@ -35,6 +38,11 @@ static struct end_key key_of_file(const struct ev_file *f)
 {
 	struct end_key k = {0};
 
+	if (S_ISREG(f->mode)) {
+		k.inode = f->inode;
+		k.regular = 1;
+		return k;
+	}
 	if (S_ISFIFO(f->mode)) {
 		k.inode = f->inode;
 		k.writes = f->writes;
@@ -58,6 +66,11 @@ static struct end_key key_of_end(const struct peer_end *e)
 {
 	struct end_key k = {0};
 
+	if (S_ISREG(e->mode)) {
+		k.inode = e->inode;
+		k.regular = 1;
+		return k;
+	}
 	if (S_ISFIFO(e->mode)) {
 		k.inode = e->inode;
 		k.writes = !e->writes;
@@ -82,11 +95,78 @@ static int compare_peers(const void *a, const void *b)
 		      sizeof(struct end_key));
 }
 
+/* ---- locks of files ---- */
+
+/* A process that waits for a lock of a file, and the one that has it. */
+struct lock_wait {
+	uint64_t inode;
+	uint32_t pid, holder;
+};
+
+/*
+ * The format is of fs/locks.c: "7: FLOCK  ADVISORY  WRITE 1234 fe:01:131 0 EOF",
+ * and behind it, with an arrow after the same number, those that wait for it.
+ */
+void worker_find_locks(struct worker *w, int fd)
+{
+	FILE *file = fdopen(fd, "r");
+	char line[256];
+	uint64_t number = 0;
+	int holder = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		struct lock_wait *more;
+		unsigned long long id, inode;
+		int n = 0, pid;
+		bool waits;
+
+		if (sscanf(line, "%llu: %n", &id, &n) != 1 || !n)
+			continue;
+		waits = strncmp(line + n, "->", 2) == 0;
+		if (sscanf(line + n + (waits ? 2 : 0), "%*s %*s %*s %d %*x:%*x:%llu", &pid, &inode) != 2)
+			continue;
+		if (!waits) {
+			number = id;
+			holder = pid;
+		} else if (id == number && holder > 0 && pid > 0) {
+			more = reallocarray(w->locks, w->n_locks + 1, sizeof(*more));
+			if (!more)
+				break;
+			w->locks = more;
+			w->locks[w->n_locks++] = (struct lock_wait){inode, pid, holder};
+		}
+	}
+	if (file)
+		fclose(file);
+}
+
+static const struct lock_wait *waits_for_lock(const struct worker *w, uint32_t pid, uint64_t inode)
+{
+	for (size_t i = 0; i < w->n_locks; i++)
+		if (w->locks[i].pid == pid && w->locks[i].inode == inode)
+			return &w->locks[i];
+	return NULL;
+}
+
+/* Who has the lock that this wait is for; 0: nobody that lives. A child may have taken it, and gone. */
+static uint32_t lock_holder(struct worker *w, const struct ev_file *file)
+{
+	const struct task *t = worker_task(w, file->wait_tid, file->h.ts), *holder;
+	const struct lock_wait *lock = t ? waits_for_lock(w, t->tgid, file->inode) : NULL;
+
+	holder = lock ? worker_task(w, lock->holder, w->h->clocks.monotonic) : NULL;
+	return holder && !holder->exited ? lock->holder : 0;
+}
+
+/* ---- ends ---- */
+
 /* Several waits at one end stand side by side: all learn of it. */
 static void note_end(struct worker *w, const struct peer_end *e)
 {
 	struct peer key = {.key = key_of_end(e)}, *p, *end = w->peers + w->n_peers;
 
+	if (S_ISREG(e->mode) && waits_for_lock(w, e->pid, e->inode))
+		return; /* it has the file, but not the lock */
 	p = bsearch(&key, w->peers, w->n_peers, sizeof(key), compare_peers);
 	while (p && p > w->peers && compare_peers(p - 1, &key) == 0)
 		p--;
@@ -127,7 +207,7 @@ int worker_find_peers(struct worker *w, int fd)
 		const struct ev_file *f = w->files[i];
 		bool connected = S_ISSOCK(f->mode) && (!is_inet(f->family) || f->remote_port);
 
-		if (connected || S_ISFIFO(f->mode))
+		if (connected || S_ISFIFO(f->mode) || (S_ISREG(f->mode) && w->n_locks))
 			w->peers[w->n_peers++] = (struct peer){.key = key_of_file(f), .file = f};
 	}
 	qsort(w->peers, w->n_peers, sizeof(*w->peers), compare_peers);
@@ -137,10 +217,17 @@ int worker_find_peers(struct worker *w, int fd)
 	return 0;
 }
 
-uint32_t worker_peer(const struct worker *w, const struct ev_file *file)
+uint32_t worker_peer(struct worker *w, const struct wait_facts *f, const struct ev_file *file)
 {
 	struct peer key = {.file = file}, *p;
+	uint32_t holder;
 
 	p = w->n_peers ? bsearch(&key, w->peers, w->n_peers, sizeof(key), by_file) : NULL;
-	return p && !p->several ? p->pid : 0;
+	if (!S_ISREG(file->mode))
+		return p && !p->several ? p->pid : 0;
+	if (!(f->flags & WAIT_OPEN) || !waits_for_lock(w, f->tgid, file->inode))
+		return 0;
+	holder = lock_holder(w, file);
+	/* else the lock is that of whoever still has the file open */
+	return holder || !p || p->several ? holder : p->pid;
 }

@@ -176,11 +176,11 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 }
 
 /* What the wait's descriptor is, and who has the other end; text must outlive the call that writes it. */
-static void file_args(const struct worker *w, const struct wait_facts *f, char *text, size_t size,
+static void file_args(struct worker *w, const struct wait_facts *f, char *text, size_t size,
 		      struct args *a)
 {
 	const struct ev_file *file = worker_file(w, f);
-	uint32_t peer = file ? worker_peer(w, file) : 0;
+	uint32_t peer = file ? worker_peer(w, f, file) : 0;
 
 	if (!file)
 		return;

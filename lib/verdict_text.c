@@ -221,7 +221,8 @@ void verdict_tell(const struct story *s, struct verdict *v)
 	if (before && before->wait == VERDICT_LOCK)
 		say(v, " held %s while it ", before->what);
 	else if (before && before->wait == VERDICT_FILE_LOCK)
-		say(v, " held the lock on %s while it ", before->what);
+		say(v, " held the lock on %s while it ",
+		    before->evidence && before->evidence->file ? before->evidence->file : before->what);
 	else
 		say(v, " ");
 	say_deed(s, v, last);
