@@ -36,12 +36,7 @@ has_windows() {
 	[ "$(windows)" = "$1" ]
 }
 
-write_config <<-EOF
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config
 start_frecd
 all=$(windows)
 busy 1
@@ -59,23 +54,34 @@ stop_frecd || fail "frecd ended with $?"
 
 # ---- starts without it
 
-plug 0
-start_frecd
-[ "$(windows)" = $((all - 1)) ] || fail "$(windows) windows, CPU 1 is offline"
-hot=$(status "d['memory']['hot']")
-sleep 1
-plug 1
-taskset -c 1 "$workloads/switches" --seconds 2 >/dev/null &
-within 5 has_windows "$all" || fail "no window for CPU 1"
-grep -q '1 more CPUs are recorded' "$work/frecd.log" || fail "not said"
-[ "$(status "d['memory']['hot'] > $hot")" = true ] || fail "its memory is not counted"
-held=$(status "[c['held_ns'] for c in d['window']['per_cpu'] if c['cpu'] == 1][0] < d['uptime_ns'] - 10**9 // 2")
-[ "$held" = true ] || fail "claims to hold what CPU 1 did before it had a window"
-wait $!
-# it asks for a window with its first event; what came before that is counted
-lost=$(status "d['events']['lost_by']['window']")
-[ "$lost" -lt 60000 ] || fail "$lost events lost until CPU 1 had its window"
-[ "$(status "d['events']['lost']")" = "$lost" ] || fail "events lost: $(status "d['events']")"
+# come: CPU 1 comes while it records; $lost: events there before it had a window
+come() {
+	local held
+
+	plug 0
+	start_frecd
+	[ "$(windows)" = $((all - 1)) ] || fail "$(windows) windows, CPU 1 is offline"
+	hot=$(status "d['memory']['hot']")
+	sleep 1
+	plug 1
+	taskset -c 1 "$workloads/switches" --seconds 2 >/dev/null &
+	within 5 has_windows "$all" || fail "no window for CPU 1"
+	grep -q '1 more CPUs are recorded' "$work/frecd.log" || fail "not said"
+	[ "$(status "d['memory']['hot'] > $hot")" = true ] || fail "its memory is not counted"
+	held=$(status "[c['held_ns'] for c in d['window']['per_cpu'] if c['cpu'] == 1][0] < d['uptime_ns'] - 10**9 // 2")
+	[ "$held" = true ] || fail "claims to hold what CPU 1 did before it had a window"
+	wait $!
+	lost=$(status "d['events']['lost_by']['window']")
+	[ "$(status "d['events']['lost']")" = "$lost" ] || fail "events lost: $(status "d['events']")"
+}
+
+# it asks for a window with its first event, and gets it unless others have the daemon's CPU
+for try in 1 2 3 4; do
+	come
+	[ "$lost" -lt 10000 ] && break
+	stop_frecd || fail "frecd ended with $?"
+done
+[ "$lost" -lt 10000 ] || fail "$lost events lost until CPU 1 had its window, at try $try"
 busy 1
 path=$(ctl snapshot) || fail "no snapshot"
 [ "$(switches "$path" 1)" -gt 1000 ] || fail "CPU 1 is not recorded"
