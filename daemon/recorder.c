@@ -168,7 +168,7 @@ static int set_sizes(struct recorder *r)
 	return set_constants(r);
 }
 
-/* sleepers: with iter_sleeper, which 6.1 does not take. */
+/* sleepers: with iter_sleeper, which a kernel may not take. */
 static int load_variant(struct recorder *r, size_t i, bool sleepers)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "frec");

@@ -107,6 +107,9 @@ int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len);
 int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_t **ret,
 		      size_t *ret_len);
 
+/* Does this kernel let it take them? */
+bool recorder_takes_sleepers(const struct recorder *r);
+
 /*
  * Has the kernel tell, by trigger records, whether this thread's wait, which
  * still lasts, is past a trigger's threshold. -errno on failure.

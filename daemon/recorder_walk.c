@@ -123,6 +123,11 @@ static pid_t await(pid_t pid, int done)
 	return pid;
 }
 
+bool recorder_takes_sleepers(const struct recorder *r)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(r->object, "iter_sleeper")) >= 0;
+}
+
 int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_t **ret,
 		      size_t *ret_len)
 {
@@ -131,7 +136,7 @@ int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_
 	struct stat st;
 	pid_t pid;
 
-	if (bpf_program__fd(bpf_object__find_program_by_name(r->object, "iter_sleeper")) < 0)
+	if (!recorder_takes_sleepers(r))
 		return -ENOTSUP;
 	if (r->hung && !waitpid(r->hung, NULL, WNOHANG))
 		return -EBUSY; /* -1: somebody else has reaped it */

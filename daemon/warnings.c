@@ -133,6 +133,9 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 	warn_quotas(array, d, now);
 	warn_window(array, d, now);
 	warn_overhead(array, d, now, bpf_share);
+	if (!recorder_takes_sleepers(d->recorder))
+		warn(array, "this kernel refuses the program that reads the stacks of threads that still "
+			    "sleep: their waits have no user stack");
 	return array;
 }
 

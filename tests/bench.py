@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measures one recorder on this machine; prints a table and writes bench.json below BUILD.
 
-usage: bench.py [--seconds N] [name …]     names: start load snapshot cost
+usage: bench.py [--seconds N] [name …]     names: start load snapshot cost stacks
 """
 import json
 import os
 import re
+import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -275,6 +277,40 @@ def bench_cost(_seconds):
                    f"{'' if name == 'bare' else 'added, '}middle half {values[2]:.0f} to {values[7]:.0f}")
 
 
+# ---- what stacks add ----
+
+def stacks(threshold):
+    return Recorder(f"[recorder]\nstacks = {threshold}\n[trigger none]\nkind = lock\nthreshold = 10s\n").stop
+
+
+def slow_wait_ns():
+    """CPU time of one of 1,000 slow waits a second, user stack and all: 100 programs sleep 100 ms."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    running = [subprocess.Popen([f"{BUILD}/tests/waits", "sleep", "--ms", "100", "--count", "40"],
+                                stdout=subprocess.DEVNULL) for _ in range(100)]
+    for p in running:
+        p.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9 / 4000
+
+
+def bench_stacks(_seconds):
+    for what, measure, rounds, target in (
+            ("stacks, a switch without slow waits", switch_ns, 20, "target: bound <= 10"),
+            ("stacks, each of 1,000 slow waits/s", slow_wait_ns, 5, "")):
+        added = []
+        for _ in range(rounds):
+            values = []
+            for threshold in ("1h", "10ms"):
+                end = stacks(threshold)
+                values.append(min(measure() for _ in range(2)))
+                end()
+            added.append(values[1] - values[0])
+        mean, error = statistics.mean(added), statistics.stdev(added) / rounds ** 0.5
+        report(f"{what}: added", mean, "ns", f"standard error {error:.1f}, {rounds} rounds")
+        report(f"{what}: upper 95 % bound", mean + 1.73 * error, "ns", target)
+
+
 def main():
     args = sys.argv[1:]
     seconds = 60
@@ -285,7 +321,7 @@ def main():
     if os.geteuid():
         sys.exit("bench: needs root")
     known = {"start": bench_start, "load": bench_load, "snapshot": bench_snapshot,
-             "cost": bench_cost}
+             "cost": bench_cost, "stacks": bench_stacks}
     for name in args or known:
         if name not in known:
             sys.exit(__doc__)
