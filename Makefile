@@ -188,14 +188,26 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 UNWINDER := $(addprefix daemon/,arena.c demangle.c demangle_rust.c image.c image_elf.c \
 	    image_lines.c proc_maps.c symbols.c symbols_elf.c unwind.c)
-FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(LIB_VERDICT) $(wildcard daemon/config*.c) $(UNWINDER) \
-	    $(BUILD)/lib/perfetto.pb-c.c
+FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(LIB_VERDICT) $(wildcard daemon/config*.c) $(UNWINDER)
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/objects/%.o,$(FUZZ_LIB)) \
+	    $(BUILD)/fuzz/objects/perfetto.pb-c.o
+FUZZ_CC  := $(CLANG) -D_GNU_SOURCE= -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
+	    -MMD -MP
+
+$(BUILD)/fuzz/objects/perfetto.pb-c.o: $(BUILD)/lib/perfetto.pb-c.c
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(BUILD)/fuzz/objects/%.o: %.c | $(BUILD)/lib/perfetto.pb-c.h
+	@mkdir -p $(@D)
+	$(call say,FUZZCC,$<)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) -D_GNU_SOURCE= -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
-		-fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_LIB) -linih -lseccomp -ljansson \
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJ) -linih -lseccomp -ljansson \
 		-lprotobuf-c -ldw -lelf -lstdc++ -lz -lm
 
 # stories that the unit tests tell are where the fuzzer of stories begins
