@@ -145,7 +145,12 @@ UNIT_OBJ  := $(call objects,$(filter-out daemon/frecd.c,$(DAEMON_SRC)) $(LIB_WRI
 
 unit-tests: $(UNIT)
 
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ)
+# an archive, as a test links only what it needs of all there is
+$(BUILD)/unit/frec.a: $(UNIT_OBJ)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/unit/frec.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lprotobuf-c -lcmocka
