@@ -7,7 +7,7 @@
 waits_open()
 {
 	frecctl snapshot -o "$dir/dead.pftrace" >"$dir/out" 2>&1 || return 1
-	frecctl export "$dir/dead.pftrace" --format json | grep '"name":"wait: lock 0x[0-9a-f]* held by deadlock/' |
+	frecctl export "$dir/dead.pftrace" --format json | grep '"name":"wait: lock [^"]* held by deadlock/' |
 		grep '"still_waiting"' >"$dir/waits"
 	[ "$(wc -l <"$dir/waits")" = 2 ]
 }
