@@ -148,6 +148,16 @@ static int add_run(struct story_builder *b, const struct cpu_cursor *c, uint64_t
 	return err;
 }
 
+/* One came at its time, but at ts it was prev that left. */
+static int add_both(struct story_builder *b, const struct cpu_cursor *came, uint64_t ts, uint32_t cpu,
+		    uint32_t prev, uint16_t state)
+{
+	const struct cpu_cursor left = { .since = ts, .tid = prev };
+	int err = add_run(b, came, came->since, cpu, STORY_LEFT_UNKNOWN);
+
+	return err ? err : add_run(b, &left, ts, cpu, state);
+}
+
 static int add_switch(struct story_builder *b, uint32_t cpu, const struct trace_switch *sw)
 {
 	struct cpu_cursor *c = &b->cursors[cpu];
@@ -163,8 +173,8 @@ static int add_switch(struct story_builder *b, uint32_t cpu, const struct trace_
 		*c = (struct cpu_cursor){ .tid = prev, .known = true };
 	if (c->tid == prev)
 		err = add_run(b, c, sw->ts, cpu, odd ? STORY_LEFT_UNKNOWN : sw->prev_state);
-	else /* when one left and the other came, nobody saw */
-		err = add_run(b, c, c->since, cpu, STORY_LEFT_UNKNOWN);
+	else /* when one left and the other came, nobody saw; but how the other one left */
+		err = add_both(b, c, sw->ts, cpu, prev, odd ? STORY_LEFT_UNKNOWN : sw->prev_state);
 	*c = (struct cpu_cursor){ sw->ts, sw->next_tid >= 0 ? (uint32_t)sw->next_tid : TID_UNKNOWN,
 				  true };
 	if (!err && cpu >= b->s->n_cpus)

@@ -69,20 +69,25 @@ static void test_early_wake(void **state)
 	story_free(s);
 }
 
-/* Who left, and when the other came, nobody saw. */
+/* When one left and the other came, nobody saw; but when, and how, the other one left. */
 static void test_broken_chain(void **state)
 {
 	struct scene sc = scene_begin();
 	struct story *s;
 
 	(void)state;
+	born(&sc, 1, 20, 9, 14, false);
+	sw(&sc, 1, 10, 0, R, 8);
+	sw(&sc, 1, 30, 14, S, 0); /* not still waiting for its first turn */
 	sw(&sc, 0, 10, 0, R, 11);
 	sw(&sc, 0, 60, 12, S, 13);
 	sw(&sc, 0, 70, 13, S, 0);
 	s = scene_end(&sc, 100);
 	is_segment(s, 11, 50, STORY_UNKNOWN, 10, 100);
-	is_segment(s, 12, 50, STORY_UNKNOWN, 0, 100);
+	is_segment(s, 12, 50, STORY_UNKNOWN, 0, 60);
+	is_segment(s, 12, 65, STORY_SLEEPING, 60, 100);
 	is_segment(s, 13, 65, STORY_RUNNING, 60, 70);
+	is_segment(s, 14, 50, STORY_SLEEPING, 30, 100);
 	story_free(s);
 }
 
@@ -97,7 +102,8 @@ static void test_loss(void **state)
 	trace_cpu_lost(sc.cpus[0]);
 	sw(&sc, 0, 60, 11, S, 12); /* it may have slept meanwhile */
 	s = scene_end(&sc, 100);
-	is_segment(s, 11, 50, STORY_UNKNOWN, 10, 100);
+	is_segment(s, 11, 50, STORY_UNKNOWN, 10, 60);
+	is_segment(s, 11, 65, STORY_SLEEPING, 60, 100);
 	is_segment(s, 12, 65, STORY_RUNNING, 60, 100);
 	story_free(s);
 }
