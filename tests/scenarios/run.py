@@ -90,7 +90,7 @@ cooldown = 1h
                                         stderr=self.log, stdout=self.log)
         try:
             within(20, self.is_recording, "frecd does not record")
-        except Failure:
+        except BaseException:
             stop(self.process)
             raise
 
