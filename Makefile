@@ -192,7 +192,7 @@ bench: programs ## figures of the README (as root, on a quiet machine)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 UNWINDER := $(addprefix daemon/,arena.c demangle.c demangle_rust.c image.c image_elf.c \
-	    image_lines.c proc_maps.c symbols.c symbols_elf.c unwind.c)
+	    image_files.c image_lines.c names.c proc_maps.c symbols.c symbols_elf.c unwind.c)
 FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(LIB_VERDICT) $(wildcard daemon/config*.c) $(UNWINDER)
 
 FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/objects/%.o,$(FUZZ_LIB)) \

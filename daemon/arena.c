@@ -20,7 +20,7 @@ char *arena_strndup(struct arena *a, const char *s, size_t len)
 
 	if (!want || (a->max && (want > a->max || a->bytes > a->max - want)))
 		return NULL;
-	if (!c || c->size - c->used < want) {
+	if (!c || c->used > c->size || c->size - c->used < want) {
 		size_t size = want > CHUNK ? want : CHUNK;
 
 		c = malloc(sizeof(*c) + size);
@@ -34,7 +34,7 @@ char *arena_strndup(struct arena *a, const char *s, size_t len)
 	ret = c->bytes + c->used;
 	memcpy(ret, s, len);
 	ret[len] = '\0';
-	c->used += want;
+	c->used += (want + sizeof(void *) - 1) & -sizeof(void *);
 	a->bytes += want;
 	return ret;
 }

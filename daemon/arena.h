@@ -13,7 +13,7 @@ struct arena {
 	size_t max;   /* no more than so many bytes; 0: no bound */
 };
 
-/* A copy of len bytes and a NUL, where it stays; NULL without memory or beyond max. */
+/* A copy of len bytes and a NUL, where it stays, aligned as a pointer; NULL without memory or beyond max. */
 char *arena_strndup(struct arena *a, const char *s, size_t len);
 void arena_free(struct arena *a);
 

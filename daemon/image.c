@@ -20,7 +20,10 @@ int image_open(const char *maps, size_t len, const struct image_callbacks *callb
 	if (!image)
 		return err;
 	image->callbacks = *callbacks;
-	image->strings.max = IMAGE_STRINGS_MAX;
+	image->files = callbacks->files ? callbacks->files : image_files_new();
+	image->own_files = !callbacks->files;
+	if (!image->files)
+		goto fail;
 	err = proc_maps_parse(maps, len, &image->maps);
 	if (err)
 		goto fail;
@@ -45,14 +48,13 @@ void image_close(struct image *image)
 		return;
 	dwfl_end(image->dwfl);
 	for (size_t i = 0; i < image->n_modules; i++) {
-		symbols_free(image->modules[i]->symbols);
-		symbols_free(image->modules[i]->data);
-		image_lines_close(image->modules[i]);
+		image_file_put(image->modules[i]->file);
 		free(image->modules[i]);
 	}
 	elf_end(image->machine);
 	proc_maps_free(&image->maps);
-	arena_free(&image->strings);
+	if (image->own_files)
+		image_files_free(image->files);
 	free(image->mapped);
 	free(image->cache);
 	free(image->frames);
@@ -78,23 +80,38 @@ const struct image_counters *image_counters(const struct image *image)
 
 static const char *pretty(struct image *image, const char *name)
 {
-	return name ? demangle(&image->strings, name) : NULL;
+	struct arena scratch = {0};
+	const char *ret = NULL;
+
+	if (name) {
+		name = demangle(&scratch, name);
+		ret = names_keep(&image->files->names, name, strnlen(name, SYMBOL_NAME_MAX));
+	}
+	arena_free(&scratch);
+	return ret;
 }
 
-static void name_from(struct image *image, struct image_frame *f, struct symbol *s)
+/* Tables come and go, names stay. */
+static const char *symbol_name(struct image *image, struct symbol *s)
 {
-	if (!s)
-		return;
 	if (!s->pretty)
 		s->name = pretty(image, s->name);
 	s->pretty = true;
-	f->function = s->name;
-	f->function_offset = f->pc - s->start;
+	return s->name;
+}
+
+/* bias: what is to be added to the symbol's address. */
+static void name_from(struct image *image, struct image_frame *f, struct symbol *s, uint64_t bias)
+{
+	if (!s)
+		return;
+	f->function = symbol_name(image, s);
+	f->function_offset = f->pc - s->start - bias;
 }
 
 static const char *keep(struct image *image, const char *s)
 {
-	return s ? arena_strndup(&image->strings, s, strnlen(s, SYMBOL_NAME_MAX)) : NULL;
+	return s ? names_keep(&image->files->names, s, strnlen(s, SYMBOL_NAME_MAX)) : NULL;
 }
 
 /* Inlined functions before the machine function, whose frame is f. Returns how many frames. */
@@ -102,7 +119,10 @@ static size_t expand(struct image *image, struct module *m, uint64_t address, ui
 		     const struct image_frame *f, struct image_frame *frames)
 {
 	struct line_scope scopes[IMAGE_INLINES_MAX];
-	size_t n = image_lines(m, address, deadline, scopes);
+	size_t n;
+
+	m->file->user = image;
+	n = image_lines(m->file, address - m->pub.bias, deadline, scopes);
 
 	for (size_t i = 0; i < n; i++) {
 		frames[i] = *f;
@@ -113,9 +133,9 @@ static size_t expand(struct image *image, struct module *m, uint64_t address, ui
 		if (i + 1 < n) {
 			frames[i].inlined = true;
 			frames[i].function_offset = 0;
-			frames[i].function = pretty(image, keep(image, scopes[i].function));
+			frames[i].function = pretty(image, scopes[i].function);
 		} else if (!f->function) {
-			frames[i].function = pretty(image, keep(image, scopes[i].function));
+			frames[i].function = pretty(image, scopes[i].function);
 		}
 	}
 	if (!n)
@@ -123,11 +143,16 @@ static size_t expand(struct image *image, struct module *m, uint64_t address, ui
 	return n;
 }
 
-static struct symbol_table *module_symbols(struct module *m, uint64_t deadline)
+/* Without a look into the file, where another image has had one. */
+static void recognise(const struct image *image, struct image_frame *f)
 {
-	if (!m->symbols)
-		m->symbols = symbols_elf(m->dwfl, false, m->pub.end, deadline);
-	return m->symbols;
+	const struct file *file = image_file_known(image->files, f->mapping);
+
+	if (!file)
+		return;
+	f->load_bias = image_load_bias(file->segments, file->n_segments, f->mapping);
+	f->build_id = file->build_id;
+	f->build_id_len = file->build_id_len;
 }
 
 /* *ret_late: names are missing for want of time. */
@@ -144,16 +169,22 @@ static size_t look_up(struct image *image, uint64_t pc, bool exact, uint64_t dea
 		if (!*ret_late)
 			m = image_module_at(image, f.mapping);
 		f.load_bias = image->mapped[f.mapping - image->maps.list].load_bias;
+		if (*ret_late)
+			recognise(image, &f);
 		f.rel_pc = address - f.mapping->start + f.mapping->offset + f.load_bias;
 	}
 	if (m) {
 		f.module = &m->pub;
-		name_from(image, &f, symbols_find(module_symbols(m, deadline), address));
+		f.build_id = m->pub.build_id;
+		f.build_id_len = m->pub.build_id_len;
+		name_from(image, &f,
+			  symbols_find(image_module_symbols(m, deadline), address - m->pub.bias),
+			  m->pub.bias);
 		*ret_late = deadline_passed(deadline);
-		if (!*ret_late)
+		if (!*ret_late && !deadline_passed(image->files->lines_until))
 			return expand(image, m, address, deadline, &f, frames);
 	} else if (image->perf_map) {
-		name_from(image, &f, symbols_find(image->perf_map, address));
+		name_from(image, &f, symbols_find(image->perf_map, address), 0);
 		f.jit = f.function;
 	}
 	frames[0] = f;
@@ -201,16 +232,11 @@ const char *image_variable(struct image *image, uint64_t address, uint64_t deadl
 	struct module *m = deadline_passed(deadline) ? NULL : data_module(image, address);
 	struct symbol *s;
 
-	if (m && !m->data)
-		m->data = symbols_elf(m->dwfl, true, m->pub.end, deadline);
-	s = m ? symbols_find(m->data, address) : NULL;
-	if (!s)
+	address -= m ? m->pub.bias : 0;
+	s = m ? symbols_find(image_module_data(m, deadline), address) : NULL;
+	if (!s || !symbol_name(image, s))
 		return NULL;
-	if (!s->pretty)
-		s->name = pretty(image, s->name);
-	s->pretty = true;
-	if (s->name)
-		*ret_offset = address - s->start;
+	*ret_offset = address - s->start;
 	return s->name;
 }
 

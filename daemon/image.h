@@ -33,13 +33,18 @@
 #define IMAGE_FILE_MAX (2ull << 30) /* bytes; larger files count as missing */
 #define IMAGE_BUILD_ID_MAX 64
 #define IMAGE_SPAN_MAX (4ull << 30)   /* bytes of addresses that one module may claim */
-#define IMAGE_STRINGS_MAX (64u << 20) /* bytes of demangled names and paths of sources */
+#define IMAGE_STRINGS_MAX (16u << 20) /* bytes of names and paths of sources */
+#define IMAGE_FILES_BYTES_MAX (16u << 20) /* of tables of files that no image uses now */
+#define IMAGE_INFLATED_MAX (24u << 20)	  /* of debug sections of a file; larger ones give no lines */
 #define IMAGE_CACHE_MAX (256u << 10)  /* frames remembered */
 #define IMAGE_INLINES_MAX 32	      /* frames for one address */
 
 struct image;
+struct image_files;
 
 struct image_callbacks {
+	/* Shared by images, and outlives them; NULL: the image has its own. */
+	struct image_files *files;
 	/*
 	 * A descriptor of the file behind an executable mapping, which the image
 	 * closes, or -errno. Asked when the first address falls into it: at most
@@ -61,7 +66,7 @@ struct image_module {
 	bool foreign;	     /* of another machine (32 bit): names, but no unwinding */
 };
 
-/* All pointers live as long as the image; function also as long as the perf map does. */
+/* function and file live as long as the image's files, the other pointers as long as the image. */
 struct image_frame {
 	uint64_t pc;		  /* as it stood in the register or on the stack */
 	uint64_t function_offset; /* pc - start of the function; 0 without function */
@@ -74,6 +79,8 @@ struct image_frame {
 	uint64_t rel_pc, load_bias;
 	const struct proc_mapping *mapping; /* NULL: in none */
 	const struct image_module *module;  /* NULL: no file, or it could not be used */
+	const uint8_t *build_id; /* of the file; may be known without module */
+	size_t build_id_len;
 	const char *function;		    /* demangled; NULL: unknown */
 	const char *file;		    /* source; NULL: unknown */
 	uint32_t line;			    /* 0: unknown */
@@ -87,6 +94,14 @@ struct image_counters {
 	uint32_t debug_files; /* separate ones, used */
 	uint32_t late;	      /* frames that stayed nameless because of the deadline */
 };
+
+/* What files say, for images that may come and go: each file is read once. NULL without memory. */
+struct image_files *image_files_new(void);
+void image_files_free(struct image_files *files);
+/* Gives back what no open image needs; names stay. */
+void image_files_forget(struct image_files *files);
+/* Source lines and inlined functions are looked up until then; 0: always. MONOTONIC ns. */
+void image_files_lines_until(struct image_files *files, uint64_t until);
 
 /*
  * maps: text of /proc/PID/maps, not kept. callbacks are copied. 0 or -ENOMEM,
@@ -113,7 +128,7 @@ size_t image_frames(struct image *image, uint64_t pc, bool exact, uint64_t deadl
 
 /*
  * The variable of the program or of a library that holds the address, and how far
- * inside it that is; NULL: none, or not known by name. Lives as long as the image.
+ * inside it that is; NULL: none, or not known by name. Lives as long as the image's files.
  */
 const char *image_variable(struct image *image, uint64_t address, uint64_t deadline,
 			   uint64_t *ret_offset);

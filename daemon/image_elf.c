@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <elfutils/libdwelf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,21 +74,26 @@ static int open_vdso(const struct proc_mapping *mapping)
 {
 	const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
 	const Elf64_Ehdr *e = (const Elf64_Ehdr *)vdso;
+	static int kept = -1; /* one file for all */
 	uint64_t size;
 	int fd;
 
 	if (!vdso || mapping->end <= UINT32_MAX || e->e_ident[EI_CLASS] != ELFCLASS64)
 		return -ENOENT;
+	if (kept >= 0)
+		return fcntl(kept, F_DUPFD_CLOEXEC, 0);
 	size = e->e_shoff + (uint64_t)e->e_shnum * e->e_shentsize;
 	if (size > VDSO_MAX)
 		return -EFBIG;
 	fd = memfd_create("vdso", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, vdso, size) == (ssize_t)size)
-		return fd;
-	close(fd);
-	return -EIO;
+	if (write(fd, vdso, size) != (ssize_t)size) {
+		close(fd);
+		return -EIO;
+	}
+	kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd;
 }
 
 static int open_mapping(struct image *image, const struct proc_mapping *mapping)
@@ -150,12 +156,13 @@ static int read_segments(Elf *elf, struct module *m, uint64_t *ret_start, uint64
  * Linkers that save space (lld) let a page of the file belong to two of them;
  * of those code was mapped from the one for code.
  */
-static const struct segment *segment_of(const struct module *m, const struct proc_mapping *mapping)
+static const struct segment *find_segment(const struct segment *segments, size_t n,
+					  const struct proc_mapping *mapping)
 {
 	const struct segment *ret = NULL;
 
-	for (size_t i = 0; i < m->n_segments; i++) {
-		const struct segment *s = &m->segments[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct segment *s = &segments[i];
 
 		if (mapping->offset < (s->offset & -(uint64_t)PAGE) ||
 		    mapping->offset >= s->offset + s->filesz)
@@ -164,6 +171,18 @@ static const struct segment *segment_of(const struct module *m, const struct pro
 			ret = s;
 	}
 	return ret;
+}
+
+static const struct segment *segment_of(const struct module *m, const struct proc_mapping *mapping)
+{
+	return find_segment(m->segments, m->n_segments, mapping);
+}
+
+uint64_t image_load_bias(const struct segment *segments, size_t n, const struct proc_mapping *m)
+{
+	const struct segment *s = find_segment(segments, n, m);
+
+	return s ? s->vaddr - s->offset : 0;
 }
 
 static uint64_t bias_of(const struct segment *s, const struct proc_mapping *mapping)
@@ -179,7 +198,8 @@ static void read_build_id(struct module *m)
 
 	if (len > 0 && len <= IMAGE_BUILD_ID_MAX) {
 		memcpy(m->pub.build_id, bits, len);
-		m->pub.build_id_len = len;
+		memcpy(m->file->build_id, bits, len);
+		m->pub.build_id_len = m->file->build_id_len = len;
 	}
 }
 
@@ -228,6 +248,9 @@ static int report(struct image *image, struct module *m, int fd)
 	void **userdata;
 
 	elf_end(elf);
+	m->file = err ? NULL : image_file_get(image->files, fd, m);
+	if (!err && !m->file)
+		err = -ENOMEM;
 	if (!err) {
 		/* names of modules are ours, and unique: libdw compares them */
 		snprintf(name, sizeof(name), "%zu", image->n_modules);
@@ -239,6 +262,7 @@ static int report(struct image *image, struct module *m, int fd)
 	}
 	if (err) {
 		close(fd);
+		image_file_put(m->file);
 		return err;
 	}
 	dwfl_module_info(m->dwfl, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
@@ -294,7 +318,6 @@ static struct module *find_module(struct image *image, const struct proc_mapping
 struct module *image_module_at(struct image *image, const struct proc_mapping *mapping)
 {
 	struct mapped *mapped = &image->mapped[mapping - image->maps.list];
-	const struct segment *s;
 
 	if (mapped->tried)
 		return mapped->module;
@@ -309,9 +332,9 @@ struct module *image_module_at(struct image *image, const struct proc_mapping *m
 		else if (mapping->path[0] == '/')
 			image->counters.refused++;
 	}
-	s = mapped->module ? segment_of(mapped->module, mapping) : NULL;
-	if (s)
-		mapped->load_bias = s->vaddr - s->offset;
+	if (mapped->module)
+		mapped->load_bias = image_load_bias(mapped->module->segments,
+						    mapped->module->n_segments, mapping);
 	return mapped->module;
 }
 
@@ -325,22 +348,50 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 	return -1;
 }
 
-int image_open_debug(struct image *image, const void *build_id, size_t len)
+uint64_t image_inflated(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	uint64_t sum = 0;
+
+	while (elf && (scn = elf_nextscn(elf, scn)) && sum < UINT32_MAX) {
+		GElf_Shdr shdr;
+		GElf_Chdr chdr;
+
+		if (gelf_getshdr(scn, &shdr) && (shdr.sh_flags & SHF_COMPRESSED) &&
+		    gelf_getchdr(scn, &chdr))
+			sum += chdr.ch_size < UINT32_MAX ? chdr.ch_size : UINT32_MAX;
+	}
+	return sum < UINT32_MAX ? sum : UINT32_MAX;
+}
+
+static int open_debug(struct image *image, const void *build_id, size_t len)
 {
 	const struct image_callbacks *cb = &image->callbacks;
-	const void *id;
-	bool same;
-	Elf *elf;
 	int fd;
 
 	if (!cb->open_debug)
 		return -ENOENT;
 	fd = cb->open_debug(cb->arg, build_id, len);
-	if (check_file(fd))
-		return -ENOENT;
+	return check_file(fd) ? -ENOENT : fd;
+}
+
+static bool has_id(Elf *elf, const void *build_id, size_t len)
+{
+	const void *id;
+
+	return elf && dwelf_elf_gnu_build_id(elf, &id) == (ssize_t)len && !memcmp(id, build_id, len);
+}
+
+int image_open_debug(struct image *image, const void *build_id, size_t len)
+{
+	int fd = open_debug(image, build_id, len);
+	bool same;
+	Elf *elf;
+
+	if (fd < 0)
+		return fd;
 	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	same = elf && dwelf_elf_gnu_build_id(elf, &id) == (ssize_t)len &&
-	       !memcmp(id, build_id, len);
+	same = has_id(elf, build_id, len);
 	elf_end(elf);
 	if (same) {
 		image->counters.debug_files++;
@@ -350,25 +401,84 @@ int image_open_debug(struct image *image, const void *build_id, size_t len)
 	return -ENOENT;
 }
 
+static bool has_debug_frame(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr shdr;
+		const char *name = gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_PROGBITS
+					   ? elf_strptr(elf, names, shdr.sh_name)
+					   : NULL;
+
+		if (name && !strcmp(name, ".debug_frame"))
+			return true;
+	}
+	return false;
+}
+
 /*
- * Asked for the debug file of a module, with name and checksum of its
- * .gnu_debuglink, and for what that shares with others (dwz), with a checksum
- * of 0: there the first answer would be the wrong file.
+ * For unwinding, the debug file of a module is of use only for its .debug_frame: otherwise every
+ * process would have the debug information of its libraries unpacked for nothing.
  */
-static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
-			  const char *file_name, const char *link, GElf_Word link_crc,
-			  char **debug_name)
+static int find_frames(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
+		       const char *file_name, const char *link, GElf_Word link_crc,
+		       char **debug_name)
 {
 	struct module *m = *userdata;
+	bool wanted;
+	Elf *elf;
+	int fd;
 
 	(void)mod, (void)name, (void)base, (void)file_name, (void)debug_name;
 	if (!m || (link && !link_crc) || m->debug_asked || !m->pub.build_id_len)
 		return -1;
 	m->debug_asked = true;
-	return image_open_debug(m->image, m->pub.build_id, m->pub.build_id_len);
+	fd = open_debug(m->image, m->pub.build_id, m->pub.build_id_len);
+	if (fd < 0)
+		return -1;
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	wanted = has_id(elf, m->pub.build_id, m->pub.build_id_len) && has_debug_frame(elf) &&
+		 image_inflated(elf) <= IMAGE_INFLATED_MAX;
+	elf_end(elf);
+	if (wanted)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/*
+ * Asked for the debug file, with name and checksum of its .gnu_debuglink, and for what that shares
+ * with others (dwz), with a checksum of 0: there the first answer would be the wrong file.
+ */
+static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
+			  const char *file_name, const char *link, GElf_Word link_crc,
+			  char **debug_name)
+{
+	struct file *f = *userdata;
+	Elf *elf;
+	int fd;
+
+	(void)mod, (void)name, (void)base, (void)file_name, (void)debug_name;
+	if (!f || (link && !link_crc) || f->debug_asked || !f->build_id_len)
+		return -1;
+	f->debug_asked = true;
+	fd = image_open_debug(f->user, f->build_id, f->build_id_len);
+	elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	f->inflated = image_inflated(elf);
+	elf_end(elf);
+	return fd;
 }
 
 const Dwfl_Callbacks image_dwfl_callbacks = {
+	.find_elf = find_elf,
+	.find_debuginfo = find_frames,
+};
+
+const Dwfl_Callbacks image_file_callbacks = {
 	.find_elf = find_elf,
 	.find_debuginfo = find_debuginfo,
 };

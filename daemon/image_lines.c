@@ -34,7 +34,7 @@ static bool walk_on(struct walk *w)
 /* ---- is there DWARF ---- */
 
 /* Without what the file shares with others libdw would open a path that the file names. */
-static bool open_alt(struct module *m, Dwarf *dwarf)
+static bool open_alt(struct file *f, Dwarf *dwarf)
 {
 	const char *name;
 	const void *id;
@@ -44,57 +44,71 @@ static bool open_alt(struct module *m, Dwarf *dwarf)
 		return true;
 	if (len < 0 || len > IMAGE_BUILD_ID_MAX)
 		return false;
-	m->alt_fd = image_open_debug(m->image, id, len);
-	if (m->alt_fd < 0)
+	f->alt_fd = image_open_debug(f->user, id, len);
+	if (f->alt_fd < 0)
 		return false;
-	m->alt_elf = elf_begin(m->alt_fd, ELF_C_READ_MMAP, NULL);
-	m->alt = m->alt_elf ? dwarf_begin_elf(m->alt_elf, DWARF_C_READ, NULL) : NULL;
-	if (!m->alt) {
-		elf_end(m->alt_elf);
-		close(m->alt_fd);
-		m->alt_elf = NULL;
+	f->alt_elf = elf_begin(f->alt_fd, ELF_C_READ_MMAP, NULL);
+	f->alt = f->alt_elf ? dwarf_begin_elf(f->alt_elf, DWARF_C_READ, NULL) : NULL;
+	if (!f->alt) {
+		elf_end(f->alt_elf);
+		close(f->alt_fd);
+		f->alt_elf = NULL;
 		return false;
 	}
-	dwarf_setalt(dwarf, m->alt);
+	dwarf_setalt(dwarf, f->alt);
 	return true;
 }
 
-void image_lines_close(struct module *m)
+void image_lines_close(struct file *f)
 {
-	if (!m->alt)
+	if (!f->alt)
 		return;
-	dwarf_end(m->alt);
-	elf_end(m->alt_elf);
-	close(m->alt_fd);
-	m->alt = NULL;
+	dwarf_end(f->alt);
+	elf_end(f->alt_elf);
+	close(f->alt_fd);
+	f->alt = NULL;
 }
 
-static bool usable(struct module *m)
+/* libdw unpacks all debug sections at once, into memory. */
+static bool is_too_large(struct file *f)
+{
+	GElf_Addr bias;
+	uint64_t bytes;
+
+	dwfl_module_getsymtab(f->dwfl_module); /* finds the debug file, if there is one */
+	bytes = f->inflated + image_inflated(dwfl_module_getelf(f->dwfl_module, &bias));
+	if (bytes > IMAGE_INFLATED_MAX)
+		return true;
+	image_file_grew(f, bytes);
+	return false;
+}
+
+static bool usable(struct file *f)
 {
 	Dwarf_Addr bias;
 	Dwarf *dwarf;
 
-	if (m->dwarf == DWARF_UNTRIED) {
-		dwarf = dwfl_module_getdwarf(m->dwfl, &bias);
-		m->dwarf = dwarf && open_alt(m, dwarf) ? DWARF_USABLE : DWARF_NONE;
+	if (f->dwarf == DWARF_UNTRIED) {
+		dwarf = is_too_large(f) ? NULL : dwfl_module_getdwarf(f->dwfl_module, &bias);
+		f->dwarf = dwarf && open_alt(f, dwarf) ? DWARF_USABLE : DWARF_NONE;
 	}
-	return m->dwarf == DWARF_USABLE;
+	return f->dwarf == DWARF_USABLE;
 }
 
 /* ---- the unit, the function ---- */
 
 /* Clang writes no .debug_aranges, and libdw counts gaps between them to the unit before. */
-static Dwarf_Die *find_unit(struct module *m, uint64_t address, struct walk *w)
+static Dwarf_Die *find_unit(struct file *f, uint64_t address, struct walk *w)
 {
 	Dwarf_Addr bias;
-	Dwarf_Die *unit = dwfl_module_addrdie(m->dwfl, address, &bias);
+	Dwarf_Die *unit = dwfl_module_addrdie(f->dwfl_module, address, &bias);
 
 	if (unit && dwarf_haspc(unit, address - bias) > 0) {
 		w->pc = address - bias;
 		return unit;
 	}
 	unit = NULL;
-	while (walk_on(w) && (unit = dwfl_module_nextcu(m->dwfl, unit, &bias))) {
+	while (walk_on(w) && (unit = dwfl_module_nextcu(f->dwfl_module, unit, &bias))) {
 		if (dwarf_haspc(unit, address - bias) <= 0)
 			continue;
 		w->pc = address - bias;
@@ -246,15 +260,15 @@ static void call_line(Dwarf_Die *unit, Dwarf_Die *die, struct line_scope *s)
 		s->file = dwarf_filesrc(files, file, NULL, NULL);
 }
 
-size_t image_lines(struct module *m, uint64_t address, uint64_t deadline,
+size_t image_lines(struct file *f, uint64_t address, uint64_t deadline,
 		   struct line_scope scopes[IMAGE_INLINES_MAX])
 {
 	struct walk w = { .deadline = deadline };
 	Dwarf_Die *unit;
 
-	if (!usable(m))
+	if (!usable(f))
 		return 0;
-	unit = find_unit(m, address, &w);
+	unit = find_unit(f, address, &w);
 	if (!unit)
 		return 0;
 	memset(scopes, 0, IMAGE_INLINES_MAX * sizeof(*scopes));

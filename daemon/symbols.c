@@ -69,12 +69,23 @@ static void merge(struct symbol_table *t)
 	t->n = n;
 }
 
+static void shrink(struct symbol_table *t)
+{
+	struct symbol *list = realloc(t->list, t->n * sizeof(*list));
+
+	if (list) {
+		t->list = list;
+		t->size = t->n;
+	}
+}
+
 void symbols_finish(struct symbol_table *t, uint64_t end)
 {
 	if (!t->n)
 		return;
 	qsort(t->list, t->n, sizeof(*t->list), by_start);
 	merge(t);
+	shrink(t);
 	for (size_t i = 0; i < t->n; i++) {
 		struct symbol *s = &t->list[i];
 

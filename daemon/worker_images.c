@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define PROCESSES_MAX 4096
-#define IMAGES_MAX 256
+#define IMAGES_OPEN 8 /* at once: what they share, such as libraries, is kept for longer */
 #define OPEN_TRIES 4
 #define PARENTS_MAX 3
 #define TEXT_MAX (32u << 20) /* of maps, and of perf maps */
@@ -34,7 +34,8 @@ struct entry {
 
 struct images {
 	struct worker *w;
-	struct shared *shared;
+	struct image_files *files;
+	struct shared *shared; /* used latest first */
 	struct entry *list;
 	unsigned int n, n_shared;
 };
@@ -46,25 +47,69 @@ int images_open(struct worker *w, struct images **ret)
 	if (!s)
 		return -ENOMEM;
 	s->w = w;
+	s->files = image_files_new();
+	if (!s->files) {
+		free(s);
+		return -ENOMEM;
+	}
 	*ret = s;
 	return 0;
 }
 
+/* Also the entries of processes that have it: they can be made again. */
+static void drop(struct images *s, struct shared **at)
+{
+	struct shared *i = *at;
+
+	for (struct entry **link = &s->list, *e; (e = *link);) {
+		if (e->image != i->image) {
+			link = &e->next;
+			continue;
+		}
+		*link = e->next;
+		s->n--;
+		free(e);
+	}
+	*at = i->next;
+	s->n_shared--;
+	image_close(i->image);
+	symbols_free(i->perf_map);
+	free(i);
+}
+
+static void drop_last(struct images *s)
+{
+	struct shared **at = &s->shared;
+
+	while ((*at)->next)
+		at = &(*at)->next;
+	drop(s, at);
+}
+
+void images_forget(struct images *s)
+{
+	while (s->shared)
+		drop(s, &s->shared);
+	image_files_forget(s->files);
+}
+
+void images_lines_until(struct images *s, uint64_t until)
+{
+	image_files_lines_until(s->files, until);
+}
+
 void images_close(struct images *s)
 {
-	struct shared *i, *next_shared;
 	struct entry *e, *next;
 
-	for (e = s ? s->list : NULL; e; e = next) {
+	if (!s)
+		return;
+	images_forget(s);
+	for (e = s->list; e; e = next) {
 		next = e->next;
 		free(e);
 	}
-	for (i = s ? s->shared : NULL; i; i = next_shared) {
-		next_shared = i->next;
-		image_close(i->image);
-		symbols_free(i->perf_map);
-		free(i);
-	}
+	image_files_free(s->files);
 	free(s);
 }
 
@@ -183,14 +228,22 @@ static uint64_t code_of(const char *text, size_t len, const struct opener_life *
 static struct image *share(struct images *s, const struct opener_life *life, const char *text,
 			   size_t len, uint32_t ns_pid)
 {
-	struct image_callbacks callbacks = {.open_file = open_file, .open_debug = open_debug};
+	struct image_callbacks callbacks = {
+		.files = s->files, .open_file = open_file, .open_debug = open_debug};
 	uint64_t code = code_of(text, len, life);
 	struct shared *i;
 
-	for (i = s->shared; i; i = i->next)
-		if (i->code == code && !i->failed)
-			return i->image;
-	i = s->n_shared < IMAGES_MAX ? calloc(1, sizeof(*i)) : NULL;
+	for (struct shared **at = &s->shared; (i = *at); at = &i->next) {
+		if (i->code != code || i->failed)
+			continue;
+		*at = i->next;
+		i->next = s->shared;
+		s->shared = i;
+		return i->image;
+	}
+	if (s->n_shared == IMAGES_OPEN)
+		drop_last(s);
+	i = calloc(1, sizeof(*i));
 	if (!i)
 		return NULL;
 	i->owner = s;

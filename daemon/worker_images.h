@@ -10,8 +10,15 @@ struct images;
 
 int images_open(struct worker *w, struct images **ret);
 void images_close(struct images *s);
+/* Closes all; names that frames have stay until images_close(). */
+void images_forget(struct images *s);
+/* Source lines and inlined functions are looked up until then. */
+void images_lines_until(struct images *s, uint64_t until);
 
-/* The image that process had at that time; NULL: what it had mapped cannot be had any more. */
+/*
+ * The image that process had at that time; NULL: what it had mapped cannot be had any more. It
+ * stays until some other ones have been asked for: go through stacks by process.
+ */
 struct image *images_find(struct images *s, uint32_t tgid, uint64_t when);
 
 #endif

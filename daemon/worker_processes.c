@@ -6,11 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+#include "names.h"
 #include "unwind.h"
 #include "worker_images.h"
 
+/* So long after the deadline addresses are still told by file. */
+#define MAPS_NS 300000000ull
+
+#define KEPT_MAX (16u << 20) /* bytes of frames and what they point to */
+
 struct processes {
 	struct images *images;
+	struct name_set kept;
 };
 
 int processes_open(struct worker *w, struct processes **ret)
@@ -21,14 +29,32 @@ int processes_open(struct worker *w, struct processes **ret)
 		free(p);
 		return -ENOMEM;
 	}
+	p->kept.arena.max = KEPT_MAX;
 	*ret = p;
 	return 0;
 }
 
+void processes_forget(struct processes *p)
+{
+	images_forget(p->images);
+}
+
+void processes_lines_until(struct processes *p, uint64_t until)
+{
+	images_lines_until(p->images, until);
+}
+
+const void *processes_keep(struct processes *p, const void *bytes, size_t len)
+{
+	return names_keep(&p->kept, bytes, len);
+}
+
 void processes_close(struct processes *p)
 {
-	if (p)
-		images_close(p->images);
+	if (!p)
+		return;
+	images_close(p->images);
+	names_free(&p->kept);
 	free(p);
 }
 
@@ -51,32 +77,29 @@ static void take_registers(const struct ev_dump *d, struct unwind_regs *r)
 }
 #endif
 
-static const struct trace_mapping *mapping_of(const struct image_frame *f)
+static const struct trace_mapping *mapping_of(struct processes *p, const struct image_frame *f)
 {
-	struct trace_mapping *m;
+	struct trace_mapping m = {.load_bias = f->load_bias};
 
 	if (!f->mapping || !f->mapping->path[0])
 		return NULL;
-	m = calloc(1, sizeof(*m)); /* the writer keeps equal ones once; ours go with the process */
-	if (!m)
-		return NULL;
-	m->path = f->mapping->path;
-	m->offset = f->mapping->offset;
-	m->load_bias = f->load_bias;
-	if (f->module && f->module->build_id_len) {
-		m->build_id = f->module->build_id;
-		m->build_id_len = f->module->build_id_len;
+	m.path = processes_keep(p, f->mapping->path, strlen(f->mapping->path));
+	m.offset = f->mapping->offset;
+	if (f->build_id_len) {
+		m.build_id = processes_keep(p, f->build_id, f->build_id_len);
+		m.build_id_len = m.build_id ? f->build_id_len : 0;
 	}
-	return m;
+	return m.path ? processes_keep(p, &m, sizeof(m)) : NULL;
 }
 
-static size_t convert(const struct image_frame *from, size_t n, struct trace_frame *to, size_t max)
+static size_t convert(struct processes *p, const struct image_frame *from, size_t n,
+		      struct trace_frame *to, size_t max)
 {
 	size_t i;
 
 	for (i = 0; i < n && i < max; i++)
 		to[i] = (struct trace_frame){.function = from[i].function,
-					     .mapping = mapping_of(&from[i]),
+					     .mapping = mapping_of(p, &from[i]),
 					     .rel_pc = from[i].rel_pc,
 					     .file = from[i].file,
 					     .line = from[i].line,
@@ -111,9 +134,11 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 	enum unwind_end dwarf_end = UNWIND_BROKEN, pcs_end = UNWIND_BROKEN;
 	size_t n_dwarf = 0, n_pcs = 0;
 	struct unwind_regs regs = {0};
-	struct image *image = images_find(p->images, tgid, when);
+	/* to read what a process has mapped takes time, too */
+	bool late = deadline && clock_monotonic() > deadline + MAPS_NS;
+	struct image *image = late ? NULL : images_find(p->images, tgid, when);
 
-	*ret_end = PROCESSES_GONE;
+	*ret_end = late ? PROCESSES_LATE : PROCESSES_GONE;
 	if (!image)
 		return bare(pcs, frames, max);
 	if (dump) {
@@ -126,24 +151,27 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 				   UNWIND_FRAMES_MAX, &pcs_end);
 	if (dwarf_end == UNWIND_COMPLETE || (pcs_end != UNWIND_COMPLETE && n_dwarf >= n_pcs)) {
 		*ret_end = end_of(dwarf_end);
-		return convert(by_dwarf, n_dwarf, frames, max);
+		return convert(p, by_dwarf, n_dwarf, frames, max);
 	}
 	*ret_end = end_of(pcs_end);
-	return convert(by_pcs, n_pcs, frames, max);
+	return convert(p, by_pcs, n_pcs, frames, max);
 }
 
 const char *processes_variable(struct processes *p, uint32_t tgid, uint64_t when, uint64_t address,
-			       uint64_t deadline, char *buf, size_t size)
+			       uint64_t deadline)
 {
-	struct image *image = images_find(p->images, tgid, when);
+	bool late = deadline && clock_monotonic() > deadline;
+	struct image *image = late ? NULL : images_find(p->images, tgid, when);
 	uint64_t offset = 0;
 	const char *name = image ? image_variable(image, address, deadline, &offset) : NULL;
+	char buf[256];
+	int n;
 
 	if (!name)
 		return NULL;
 	if (offset)
-		snprintf(buf, size, "%.200s+0x%llx", name, (unsigned long long)offset);
+		n = snprintf(buf, sizeof(buf), "%.200s+0x%llx", name, (unsigned long long)offset);
 	else
-		snprintf(buf, size, "%.200s", name);
-	return buf;
+		n = snprintf(buf, sizeof(buf), "%.200s", name);
+	return processes_keep(p, buf, n);
 }

@@ -18,19 +18,27 @@ enum processes_end {
 /* 0 or -ENOMEM. */
 int processes_open(struct worker *w, struct processes **ret);
 void processes_close(struct processes *p);
+/* Gives back all but what frames and names point to. */
+void processes_forget(struct processes *p);
 
 /*
  * The user frames of a stack that process tgid had at that time, innermost
  * first, from the copy of its memory and from frame pointers, whichever leads
  * further (either may be NULL). What the frames point to lives as long as p.
- * deadline: MONOTONIC ns; what is unwound later has no names. Returns their number.
+ * deadline: MONOTONIC ns; what is unwound later has no names. Returns their number. Ask by
+ * process: of those that were asked for long ago files are read again.
  */
 size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const struct ev_dump *dump,
 			const struct ev_frames *pcs, uint64_t deadline, struct trace_frame *frames,
 			size_t max, enum processes_end *ret_end);
 
-/* "name" or "name+0x40" of the variable at that address, in buf; NULL: not known. */
+/* "name" or "name+0x40" of the variable at that address, as long as p; NULL: not known. */
 const char *processes_variable(struct processes *p, uint32_t tgid, uint64_t when, uint64_t address,
-			       uint64_t deadline, char *buf, size_t size);
+			       uint64_t deadline);
+
+/* The one copy of these bytes, as long as p; NULL without memory. */
+const void *processes_keep(struct processes *p, const void *bytes, size_t len);
+/* Source lines and inlined functions are looked up until then. */
+void processes_lines_until(struct processes *p, uint64_t until);
 
 #endif

@@ -3,6 +3,7 @@
 #include "worker_stacks.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,23 +11,33 @@
 
 #include "clock.h"
 #include "symbols.h"
+#include "worker_naming.h"
 #include "worker_processes.h"
 
 /*
- * All unwinding and naming together, from the first stack on; what is left after
- * it has no names. On a busy host the stacks' turn may come late, but they must be
- * done before the daemon takes the worker for stuck (SNAPSHOT_NAMING_NS).
+ * All unwinding and naming together; what is left after it keeps its addresses. An idle worker on a
+ * busy host may have had no CPU by then: it gets some, but must be done long before the daemon
+ * takes it for stuck (SNAPSHOT_NAMING_NS).
  */
-#define NAMING_NS 5000000000ull
-#define NAMED_NS 14000000000ull
+#define NAMING_NS 1000000000ull
+#define NAMING_CPU_NS 300000000ull
+#define NAMING_LAST_NS 4000000000ull
+#define EXTENSION_NS 100000000ull
+
+#define STACKS_FRAMES (1u << 20) /* of all stacks together */
 
 #define FRAMES_MAX 512
 
 struct cached {
 	struct stack stack;
-	uint64_t user, kernel; /* ids of the records that it was made of */
+	uint64_t user, kernel; /* ids of the records that it was made of, see kernel_id() */
 	uint32_t tgid;
 	struct cached *next;
+};
+
+struct variable {
+	const struct wait_facts *f;
+	const char *name;
 };
 
 #define CACHE_BUCKETS 4096
@@ -39,7 +50,12 @@ struct stacks {
 	size_t n_contents;
 	struct processes *processes;
 	struct symbol_table *kernel;
-	uint64_t opened, deadline; /* MONOTONIC ns; deadline 0: no stack yet */
+	int kallsyms;
+	bool made; /* everything */
+	uint64_t began, cpu, deadline; /* of making: MONOTONIC, PROCESS_CPUTIME, MONOTONIC ns */
+	size_t n_frames;
+	struct variable *variables; /* by wait */
+	size_t n_variables;
 	struct cached *cache[CACHE_BUCKETS];
 	struct stack_counters counters;
 };
@@ -90,17 +106,14 @@ static const struct stack_record *content_find(const struct stacks *s, uint64_t 
 	return NULL;
 }
 
-static void make_of_hits(struct stacks *s);
-
 int stacks_open(struct worker *w, int kallsyms, struct stacks **ret)
 {
 	struct stacks *s = calloc(1, sizeof(*s));
-	FILE *f;
 
 	if (!s)
 		return -ENOMEM;
 	s->w = w;
-	s->opened = clock_monotonic();
+	s->kallsyms = kallsyms;
 	s->contents = calloc(w->n_stacks + 1, sizeof(*s->contents));
 	if (!s->contents || processes_open(w, &s->processes)) {
 		stacks_close(s);
@@ -115,13 +128,7 @@ int stacks_open(struct worker *w, int kallsyms, struct stacks **ret)
 			s->contents[s->n_contents++] = &s->refs[i];
 	if (s->n_contents)
 		qsort(s->contents, s->n_contents, sizeof(*s->contents), by_content);
-	f = s->n && kallsyms >= 0 && !lseek(kallsyms, 0, SEEK_SET) ? fdopen(kallsyms, "r") : NULL;
-	if (f) {
-		kernel_symbols_open(f, &s->kernel); /* without it frames are addresses */
-		fclose(f);
-	}
 	*ret = s;
-	make_of_hits(s);
 	return 0;
 }
 
@@ -132,6 +139,7 @@ void stacks_close(struct stacks *s)
 	processes_close(s->processes);
 	symbols_free(s->kernel);
 	free(s->contents);
+	free(s->variables);
 	free(s); /* the cache and its frames go with the process */
 }
 
@@ -140,6 +148,7 @@ void stacks_close(struct stacks *s)
 static size_t kernel_frames(struct stacks *s, const struct stack_record *r,
 			    struct trace_frame *frames, size_t max)
 {
+	/* the addresses themselves are secrets that the trace does not need */
 	static const struct trace_mapping kernel = {.path = TRACE_KERNEL_PATH};
 	const struct ev_frames *e = (const void *)r->h;
 	const uint64_t *pcs = (const uint64_t *)(e + 1);
@@ -149,8 +158,10 @@ static size_t kernel_frames(struct stacks *s, const struct stack_record *r,
 		/* the first is where it stood, the others are return addresses */
 		struct symbol *sym = s->kernel ? symbols_find(s->kernel, pcs[n] - (n > 0)) : NULL;
 
-		/* the address itself is a secret that the trace does not need */
-		frames[n] = (struct trace_frame){.function = sym ? sym->name : "[kernel]",
+		const char *name = sym ? processes_keep(s->processes, sym->name, strlen(sym->name))
+				       : NULL;
+
+		frames[n] = (struct trace_frame){.function = name ? name : "[kernel]",
 						 .mapping = &kernel,
 						 .rel_pc = sym ? pcs[n] - sym->start : 0,
 						 .kind = TRACE_FRAME_KERNEL};
@@ -182,18 +193,6 @@ static struct cached *cached_find(struct stacks *s, uint64_t user, uint64_t kern
 	return c;
 }
 
-static uint64_t deadline_of(struct stacks *s)
-{
-	uint64_t now = clock_monotonic();
-
-	if (!s->w->out) /* those of the hits, before anything is written */
-		return now + NAMING_NS;
-	if (!s->deadline)
-		s->deadline = now + NAMING_NS < s->opened + NAMED_NS ? now + NAMING_NS
-								     : s->opened + NAMED_NS;
-	return s->deadline;
-}
-
 static void count_end(struct stacks *s, struct stack *stack, enum processes_end end)
 {
 	s->counters.distinct++;
@@ -205,24 +204,46 @@ static void count_end(struct stacks *s, struct stack *stack, enum processes_end 
 	stack->cut = end == PROCESSES_CUT;
 }
 
+/* Of an open wait's kernel stack, which has none: always its own. */
+static uint64_t kernel_id(const struct stack_record *kernel)
+{
+	return !kernel ? 0 : kernel->key->id ? kernel->key->id : (uintptr_t)kernel;
+}
+
+static void keep_frames(struct stacks *s, struct cached *c, const struct trace_frame *frames, size_t n)
+{
+	const struct trace_frame **list = NULL;
+
+	if (n && s->n_frames + n <= STACKS_FRAMES)
+		list = malloc(n * sizeof(*list));
+	for (size_t i = 0; list && i < n; i++) {
+		list[i] = processes_keep(s->processes, &frames[i], sizeof(*frames));
+		if (list[i])
+			continue;
+		free(list);
+		list = NULL;
+	}
+	c->stack.frames = list;
+	c->stack.n = list ? n : 0;
+	s->n_frames += c->stack.n;
+}
+
 /* user and kernel: references; either may be NULL. */
-static const struct stack *make(struct stacks *s, const struct stack_record *user,
-				const struct stack_record *kernel)
+static void make(struct stacks *s, const struct stack_record *user,
+		 const struct stack_record *kernel)
 {
 	const struct stack_key *key = user ? user->key : kernel->key;
 	const struct stack_record *dump = NULL, *pcs = NULL, *kpcs = kernel;
-	uint64_t kernel_id = kernel ? kernel->key->id : 0;
-	struct trace_frame frames[FRAMES_MAX], *copy;
+	struct trace_frame frames[FRAMES_MAX];
 	enum processes_end end;
 	struct cached *c;
 	size_t n = 0;
 
-	c = cached_find(s, user ? user->key->id : 0, kernel_id, key->tgid);
-	if (c && kernel_id) /* id 0 of an open wait's kernel stack: always its own */
-		return &c->stack;
-	c = cached_new(s, user ? user->key->id : 0, kernel_id, key->tgid);
+	if (cached_find(s, user ? user->key->id : 0, kernel_id(kernel), key->tgid))
+		return;
+	c = cached_new(s, user ? user->key->id : 0, kernel_id(kernel), key->tgid);
 	if (!c)
-		return NULL;
+		return;
 	if (kernel && (kernel->key->flags & STACK_REFERENCE))
 		kpcs = content_find(s, kernel->key->id, EV_FRAMES);
 	if (kpcs)
@@ -234,17 +255,13 @@ static const struct stack *make(struct stacks *s, const struct stack_record *use
 	}
 	if (dump || pcs) {
 		/* an execve(2) that was slow ends in the new program */
-		n += processes_unwind(s->processes, key->tgid, user->h->ts, dump ? (const void *)dump->h : NULL,
-				      pcs ? (const void *)pcs->h : NULL, deadline_of(s), frames + n,
+		n += processes_unwind(s->processes, key->tgid, user->h->ts,
+				      dump ? (const void *)dump->h : NULL,
+				      pcs ? (const void *)pcs->h : NULL, s->deadline, frames + n,
 				      FRAMES_MAX - n, &end);
 		count_end(s, &c->stack, end);
 	}
-	copy = n ? malloc(n * sizeof(*copy)) : NULL;
-	if (copy)
-		memcpy(copy, frames, n * sizeof(*copy));
-	c->stack.frames = copy;
-	c->stack.n = copy ? n : 0;
-	return &c->stack;
+	keep_frames(s, c, frames, n);
 }
 
 /* ---- which ---- */
@@ -274,33 +291,111 @@ static const struct stack_record *ref_find(const struct stacks *s, uint32_t role
 	return &s->refs[lo];
 }
 
+/* ---- all of them ---- */
+
+static void make_one(struct stacks *s, const struct naming *n)
+{
+	const struct wait_facts *f = n->f;
+	const struct stack_record *user = NULL, *kernel = NULL;
+	const char *name;
+
+	switch (n->what) {
+	case NAMING_VARIABLE:
+		name = processes_variable(s->processes, f->tgid, f->in, wait_futex(f), s->deadline);
+		if (name)
+			s->variables[s->n_variables++] = (struct variable){f, name};
+		return;
+	case NAMING_SLEEPER:
+		user = ref_find(s, STACK_SLEEPER, f->tid, f->start, f->in);
+		kernel = ref_find(s, STACK_KERNEL, f->tid, f->start, f->in);
+		break;
+	case NAMING_WAKER:
+		user = ref_find(s, STACK_WAKER, f->tid, f->start, f->woken);
+		break;
+	}
+	if (user || kernel)
+		make(s, user, kernel);
+}
+
+/* More time for who had none. */
+static void extend(struct stacks *s)
+{
+	uint64_t now = clock_monotonic();
+
+	if (now + EXTENSION_NS > s->deadline && now < s->began + NAMING_LAST_NS &&
+	    clock_read(CLOCK_PROCESS_CPUTIME_ID) - s->cpu < NAMING_CPU_NS)
+		s->deadline = now + EXTENSION_NS;
+}
+
+static void open_kernel(struct stacks *s)
+{
+	FILE *f;
+
+	if (!s->n || s->kallsyms < 0 || lseek(s->kallsyms, 0, SEEK_SET))
+		return;
+	f = fdopen(s->kallsyms, "r");
+	if (!f)
+		return;
+	kernel_symbols_open(f, &s->kernel); /* without it frames are addresses */
+	fclose(f);
+}
+
+static int by_facts(const void *a, const void *b)
+{
+	const struct variable *x = a, *y = b;
+
+	return (x->f > y->f) - (x->f < y->f);
+}
+
+/*
+ * At the first question, when it is known which waits will be told. One process after the other,
+ * and only what is told stays in memory, which the rest of the worker needs as well.
+ */
+static void make_all(struct stacks *s)
+{
+	struct naming *list;
+	size_t n;
+
+	s->made = true;
+	s->began = clock_monotonic();
+	s->cpu = clock_read(CLOCK_PROCESS_CPUTIME_ID);
+	s->deadline = s->began + NAMING_NS;
+	if (naming_order(s->w, &list, &n))
+		return;
+	s->variables = calloc(n + 1, sizeof(*s->variables));
+	if (s->variables) {
+		open_kernel(s);
+		processes_lines_until(s->processes, s->began + NAMING_NS / 2);
+		for (size_t i = 0; i < n; i++) {
+			extend(s);
+			make_one(s, &list[i]);
+		}
+		if (s->n_variables)
+			qsort(s->variables, s->n_variables, sizeof(*s->variables), by_facts);
+	}
+	free(list);
+	symbols_free(s->kernel);
+	s->kernel = NULL;
+	processes_forget(s->processes);
+	malloc_trim(0);
+}
+
 const struct stack *stacks_find(struct stacks *s, enum stack_role role, uint32_t tid,
 				uint64_t from, uint64_t to)
 {
 	const struct stack_record *user = ref_find(s, role, tid, from, to), *kernel = NULL;
+	const struct cached *c;
 
+	if (!s->made)
+		make_all(s);
 	if (role == STACK_SLEEPER)
 		kernel = ref_find(s, STACK_KERNEL, tid, from, to);
 	if (!user && !kernel)
 		return NULL;
 	s->counters.records++;
-	return make(s, user, kernel);
-}
-
-/* What the snapshot is about comes first: there may be no time for all. */
-static void make_of_hits(struct stacks *s)
-{
-	for (uint32_t i = 0; i < s->w->h->n_hits; i++) {
-		const struct wait_facts *f = &s->w->h->hits[i].record.w;
-		const struct stack_record *kernel = ref_find(s, STACK_KERNEL, f->tid, f->start, f->in);
-		const struct stack_record *user = ref_find(s, STACK_SLEEPER, f->tid, f->start, f->in);
-		const struct stack_record *waker = ref_find(s, STACK_WAKER, f->tid, f->start, f->in);
-
-		if (user || kernel)
-			make(s, user, kernel);
-		if (waker)
-			make(s, waker, NULL);
-	}
+	c = cached_find(s, user ? user->key->id : 0, kernel_id(kernel),
+			user ? user->key->tgid : kernel->key->tgid);
+	return c ? &c->stack : NULL;
 }
 
 uint64_t stacks_put(struct stacks *s, const struct stack *stack)
@@ -313,7 +408,7 @@ uint64_t stacks_put(struct stacks *s, const struct stack *stack)
 	if (mine->trace_id)
 		return mine->trace_id;
 	for (size_t i = 0; i < stack->n; i++)
-		outer_first[i] = stack->frames[stack->n - 1 - i];
+		outer_first[i] = *stack->frames[stack->n - 1 - i];
 	if (trace_put_stack(s->w->out, outer_first, stack->n, &mine->trace_id))
 		mine->trace_id = 0;
 	return mine->trace_id;
@@ -325,7 +420,7 @@ const char *stacks_text(const struct stack *stack, char *buf, size_t size)
 
 	buf[0] = '\0';
 	for (size_t i = 0; stack && i < stack->n; i++) {
-		const char *name = stack->frames[i].function ? stack->frames[i].function : "?";
+		const char *name = stack->frames[i]->function ? stack->frames[i]->function : "?";
 		size_t len = strlen(name);
 
 		if (used + len + 2 > size)
@@ -338,10 +433,15 @@ const char *stacks_text(const struct stack *stack, char *buf, size_t size)
 	return buf;
 }
 
-const char *stacks_variable(struct stacks *s, const struct wait_facts *f, uint64_t address,
-			    char *buf, size_t size)
+const char *stacks_variable(struct stacks *s, const struct wait_facts *f)
 {
-	return processes_variable(s->processes, f->tgid, f->in, address, deadline_of(s), buf, size);
+	const struct variable wanted = {.f = f}, *v;
+
+	if (!s->made)
+		make_all(s);
+	v = s->n_variables ? bsearch(&wanted, s->variables, s->n_variables, sizeof(wanted), by_facts)
+			   : NULL;
+	return v ? v->name : NULL;
 }
 
 const struct stack_counters *stacks_counters(const struct stacks *s)

@@ -14,7 +14,7 @@ struct stacks;
 
 /* One unwound stack; frames innermost first. Lives as long as struct stacks. */
 struct stack {
-	const struct trace_frame *frames;
+	const struct trace_frame *const *frames;
 	size_t n;
 	bool cut;	/* its outer end is missing */
 	uint64_t trace_id; /* trace_put_stack(); 0: not written yet */
@@ -48,9 +48,8 @@ uint64_t stacks_put(struct stacks *s, const struct stack *stack);
 /* Function names, innermost first, separated by ';', as far as they fit; returns buf. */
 const char *stacks_text(const struct stack *stack, char *buf, size_t size);
 
-/* The variable that a futex wait was about, as "locks+0x40", in buf; NULL: not known. */
-const char *stacks_variable(struct stacks *s, const struct wait_facts *f, uint64_t address,
-			    char *buf, size_t size);
+/* The variable that a futex wait that is told was about, as "locks+0x40"; NULL: not known. */
+const char *stacks_variable(struct stacks *s, const struct wait_facts *f);
 
 const struct stack_counters *stacks_counters(const struct stacks *s);
 

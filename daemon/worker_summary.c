@@ -204,9 +204,9 @@ static const char *what(struct worker *w, struct attributes *a, const struct wai
 	char buf[64], text[EV_FILE_PATH_MAX + 64];
 	const char *name = worker_wait_name(f, buf, sizeof(buf));
 
-	if ((f->flags & WAIT_FUTEX) &&
-	    stacks_variable(w->stack_index, f, wait_futex(f), text, sizeof(text)))
-		return keep(a, "%s %s (0x%llx)", name, text, (unsigned long long)wait_futex(f));
+	if ((f->flags & WAIT_FUTEX) && stacks_variable(w->stack_index, f))
+		return keep(a, "%s %s (0x%llx)", name, stacks_variable(w->stack_index, f),
+			    (unsigned long long)wait_futex(f));
 	if (f->flags & WAIT_FUTEX)
 		return keep(a, "%s 0x%llx", name, (unsigned long long)wait_futex(f));
 	if (f->nr < 0 || (f->flags & WAIT_KTHREAD))

@@ -121,7 +121,6 @@ int worker_mark_details(struct worker *w)
 struct args {
 	struct trace_arg list[ARGS_MAX];
 	size_t n;
-	char variable[256];
 };
 
 static void arg(struct args *a, struct trace_arg v)
@@ -144,9 +143,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_BOOL("at_least", true));
 	if (f->flags & WAIT_FUTEX) {
 		arg(a, TRACE_POINTER("address", wait_futex(f)));
-		if (stacks_variable(w->stack_index, f, wait_futex(f), a->variable,
-				    sizeof(a->variable)))
-			arg(a, TRACE_STRING("variable", a->variable));
+		if (stacks_variable(w->stack_index, f))
+			arg(a, TRACE_STRING("variable", stacks_variable(w->stack_index, f)));
 		if (f->nr == NR_FUTEX_WAIT)
 			arg(a, TRACE_UINT("val", f->args[1]));
 	}
@@ -211,9 +209,8 @@ static const char *wait_title(struct worker *w, const struct wait_facts *f, char
 		snprintf(buf + n, size - n, " fd %u %s", file->fd,
 			 worker_file_text(file, text, sizeof(text)));
 
-	if ((f->flags & WAIT_FUTEX) &&
-	    stacks_variable(w->stack_index, f, wait_futex(f), text, sizeof(text)))
-		n += snprintf(buf + n, size - n, " %s (0x%llx)", text,
+	if ((f->flags & WAIT_FUTEX) && stacks_variable(w->stack_index, f))
+		n += snprintf(buf + n, size - n, " %s (0x%llx)", stacks_variable(w->stack_index, f),
 			      (unsigned long long)wait_futex(f));
 	else if (f->flags & WAIT_FUTEX)
 		n += snprintf(buf + n, size - n, " 0x%llx", (unsigned long long)wait_futex(f));
