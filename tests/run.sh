@@ -59,14 +59,16 @@ run_system() {
 }
 
 run_fuzz() {
-	local fuzzer name
+	local fuzzer name seeds
 
 	for fuzzer in "$BUILD"/fuzz/fuzz_*; do
 		[[ -x $fuzzer && $fuzzer != *.* ]] || continue
 		name=$(basename "$fuzzer")
 		mkdir -p "$BUILD/corpus/$name"
+		seeds=(tests/fuzz/corpus/"$name") # where it begins; what it finds goes into the first one
+		[ -d "${seeds[0]}" ] || seeds=()
 		run "$name" $((${FUZZ_SECONDS:-5} + 60)) "$fuzzer" -max_total_time="${FUZZ_SECONDS:-5}" \
-			-artifact_prefix="$logs/" "$BUILD/corpus/$name"
+			-artifact_prefix="$logs/" "$BUILD/corpus/$name" "${seeds[@]}"
 	done
 }
 
