@@ -101,6 +101,10 @@ cooldown = 1h
     def is_recording(self):
         return '"state": "recording"' in self.ctl("status", "--json").stdout.replace('":"', '": "')
 
+    def last_words(self):
+        with open(self.log.name) as f:
+            return f.read().strip().splitlines()[-2:]
+
     def snapshots(self):
         return sorted(glob.glob(f"{self.spool}/*.pftrace"))
 
@@ -207,7 +211,7 @@ def judge(scenario, machine, recorder, command):
         try:
             path = within(10, recorder.snapshots, "no snapshot")[0]
         except Failure as e:
-            return MISSED, str(e), None
+            return MISSED, f"{e}: {recorder.last_words()}", None
         verdict = recorder.explain(path)
         if scenario.accept_unknown and verdict["subject"]["pid"] == p.roles["subject"]["pid"]:
             p.roles["subject"]["tid"] = verdict["subject"]["tid"]  # any thread of the runtime's
