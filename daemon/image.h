@@ -100,8 +100,11 @@ struct image_files *image_files_new(void);
 void image_files_free(struct image_files *files);
 /* Gives back what no open image needs; names stay. */
 void image_files_forget(struct image_files *files);
-/* Source lines and inlined functions are looked up until then; 0: always. MONOTONIC ns. */
-void image_files_lines_until(struct image_files *files, uint64_t until);
+/*
+ * Source lines and inlined functions are looked up until then (MONOTONIC ns; 0: always); unpack: also
+ * where debug information has to be unpacked for that, which takes a tenth of a second for libc.
+ */
+void image_files_lines(struct image_files *files, uint64_t until, bool unpack);
 
 /*
  * maps: text of /proc/PID/maps, not kept. callbacks are copied. 0 or -ENOMEM,

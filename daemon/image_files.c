@@ -18,8 +18,10 @@ struct image_files *image_files_new(void)
 {
 	struct image_files *files = calloc(1, sizeof(*files));
 
-	if (files)
-		files->names.arena.max = IMAGE_STRINGS_MAX;
+	if (!files)
+		return NULL;
+	files->names.arena.max = IMAGE_STRINGS_MAX;
+	files->unpack = true;
 	return files;
 }
 
@@ -48,9 +50,10 @@ void image_files_free(struct image_files *files)
 	free(files);
 }
 
-void image_files_lines_until(struct image_files *files, uint64_t until)
+void image_files_lines(struct image_files *files, uint64_t until, bool unpack)
 {
 	files->lines_until = until;
+	files->unpack = unpack;
 }
 
 /* The one that has been out of use for longest. */

@@ -39,8 +39,8 @@ struct file {
 	struct symbol_table *symbols; /* NULL until first needed */
 	struct symbol_table *data;    /* likewise */
 	bool debug_asked;	      /* open_debug had its one call */
-	uint64_t inflated;	      /* image_inflated() of the debug file */
-	enum { DWARF_UNTRIED, DWARF_USABLE, DWARF_NONE } dwarf;
+	uint64_t inflated;	      /* image_inflated() of the debug file, and once measured of both */
+	enum { DWARF_UNTRIED, DWARF_MEASURED, DWARF_USABLE, DWARF_NONE } dwarf;
 	/* what the debug file shares with others (dwz); to be ended after dwfl */
 	Dwarf *alt;
 	Elf *alt_elf;
@@ -51,6 +51,7 @@ struct image_files {
 	struct file *list;
 	size_t n, bytes;
 	uint64_t lines_until;
+	bool unpack;
 	struct name_set names; /* of all functions and sources that were asked for */
 };
 

@@ -70,17 +70,13 @@ void image_lines_close(struct file *f)
 }
 
 /* libdw unpacks all debug sections at once, into memory. */
-static bool is_too_large(struct file *f)
+static void measure(struct file *f)
 {
 	GElf_Addr bias;
-	uint64_t bytes;
 
 	dwfl_module_getsymtab(f->dwfl_module); /* finds the debug file, if there is one */
-	bytes = f->inflated + image_inflated(dwfl_module_getelf(f->dwfl_module, &bias));
-	if (bytes > IMAGE_INFLATED_MAX)
-		return true;
-	image_file_grew(f, bytes);
-	return false;
+	f->inflated += image_inflated(dwfl_module_getelf(f->dwfl_module, &bias));
+	f->dwarf = f->inflated <= IMAGE_INFLATED_MAX ? DWARF_MEASURED : DWARF_NONE;
 }
 
 static bool usable(struct file *f)
@@ -88,9 +84,12 @@ static bool usable(struct file *f)
 	Dwarf_Addr bias;
 	Dwarf *dwarf;
 
-	if (f->dwarf == DWARF_UNTRIED) {
-		dwarf = is_too_large(f) ? NULL : dwfl_module_getdwarf(f->dwfl_module, &bias);
+	if (f->dwarf == DWARF_UNTRIED)
+		measure(f);
+	if (f->dwarf == DWARF_MEASURED && (!f->inflated || f->files->unpack)) {
+		dwarf = dwfl_module_getdwarf(f->dwfl_module, &bias);
 		f->dwarf = dwarf && open_alt(f, dwarf) ? DWARF_USABLE : DWARF_NONE;
+		image_file_grew(f, f->inflated);
 	}
 	return f->dwarf == DWARF_USABLE;
 }

@@ -93,9 +93,9 @@ void images_forget(struct images *s)
 	image_files_forget(s->files);
 }
 
-void images_lines_until(struct images *s, uint64_t until)
+void images_lines(struct images *s, uint64_t until, bool unpack)
 {
-	image_files_lines_until(s->files, until);
+	image_files_lines(s->files, until, unpack);
 }
 
 void images_close(struct images *s)

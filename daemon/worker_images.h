@@ -12,8 +12,8 @@ int images_open(struct worker *w, struct images **ret);
 void images_close(struct images *s);
 /* Closes all; names that frames have stay until images_close(). */
 void images_forget(struct images *s);
-/* Source lines and inlined functions are looked up until then. */
-void images_lines_until(struct images *s, uint64_t until);
+/* See image_files_lines(). */
+void images_lines(struct images *s, uint64_t until, bool unpack);
 
 /*
  * The image that process had at that time; NULL: what it had mapped cannot be had any more. It

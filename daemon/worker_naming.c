@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HOPS_MAX 4u
-
 struct process {
 	uint32_t tgid, hops;
 	uint64_t ns;
@@ -81,7 +79,7 @@ static void list_processes(struct order *o)
 		struct process *p = &o->processes[o->n_processes];
 
 		if (!i || o->list[i].tgid != o->list[i - 1].tgid)
-			*p = (struct process){.tgid = o->list[i].tgid, .hops = HOPS_MAX}, o->n_processes++;
+			*p = (struct process){.tgid = o->list[i].tgid, .hops = NAMING_FAR}, o->n_processes++;
 		else
 			p--;
 		if (o->list[i].ns > p->ns)
@@ -104,7 +102,7 @@ static void measure(struct order *o)
 		come_nearer(o, o->w->h->hits[i].record.w.tid, o->w->h->hits[i].record.w.in, 0);
 	if (o->w->h->focus_pid)
 		come_nearer(o, o->w->h->focus_pid, o->w->h->clocks.monotonic, 0);
-	for (uint32_t hops = 0; hops + 1 < HOPS_MAX; hops++) {
+	for (uint32_t hops = 0; hops + 1 < NAMING_FAR; hops++) {
 		for (size_t i = 0; i < o->n; i++) {
 			const struct wait_facts *f = o->list[i].f;
 			struct process *p = o->list[i].what == NAMING_SLEEPER ? find(o, f->tgid) : NULL;

@@ -5,11 +5,13 @@
 
 #include "worker_internal.h"
 
+#define NAMING_FAR 4u
+
 /* Of one wait that will be told. */
 struct naming {
 	enum { NAMING_SLEEPER, NAMING_WAKER, NAMING_VARIABLE } what;
 	uint32_t tgid; /* whose memory it is about */
-	uint32_t hops; /* from what the snapshot is about; HOPS_MAX: further, or not connected */
+	uint32_t hops; /* from what the snapshot is about; NAMING_FAR: further, or not connected */
 	uint64_t process_ns; /* its longest wait */
 	uint64_t ns;
 	const struct wait_facts *f;

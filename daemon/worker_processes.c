@@ -39,9 +39,9 @@ void processes_forget(struct processes *p)
 	images_forget(p->images);
 }
 
-void processes_lines_until(struct processes *p, uint64_t until)
+void processes_lines(struct processes *p, uint64_t until, bool unpack)
 {
-	images_lines_until(p->images, until);
+	images_lines(p->images, until, unpack);
 }
 
 const void *processes_keep(struct processes *p, const void *bytes, size_t len)

@@ -38,7 +38,7 @@ const char *processes_variable(struct processes *p, uint32_t tgid, uint64_t when
 
 /* The one copy of these bytes, as long as p; NULL without memory. */
 const void *processes_keep(struct processes *p, const void *bytes, size_t len);
-/* Source lines and inlined functions are looked up until then. */
-void processes_lines_until(struct processes *p, uint64_t until);
+/* See image_files_lines(). */
+void processes_lines(struct processes *p, uint64_t until, bool unpack);
 
 #endif

@@ -365,8 +365,9 @@ static void make_all(struct stacks *s)
 	s->variables = calloc(n + 1, sizeof(*s->variables));
 	if (s->variables) {
 		open_kernel(s);
-		processes_lines_until(s->processes, s->began + NAMING_NS / 2);
 		for (size_t i = 0; i < n; i++) {
+			processes_lines(s->processes, s->began + NAMING_NS / 2,
+					list[i].hops < NAMING_FAR);
 			extend(s);
 			make_one(s, &list[i]);
 		}
