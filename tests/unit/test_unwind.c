@@ -297,6 +297,50 @@ static void test_deadline(void **state)
 	check_chain("main");
 }
 
+/* Names outlive images and tables; what one image has read, another knows without a look. */
+static void test_shared_files(void **state)
+{
+	struct image_callbacks shared = by_path;
+	struct image_frame frames[FRAMES];
+	const struct image_frame *of;
+	uint64_t pcs[FRAMES];
+	enum unwind_end end;
+	struct image *late;
+	size_t main_at = 0, n = 0;
+
+	(void)state;
+	shared.files = image_files_new();
+	assert_non_null(shared.files);
+	start("main", 0, &shared);
+	unwind(fx.subject->len);
+	check_chain("main");
+	of = &fx.frames[find(fx.frames, fx.n, "main")];
+	for (size_t i = 0; i < fx.n; i++) {
+		if (&fx.frames[i] == of)
+			main_at = n;
+		if (!fx.frames[i].inlined)
+			pcs[n++] = fx.frames[i].pc;
+	}
+	opened = 0;
+	assert_int_equal(image_open(fx.subject->maps, fx.subject->maps_len, &shared, &late), 0);
+	assert_int_equal(unwind_pcs(late, pcs, n, 1, frames, FRAMES, &end), n);
+	assert_int_equal(end, UNWIND_LATE);
+	assert_int_equal(opened, 0);
+	assert_null(frames[main_at].function);
+	assert_true(frames[main_at].rel_pc == of->rel_pc);
+	assert_int_equal(frames[main_at].build_id_len, of->module->build_id_len);
+	n = unwind_pcs(late, pcs, n, 0, frames, FRAMES, &end);
+	assert_int_equal(n, fx.n);
+	main_at = find(frames, n, "main");
+	assert_true(frames[main_at].function == of->function); /* a text once */
+	image_close(late);
+	image_close(fx.image);
+	fx.image = NULL;
+	image_files_forget(shared.files);
+	assert_string_equal(frames[main_at].function, "main");
+	image_files_free(shared.files);
+}
+
 static void test_time(void **state)
 {
 	uint64_t t[3];
@@ -423,6 +467,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_pcs, finish),
 		cmocka_unit_test_teardown(test_no_files, finish),
 		cmocka_unit_test_teardown(test_deadline, finish),
+		cmocka_unit_test_teardown(test_shared_files, finish),
 		cmocka_unit_test_teardown(test_time, finish),
 		cmocka_unit_test(test_shared_page),
 		cmocka_unit_test(test_vdso),
