@@ -67,6 +67,11 @@ static __always_inline int regs_syscall(const struct pt_regs *r)
 	return (int)r->orig_ax;
 }
 
+static __always_inline u64 regs_ip(const struct pt_regs *r)
+{
+	return r->ip;
+}
+
 /*
  * Is the syscall itself still running? Afterwards (task work, signals, the
  * freezer) its number still stands in the registers, but its sys_exit is over.
@@ -156,6 +161,11 @@ struct pt_regs {
 static __always_inline int regs_syscall(const struct pt_regs *r)
 {
 	return r->syscallno;
+}
+
+static __always_inline u64 regs_ip(const struct pt_regs *r)
+{
+	return r->pc;
 }
 
 static __always_inline bool regs_in_call(const struct pt_regs *r)

@@ -133,6 +133,8 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
 	if (slept >= ctl->stacks_ns)
 		stack_take_kernel(ctl, c, cpu, now, next, s->out, stack_class(s));
+	if (slept >= ctl->stacks_ns && s->nr < 0 && !(next->flags & PF_NO_REGS))
+		stack_take_fault(ctl, c, cpu, now, next, s->out, stack_class(s));
 	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns && !s->announced)
 		return;
 	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
