@@ -107,14 +107,18 @@ static bool is_file(const struct file *f, const struct stat *st)
 	       f->st.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
 }
 
-static struct file *take(struct image_files *files, struct file **at)
+/* It becomes the first. */
+static struct file *find(struct image_files *files, const struct stat *st)
 {
-	struct file *f = *at;
-
-	*at = f->next;
-	f->next = files->list;
-	files->list = f;
-	return f;
+	for (struct file **at = &files->list, *f; (f = *at); at = &f->next) {
+		if (!is_file(f, st))
+			continue;
+		*at = f->next;
+		f->next = files->list;
+		files->list = f;
+		return f;
+	}
+	return NULL;
 }
 
 /* Alone, at the addresses that it was linked for. */
@@ -148,14 +152,12 @@ static struct file *load(struct image_files *files, int fd, const struct module 
 
 struct file *image_file_get(struct image_files *files, int fd, const struct module *m)
 {
-	struct file *f = NULL;
 	struct stat st;
+	struct file *f;
 
 	if (fstat(fd, &st))
 		return NULL;
-	for (struct file **at = &files->list; *at && !f; at = &(*at)->next)
-		if (is_file(*at, &st))
-			f = take(files, at);
+	f = find(files, &st);
 	if (!f) {
 		f = load(files, fd, m);
 		if (!f)
