@@ -214,7 +214,8 @@ static int blame_piece(void *context, const struct piece *p)
 static bool is_parked(const struct verdict_link *link)
 {
 	return link->evidence &&
-	       (link->wait == VERDICT_FUTEX || link->wait == VERDICT_LOCK || link->wait == VERDICT_POLL) &&
+	       (link->wait == VERDICT_FUTEX || link->wait == VERDICT_LOCK ||
+		link->wait == VERDICT_POLL || link->wait == VERDICT_SLEEP) &&
 	       verdict_runtime(link->evidence);
 }
 

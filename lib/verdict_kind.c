@@ -167,6 +167,12 @@ static enum verdict_wait of_call(const struct story_wait *w)
 	return wait ? wait : by_function(w);
 }
 
+/* No thread wakes another's futex from an interrupt: its own time-out has ended the wait. */
+static bool is_timed_out(const struct story_segment *g)
+{
+	return g->wake && g->wake->irq & TRACE_IRQ_HARD;
+}
+
 static enum verdict_wait of_sleep(const struct story_segment *g, const struct story_wait *w)
 {
 	enum verdict_wait wait;
@@ -178,7 +184,7 @@ static enum verdict_wait of_sleep(const struct story_segment *g, const struct st
 	if (strcmp(w->name, "lock") == 0)
 		return VERDICT_LOCK;
 	if (strcmp(w->name, "futex") == 0)
-		return VERDICT_FUTEX;
+		return is_timed_out(g) ? VERDICT_SLEEP : VERDICT_FUTEX;
 	/* a lock of the kernel, or its memory, may be what any call waits for */
 	wait = by_function(w);
 	if (g->sleep == TRACE_STATE_DISK && wait)
