@@ -131,6 +131,11 @@ uint64_t worker_wait_start(const struct worker *w, const struct task *t, const s
 void worker_write_waits(struct worker *w);
 void worker_write_triggers(struct worker *w);
 /* The name of a wait: "lock", "futex", a syscall, "fault", … */
+/* Who then woke the thread sent a signal, and did not do what was waited for. */
+static inline bool worker_interrupted(const struct wait_facts *f)
+{
+	return (f->flags & WAIT_HAS_RET) && trace_interrupted(f->ret);
+}
 const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size);
 /* -ESRCH: nothing is known of the process that it is all about. */
 int worker_mark_details(struct worker *w);

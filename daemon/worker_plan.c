@@ -244,7 +244,8 @@ int worker_plan(struct worker *w)
 
 		w->told[i] = how_told(w, f);
 		need += bytes_of(w->told[i]);
-		if (w->told[i] && !is_central(w, f->tid) && !(f->flags & WAIT_COMPAT))
+		if (w->told[i] && !is_central(w, f->tid) && !(f->flags & WAIT_COMPAT) &&
+		    !worker_interrupted(f)) /* in brief, the waker would be taken for who ended it */
 			c[n++] = (struct candidate){f->in - f->start, i};
 	}
 	/* most hosts are far from it; in mode all it is the syscalls that take the room */

@@ -169,6 +169,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 	}
 	if (f->sleeps > 1)
 		arg(a, TRACE_UINT("sleeps", f->sleeps));
+	if (worker_interrupted(f))
+		arg(a, TRACE_BOOL("interrupted", true));
 	if (f->flags & WAIT_OPEN)
 		arg(a, TRACE_BOOL("still_waiting", true));
 }

@@ -134,6 +134,7 @@ int story_add_calls(struct story_builder *b)
 			return err;
 		s->waits[s->n_waits++] = (struct story_wait){
 			.start = enter->ts, .end = end, .open = !ends, .thread = enter->tid,
+			.interrupted = ends && exit->interrupted,
 			.owner = TID_UNKNOWN, .waker = TID_UNKNOWN, .sender = TID_UNKNOWN,
 			.fd = -1,
 			.name = call_name(b, names, enter->nr),

@@ -18,7 +18,7 @@ static int compare_holds(const void *a, const void *b)
 
 /*
  * The owner word when the wait began, and whoever woke the thread out of it: that one has just let
- * go of the lock.
+ * go of the lock; not if it sent a signal.
  */
 static int add_wait(struct story *s, uint32_t wait, size_t *size)
 {
@@ -30,6 +30,8 @@ static int add_wait(struct story *s, uint32_t wait, size_t *size)
 	if (!err && w->owner != STORY_NOBODY)
 		s->holds[s->n_holds++] =
 			(struct story_hold){ w->address, w->start, w->owner, wait, false, false };
+	if (w->interrupted)
+		return err;
 	for (uint32_t i = story_wakes_before(s, w->thread, w->start); i < t->n_wakes && !err; i++) {
 		const struct story_wake *k = &s->wakes[t->wakes + i];
 

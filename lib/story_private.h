@@ -24,6 +24,7 @@ struct call_end {
 	int32_t tid;
 	int32_t nr;
 	bool exit;
+	bool interrupted; /* of an exit: by a signal */
 	uint64_t args[2];
 };
 

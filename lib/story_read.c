@@ -335,6 +335,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.address = number(slice, "address", address),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
+		.interrupted = number(slice, "interrupted", 0),
 		.stack = keep_stack(s, slice),
 		.waker_stack = text(s, slice, "waker_stack"),
 	};
@@ -483,6 +484,7 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 		call.tid = e->sys_exit.tid;
 		call.nr = e->sys_exit.nr;
 		call.exit = true;
+		call.interrupted = trace_interrupted(e->sys_exit.ret);
 		return add_call(b, &call);
 	default:
 		return 0;

@@ -113,6 +113,12 @@ struct trace_sys_exit {
 	int64_t ret;
 };
 
+/* Has a signal cut it short? -EINTR, and what the kernel says inside: -ERESTARTSYS … -ERESTART_RESTARTBLOCK. */
+static inline bool trace_interrupted(int64_t ret)
+{
+	return ret == -4 || (ret <= -512 && ret >= -516 && ret != -515);
+}
+
 struct trace_clocks {
 	uint64_t boottime;
 	uint64_t monotonic;

@@ -317,19 +317,20 @@ static const struct story_wake *last_wake(const struct story *s, const struct st
 	uint32_t n = w->end < UINT64_MAX ? story_wakes_before(s, w->thread, w->end + 1) : 0;
 	const struct story_wake *k = n ? &s->wakes[s->threads[w->thread].wakes + n - 1] : NULL;
 
-	return k && !w->open && k->ts >= w->start ? k : NULL;
+	return k && !w->open && !w->interrupted && k->ts >= w->start ? k : NULL;
 }
 
 /*
  * Who ended the wait. Of a socket on this host that is the sender, even if the last step was done
- * by the soft interrupt that the sending raised. Kernel threads pass on what others began.
+ * by the soft interrupt that the sending raised. Kernel threads pass on what others began. Who
+ * sends a signal ends the call, not what it waited for.
  */
 static void blame_waker(const struct story *s, enum verdict_wait kind,
 			const struct story_segment *g, struct accusation *a)
 {
 	const struct story_wait *w = a->wait;
 	const struct story_wake *k = last_wake(s, w);
-	uint32_t waker = k ? k->waker : w->open ? STORY_NOBODY : w->waker;
+	uint32_t waker = k ? k->waker : w->open || w->interrupted ? STORY_NOBODY : w->waker;
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
 		       s->threads[waker].pid == w->peer_pid;
 	/* what comes over a socket of this host, somebody here has just sent */

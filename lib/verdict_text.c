@@ -175,6 +175,14 @@ static void say_deadlock(const struct story *s, struct verdict *v)
 	}
 }
 
+static bool has_gone(const struct story *s, const struct verdict *v, uint32_t thread)
+{
+	struct story_segment g;
+
+	story_segment(s, thread, v->end - 1, &g);
+	return g.state == STORY_GONE;
+}
+
 /* Why the chain ends without a cause. */
 static void say_unknown(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
@@ -199,6 +207,8 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 		say(v, " waited %s for %s, and nothing recorded says who %s", duration(l->ns),
 		    *l->what ? l->what : verdict_wait_name(l->wait),
 		    l->evidence && l->evidence->open ? "could end it" : "ended it");
+	else if (has_gone(s, v, l->thread) && l > v->chain && l[-1].wait == VERDICT_LOCK)
+		say(v, " ended without letting go of %s", l[-1].what);
 	else
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
 }

@@ -95,7 +95,7 @@ struct told {
 	const char *file, *type;
 	uint64_t args[2];
 	const char *kernel, *function; /* of the stack */
-	bool open, brief;
+	bool open, brief, interrupted;
 };
 
 static inline uint64_t told_stack(struct scene *sc, const struct told *t)
@@ -114,7 +114,7 @@ static inline uint64_t told_stack(struct scene *sc, const struct told *t)
 
 static inline void wait_for(struct scene *sc, struct told t)
 {
-	struct trace_arg args[12];
+	struct trace_arg args[16];
 	char title[600];
 	struct trace_slice s = { .ts = AT(t.start), .track = sc->tracks, .type = TRACE_SLICE_BEGIN,
 				 .name = title, .args = args, .stack_id = told_stack(sc, &t) };
@@ -142,6 +142,8 @@ static inline void wait_for(struct scene *sc, struct told t)
 	args[s.n_args++] = TRACE_UINT("arg1", t.args[1]);
 	if (t.open)
 		args[s.n_args++] = TRACE_BOOL("still_waiting", true);
+	if (t.interrupted)
+		args[s.n_args++] = TRACE_BOOL("interrupted", true);
 	if (t.brief)
 		s.n_args = 0;
 	assert_int_equal(trace_put_slice(sc->w, &s), 0);

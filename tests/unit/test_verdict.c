@@ -103,6 +103,37 @@ static void test_interrupt(void **state)
 	story_free(s);
 }
 
+/* Who sends a signal ends the call, but is not who was waited for: that is the pipe's other end. */
+static void test_signal(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	process(&sc, 20, 1, "writer");
+	thread(&sc, 20, 20, "writer");
+	sw(&sc, 0, 2, 0, R, 13);
+	wake(&sc, 0, 80, 13, 11);
+	wake(&sc, 0, 80, 13, 12);
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1, .name = "read",
+				     .fd = 3, .type = "pipe", .peer_pid = 20, .waker = 13,
+				     .interrupted = true });
+	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 10, .end = 80.1, .name = "futex",
+				     .address = LOCK, .waker = 13, .interrupted = true });
+	wait_for(&sc, (struct told){ .tid = 20, .pid = 20, .start = 1, .end = 1000,
+				     .name = "clock_nanosleep", .open = true });
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 80);
+	is_link(s, &v, 0, 11, VERDICT_PIPE);
+	assert_int_equal(v.chain[0].rests_on, VERDICT_BY_PEER);
+	is_cause(s, &v, VERDICT_SLEEP, 20);
+	v = explain(s, 12, 10, 80);
+	assert_int_equal(v.n_chain, 1);
+	is_cause(s, &v, VERDICT_UNKNOWN, 12);
+	story_free(s);
+}
+
 /* A wait for the other end of a pipe goes on: of one thread, it is that; of several, nobody. */
 static void test_peer(void **state)
 {
@@ -337,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_many_ran),
 		cmocka_unit_test(test_futex),
 		cmocka_unit_test(test_interrupt),
+		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_peer),
 		cmocka_unit_test(test_child),
 		cmocka_unit_test(test_runtime),
