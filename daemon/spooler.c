@@ -52,7 +52,8 @@ int spooler_ask(struct spooler *s, const struct spooler_request *q, int fd, uint
 
 	if (s->fd < 0)
 		return -ECHILD;
-	if (s->pending >= SPOOLER_PENDING_MAX)
+	/* questions leave a place: a snapshot is not lost for them */
+	if (s->pending >= SPOOLER_PENDING_MAX - (q->op != SPOOLER_STORE))
 		return -EAGAIN;
 	if (fd >= 0) {
 		msg.msg_control = control.bytes;
