@@ -65,6 +65,8 @@ void worker_judge(struct worker *w)
 	end = worker_boot(w, f->end);
 	if (end <= start || read_story(start, &s))
 		return;
+	if (f->flags & WAIT_OPEN && s->end > end)
+		end = s->end; /* as whoever explains the file sees it */
 	thread = story_thread_at(s, f->tid, start);
 	if (thread != STORY_NOBODY && !verdict_of(s, thread, start, end, &v))
 		keep_verdict(w, s, &v);
