@@ -160,7 +160,7 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		const struct story_trigger *t = &j->story->triggers[i];
 		uint32_t thread = story_thread_at(j->story, t->tid, t->start);
 
-		if ((uint64_t)t->tid == tid && thread != STORY_NOBODY)
+		if ((uint64_t)t->tid == tid) /* nothing recorded of it: then that, and not another's waits */
 			return verdict_of(j->story, thread, t->start, t->end, &j->verdict);
 	}
 	return verdict_worst(j->story, args->pid, args->unit, &j->verdict);

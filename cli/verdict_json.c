@@ -182,8 +182,9 @@ void verdict_set_json(json_t *to, const struct story *s, const struct verdict *v
 		json_object_set_new(to, "subject", make_subject(s, v));
 		for (size_t i = 0; i < v->n_chain; i++)
 			json_array_append_new(chain, make_link(s, &v->chain[i]));
-		json_object_set_new(to, "cause", make_cause(s, v));
 	}
+	if (*v->text)
+		json_object_set_new(to, "cause", make_cause(s, v));
 	json_object_set_new(to, "chain", chain);
 	json_object_set_new(to, "groups", make_groups(s, v));
 }

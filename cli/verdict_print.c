@@ -214,7 +214,7 @@ void verdict_print(const struct story *s, const struct verdict *v)
 	char buf[UNITS_TEXT_MAX];
 
 	if (v->thread == STORY_NOBODY) {
-		printf("Nothing in this snapshot waited in a way that hurts.\n");
+		printf("%s\n", *v->text ? v->text : "Nothing in this snapshot waited in a way that hurts.");
 		return;
 	}
 	/* what is not known, and a deadlock, say so themselves */

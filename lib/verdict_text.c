@@ -177,9 +177,10 @@ static void say_deadlock(const struct story *s, struct verdict *v)
 
 static bool has_gone(const struct story *s, const struct verdict *v, uint32_t thread)
 {
+	uint64_t end = v->end < s->end ? v->end : s->end; /* beyond the window all seem gone */
 	struct story_segment g;
 
-	story_segment(s, thread, v->end - 1, &g);
+	story_segment(s, thread, end ? end - 1 : 0, &g);
 	return g.state == STORY_GONE;
 }
 
