@@ -46,7 +46,7 @@ struct story_wake {
 	uint64_t ts;
 	uint32_t thread;
 	uint32_t waker; /* who ran where it was woken, innocent if irq is set; or STORY_NOBODY */
-	uint16_t cpu;	/* that it was put on, or STORY_NO_CPU */
+	uint16_t cpu;	/* that it had been on: another may be chosen; or STORY_NO_CPU */
 	uint8_t irq;	/* enum trace_irq */
 };
 

@@ -31,6 +31,26 @@ static void test_run_queue(void **state)
 	story_free(s);
 }
 
+/* Woken where it had been, which is busy; but it was put on another CPU, and that was busier. */
+static void test_other_cpu(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	sw(&sc, 0, 1, 0, R, 12);
+	sw(&sc, 1, 1, 0, R, 13);
+	wake(&sc, 0, 10, 12, 11);
+	sw(&sc, 1, 90, 13, S, 11);
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 90);
+	is_link(s, &v, 0, 11, VERDICT_RUNQUEUE);
+	assert_int_equal(v.chain[0].n_ran_instead, 1);
+	assert_int_equal(s->threads[v.chain[0].ran_instead[0].thread].tid, 13);
+	story_free(s);
+}
+
 /* More processes than anybody wants to hear of; the one that ran most comes last. */
 static void test_many_ran(void **state)
 {
@@ -366,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_run_queue),
 		cmocka_unit_test(test_many_ran),
+		cmocka_unit_test(test_other_cpu),
 		cmocka_unit_test(test_futex),
 		cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_signal),
