@@ -101,6 +101,7 @@ static int compare_peers(const void *a, const void *b)
 struct lock_wait {
 	uint64_t inode;
 	uint32_t pid, holder;
+	bool has_file; /* the holder, still */
 };
 
 /*
@@ -133,7 +134,7 @@ void worker_find_locks(struct worker *w, int fd)
 			if (!more)
 				break;
 			w->locks = more;
-			w->locks[w->n_locks++] = (struct lock_wait){inode, pid, holder};
+			w->locks[w->n_locks++] = (struct lock_wait){inode, pid, holder, false};
 		}
 	}
 	if (file)
@@ -148,13 +149,16 @@ static const struct lock_wait *waits_for_lock(const struct worker *w, uint32_t p
 	return NULL;
 }
 
-/* Who has the lock that this wait is for; 0: nobody that lives. A child may have taken it, and gone. */
+/*
+ * Who has the lock that this wait is for; 0: not who took it. Its lock goes on with a file that others
+ * inherited, when it has gone or closed its own.
+ */
 static uint32_t lock_holder(struct worker *w, const struct ev_file *file)
 {
 	const struct task *t = worker_task(w, file->wait_tid, file->h.ts), *holder;
 	const struct lock_wait *lock = t ? waits_for_lock(w, t->tgid, file->inode) : NULL;
 
-	holder = lock ? worker_task(w, lock->holder, w->h->clocks.monotonic) : NULL;
+	holder = lock && lock->has_file ? worker_task(w, lock->holder, w->h->clocks.monotonic) : NULL;
 	return holder && !holder->exited ? lock->holder : 0;
 }
 
@@ -165,6 +169,9 @@ static void note_end(struct worker *w, const struct peer_end *e)
 {
 	struct peer key = {.key = key_of_end(e)}, *p, *end = w->peers + w->n_peers;
 
+	for (size_t i = 0; S_ISREG(e->mode) && i < w->n_locks; i++)
+		if (w->locks[i].holder == e->pid && w->locks[i].inode == e->inode)
+			w->locks[i].has_file = true;
 	if (S_ISREG(e->mode) && waits_for_lock(w, e->pid, e->inode))
 		return; /* it has the file, but not the lock */
 	p = bsearch(&key, w->peers, w->n_peers, sizeof(key), compare_peers);
