@@ -62,7 +62,8 @@ void worker_judge(struct worker *w)
 	if (!w->h->n_hits || trace_writer_flush(w->out))
 		return;
 	start = worker_boot(w, f->start > w->h->from ? f->start : w->h->from);
-	end = worker_boot(w, f->end);
+	/* of a wait that goes on, all until now, as the file will have it */
+	end = f->flags & WAIT_OPEN ? w->h->clocks.boottime : worker_boot(w, f->end);
 	if (end <= start || read_story(start, &s))
 		return;
 	if (f->flags & WAIT_OPEN && s->end > end)

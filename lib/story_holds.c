@@ -16,6 +16,27 @@ static int compare_holds(const void *a, const void *b)
 	return y->release - x->release;
 }
 
+#define DYING_NS 50000000u
+
+static bool dies(const struct story *s, uint32_t thread, uint64_t from)
+{
+	const struct story_thread *t = &s->threads[thread];
+	const struct story_run *last =
+		t->n_runs ? &s->runs[s->by_thread[t->runs + t->n_runs - 1]] : NULL;
+
+	return last && last->end >= from && last->end - from < DYING_NS &&
+	       last->state != STORY_LEFT_UNKNOWN &&
+	       last->state & (TRACE_STATE_DEAD | TRACE_STATE_ZOMBIE);
+}
+
+/* The process ended: one thread of it woke the others so that they end, too. Nobody let go. */
+static bool is_killed(const struct story *s, const struct story_wait *w)
+{
+	return !w->open && w->waker != STORY_NOBODY &&
+	       s->threads[w->waker].pid == s->threads[w->thread].pid && dies(s, w->thread, w->end) &&
+	       dies(s, w->waker, w->end > DYING_NS ? w->end - DYING_NS / 2 : 0);
+}
+
 /*
  * The owner word when the wait began, and whoever woke the thread out of it: that one has just let
  * go of the lock; not if it sent a signal.
@@ -30,7 +51,7 @@ static int add_wait(struct story *s, uint32_t wait, size_t *size)
 	if (!err && w->owner != STORY_NOBODY)
 		s->holds[s->n_holds++] =
 			(struct story_hold){ w->address, w->start, w->owner, wait, false, false };
-	if (w->interrupted)
+	if (w->interrupted || w->killed)
 		return err;
 	for (uint32_t i = story_wakes_before(s, w->thread, w->start); i < t->n_wakes && !err; i++) {
 		const struct story_wake *k = &s->wakes[t->wakes + i];
@@ -58,10 +79,11 @@ int story_make_holds(struct story *s)
 	int err = 0;
 
 	for (size_t i = 0; i < s->n_waits && !err; i++) {
-		const struct story_wait *w = &s->waits[i];
+		struct story_wait *w = &s->waits[i];
 
 		if (w->thread == STORY_NOBODY)
 			break; /* they are last */
+		w->killed = is_killed(s, w);
 		if (i && w[-1].thread != w->thread)
 			until = 0;
 		if (w->address && w->start >= until)

@@ -121,8 +121,14 @@ void story_segment(const struct story *s, uint32_t thread, uint64_t ts, struct s
 	ret->cpu = after ? after->cpu : STORY_NO_CPU;
 	ret->start = before ? before->end : t->from > s->start ? t->from : s->start;
 	ret->end = after ? after->start : t->until < s->end ? t->until : s->end;
-	if (ret->start > ts) /* before it was born */
-		*ret = (struct story_segment){ .end = ret->start, .state = STORY_GONE };
+	if (ret->start > ts) /* before it was born, or before the window: then only waits know */
+		*ret = (struct story_segment){
+			.end = ret->start,
+			.cpu = STORY_NO_CPU,
+			.state = t->from > ts			? STORY_GONE
+				 : story_wait_at(s, thread, ts) ? STORY_SLEEPING
+								: STORY_UNKNOWN
+		};
 	else if (ret->end <= ts) /* beyond the window, or its life */
 		*ret = (struct story_segment){ .start = ret->end, .end = UINT64_MAX,
 					       .state = STORY_GONE };

@@ -7,6 +7,8 @@
 
 #include "verdict.h"
 
+#define CIRCLE_SLACK_NS 50000000u
+
 /* One piece of a thread's time that one thing fills. */
 struct piece {
 	struct verdict_span span;
@@ -280,11 +282,16 @@ static const struct verdict_link *in_chain(const struct verdict *v, uint32_t thr
 	return NULL;
 }
 
+static bool never_ends(const struct story_wait *w)
+{
+	return w->open || w->killed;
+}
+
 /* A circle of waits that have not ended, from the link that the last one leads back to. */
 static bool is_deadlock(const struct verdict *v, const struct verdict_link *from)
 {
 	for (const struct verdict_link *l = from; l < v->chain + v->n_chain; l++)
-		if (!l->evidence || !l->evidence->open || l->wait == VERDICT_POLL || !l->sure)
+		if (!l->evidence || !never_ends(l->evidence) || l->wait == VERDICT_POLL || !l->sure)
 			return false;
 	return true;
 }
@@ -300,10 +307,6 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 	*link = (struct verdict_link){ .thread = thread };
 	if (!more)
 		more = fill_link(s, spans, &a, link);
-	if (v->n_chain == 1) {
-		memcpy(v->parts, a.parts, sizeof(v->parts));
-		v->explained = a.all ? (double)a.known / a.all : 0;
-	}
 	if (!more && is_for_somebody(link->wait) && !is_parked(link))
 		more = find_next(s, spans, link, ret_spans);
 	if (link->evidence)
@@ -337,12 +340,54 @@ static void conclude(struct verdict *v)
 		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */
 }
 
+/*
+ * In a deadlock it does not count what took longest on the way into it. Is thread, at the end of
+ * the interval, in a circle of waits for locks that never end, or does it wait for one? Then
+ * *ret_since is when the circle was closed.
+ */
+static bool find_circle(const struct story *s, uint32_t thread, uint64_t end, uint64_t *ret_since)
+{
+	uint32_t seen[VERDICT_HOPS];
+	uint64_t since = 0;
+
+	for (unsigned int n = 0; n < VERDICT_HOPS && thread != STORY_NOBODY; n++) {
+		const struct story_wait *w = story_wait_at(s, thread, end - 1);
+
+		/* those that a death ended did not all end at one moment */
+		if (!w && end > CIRCLE_SLACK_NS)
+			w = story_wait_at(s, thread, end - CIRCLE_SLACK_NS);
+		if (!w || !never_ends(w) || strcmp(w->name, "lock") != 0 || verdict_runtime(w))
+			return false;
+		if (w->start > since)
+			since = w->start;
+		seen[n] = thread;
+		thread = w->owner;
+		for (unsigned int i = 0; i <= n; i++)
+			if (seen[i] == thread) {
+				*ret_since = since;
+				return true;
+			}
+	}
+	return false;
+}
+
+static int account_for(const struct story *s, struct verdict *v, const struct verdict_spans *spans)
+{
+	struct account a = { 0 };
+	int err = each_piece(s, v->thread, spans, add_piece, &a);
+
+	memcpy(v->parts, a.parts, sizeof(v->parts));
+	v->explained = a.all ? (double)a.known / a.all : 0;
+	return err;
+}
+
 int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
 	       struct verdict *ret)
 {
 	struct verdict_spans spans = { 0 }, next = { 0 };
 	int more = verdict_spans_add(&spans, start, end);
 	struct verdict *v = ret;
+	uint64_t since;
 
 	*v = (struct verdict){ .thread = thread, .start = start, .end = end, .culprit = thread };
 	if (thread >= s->n_threads || end <= start) {
@@ -351,6 +396,10 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 			 end > start ? "thread" : "time");
 		more = 1;
 	}
+	if (!more)
+		more = account_for(s, v, &spans);
+	if (!more && find_circle(s, thread, end, &since) && since > start && since < end)
+		spans.list[0].start = since;
 	while (!more) {
 		more = add_link(s, v, thread, &spans, &next);
 		free(spans.list);
