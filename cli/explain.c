@@ -6,6 +6,7 @@
  *	frec.summary.N	line N of a text for people
  * and all other attributes as they are.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,9 +154,11 @@ struct judged {
 /* The interval that the snapshot was written for, or without one the worst waits. */
 static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
 {
-	uint64_t tid = 0;
+	uint64_t tid = 0, pid = args->pid;
 
 	protocol_get_u64(f->trigger, "tid", &tid);
+	if (!pid && !args->unit) /* a snapshot of one process is about that */
+		protocol_get_u64(f->attributes, "frec.snapshot.pid", &pid);
 	for (size_t i = 0; i < j->story->n_triggers && !args->pid && !args->unit; i++) {
 		const struct story_trigger *t = &j->story->triggers[i];
 		uint32_t thread = story_thread_at(j->story, t->tid, t->start);
@@ -163,7 +166,7 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		if ((uint64_t)t->tid == tid) /* nothing recorded of it: then that, and not another's waits */
 			return verdict_of(j->story, thread, t->start, t->end, &j->verdict);
 	}
-	return verdict_worst(j->story, args->pid, args->unit, &j->verdict);
+	return verdict_worst(j->story, pid, args->unit, &j->verdict);
 }
 
 /* The file a second time, as the story wants it whole. */
@@ -214,7 +217,11 @@ static int tell(const struct facts *f, const struct arguments *args, const char 
 
 	if (!err)
 		err = judge(f, args, &j);
-	if (err)
+	if (err == -ESRCH && args->unit)
+		status = output_fail("%s: no process of unit or cgroup '%s' is in it", path, args->unit);
+	else if (err == -ESRCH)
+		status = output_fail("%s: process %u is not in it", path, args->pid);
+	else if (err)
 		status = output_fail("%s: %s", path, strerror(-err));
 	else
 		status = args->json ? print_json(f, &j) :

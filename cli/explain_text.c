@@ -111,6 +111,8 @@ static void print_stacks(const struct facts *f)
 	print_count(number(a, "frec.stacks.cut"), "cut", false);
 	print_count(number(a, "frec.stacks.broken"), "broken", false);
 	print_count(number(a, "frec.stacks.missing"), "missing", false);
+	print_count(number(a, "frec.stacks.late"), "late", false);
+	print_count(number(a, "frec.stacks.refused"), "refused", false);
 	putchar('\n');
 }
 

@@ -136,7 +136,7 @@ static void print_waker_stack(const char *functions, int indent)
 	print_wrapped(text, indent, indent);
 }
 
-static const char *rests_on(unsigned int by)
+static const char *rests_on(enum verdict_wait wait, unsigned int by)
 {
 	static const char *const texts[] = {
 		"", "the lock's owner word", "it ended the wait",
@@ -144,6 +144,10 @@ static const char *rests_on(unsigned int by)
 		"it has the other end", "", "it has the other end, and ended the wait", "",
 	};
 
+	if (by == VERDICT_BY_PEER && wait == VERDICT_CHILD)
+		return "it is the child";
+	if (by == VERDICT_BY_PEER && wait == VERDICT_FILE_LOCK)
+		return "it has the lock";
 	return texts[by & 7];
 }
 
@@ -183,7 +187,7 @@ static void print_link(const struct story *s, const struct verdict_link *l, size
 		return;
 	printf("     waited for ");
 	print_who(s, l->next);
-	printf(" (%s%s)\n", rests_on(l->rests_on), l->sure ? "" : "; not sure");
+	printf(" (%s%s)\n", rests_on(l->wait, l->rests_on), l->sure ? "" : "; not sure");
 	if (l->evidence && (l->rests_on & VERDICT_BY_WAKER))
 		print_waker_stack(l->evidence->waker_stack, 5);
 }

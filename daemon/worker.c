@@ -16,13 +16,14 @@
 
 static int write_all(struct worker *w)
 {
-	int err = worker_mark_details(w);
+	int err;
 
+	worker_find_locks(w, WORKER_FD_LOCKS);
+	err = worker_find_peers(w, WORKER_FD_ENDS);
+	if (!err)
+		err = worker_mark_details(w);
 	if (!err)
 		err = worker_plan(w);
-	worker_find_locks(w, WORKER_FD_LOCKS);
-	if (!err)
-		err = worker_find_peers(w, WORKER_FD_ENDS);
 	if (err)
 		return err;
 	worker_write_head(w);

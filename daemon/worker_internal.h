@@ -12,6 +12,9 @@
 #include "opener.h"
 #include "worker.h"
 
+/* In wait_facts.flags, of the worker alone: known from the trigger, as the evidence refused it. */
+#define WAIT_OF_HIT 0x8000u
+
 /* One life of a tid. */
 struct task {
 	const struct ev_task *born; /* TASK_NEW inside the window, or NULL */

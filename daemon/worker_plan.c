@@ -150,6 +150,8 @@ static bool slice_told(const struct worker *w, const struct wait_facts *f)
 
 	if ((f->flags & WAIT_COMPAT) && (f->flags & WAIT_HAS_RET))
 		return true;
+	if (f->flags & WAIT_OF_HIT)
+		return true;
 	/*
 	 * A sleep in a syscall that its exit did not tell of: the thread came back
 	 * without a switch (some virtual machines do that), its end is not known.

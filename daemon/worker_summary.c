@@ -362,6 +362,8 @@ void worker_write_summary(struct worker *w)
 	} else {
 		tell_worst(w, a);
 	}
+	if (w->h->focus_pid)
+		put_number(a, "frec.snapshot.pid", w->h->focus_pid);
 	put_number(a, "frec.events.switches", w->events[HOT_SWITCH]);
 	put_number(a, "frec.events.wakeups", w->events[HOT_WAKING] + w->events[HOT_WAKEUP_NEW]);
 	put_number(a, "frec.events.syscalls", w->events[HOT_SYS_ENTER]);

@@ -329,6 +329,37 @@ static void drop_ended(struct worker *w)
 	w->n_open = kept;
 }
 
+static bool has_wait(const struct worker *w, const struct wait_facts *f)
+{
+	for (size_t i = w->n_waits; i-- > 0;) {
+		const struct wait_facts *g = &w->waits[i]->w;
+
+		if (g->tid == f->tid && g->start <= f->start && g->end >= f->in)
+			return true;
+	}
+	return false;
+}
+
+/* In a storm the evidence may have refused the very waits that the snapshot is for. */
+static int read_hits(struct worker *w)
+{
+	static struct ev_wait own[POLICY_HITS_MAX];
+	int err = 0;
+
+	for (uint32_t i = 0; i < w->h->n_hits && i < POLICY_HITS_MAX && !err; i++) {
+		const struct policy_hit *hit = &w->h->hits[i];
+		const struct wait_facts *f = &hit->record.w;
+
+		if (hit->kind == TRIGGER_RUNQUEUE || f->flags & WAIT_OPEN || has_wait(w, f))
+			continue;
+		own[i] = (struct ev_wait){.h = hit->record.h, .w = *f};
+		own[i].h.kind = EV_WAIT;
+		own[i].w.flags |= WAIT_OF_HIT;
+		err = list_add(&w->waits, &w->n_waits, &w->size_waits, &own[i]);
+	}
+	return err;
+}
+
 int worker_read(struct worker *w)
 {
 	int err = read_evidence(w);
@@ -341,6 +372,7 @@ int worker_read(struct worker *w)
 		mark_leaders(w);
 		drop_ended(w);
 		worker_sort_files(w);
+		err = read_hits(w);
 	}
 	return err;
 }

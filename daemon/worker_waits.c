@@ -80,23 +80,58 @@ static bool mark_process(struct worker *w, uint32_t tgid, uint64_t when)
 	return changed;
 }
 
-/* One step along "waited for": the owners of its locks and those who woke it. */
+static bool mark_children(struct worker *w, uint32_t tgid)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < w->tasks.n; i++) {
+		const struct task *t = &w->tasks.list[i];
+
+		if (t->tid == t->tgid && t->last && t->last->ppid == tgid)
+			changed |= mark_process(w, t->tgid, t->exited ? t->exited : w->h->clocks.monotonic);
+	}
+	return changed;
+}
+
+static bool waits_for_child(const struct wait_facts *f)
+{
+	char buf[64];
+	const char *name = worker_wait_name(f, buf, sizeof(buf));
+
+	return strcmp(name, "wait4") == 0 || strcmp(name, "waitid") == 0;
+}
+
+/* Whom this wait is for: the lock's owner, who ended it, who has the other end. */
+static bool mark_partner(struct worker *w, const struct wait_facts *f)
+{
+	struct task *t = worker_task(w, f->tid, f->end), *owner;
+	const struct ev_file *file;
+	bool changed = false;
+
+	if (!t || !t->detailed)
+		return false;
+	if (!f->waker_irq || f->flags & WAIT_SENT)
+		changed |= mark_process(w, f->waker_tgid, f->end);
+	owner = f->owner_tid ? worker_task(w, f->owner_tid, f->end) : NULL;
+	if (owner)
+		changed |= mark_process(w, owner->tgid, f->end);
+	file = worker_file(w, f);
+	if (file)
+		changed |= mark_process(w, worker_peer(w, f, file), f->end);
+	if (f->flags & WAIT_OPEN && waits_for_child(f))
+		changed |= mark_children(w, t->tgid);
+	return changed;
+}
+
+/* One step along "waited for". */
 static bool mark_partners(struct worker *w)
 {
 	bool changed = false;
 
-	for (size_t i = 0; i < w->n_waits; i++) {
-		const struct wait_facts *f = &w->waits[i]->w;
-		struct task *t = worker_task(w, f->tid, f->end), *owner;
-
-		if (!t || !t->detailed)
-			continue;
-		if (!f->waker_irq)
-			changed |= mark_process(w, f->waker_tgid, f->end);
-		owner = f->owner_tid ? worker_task(w, f->owner_tid, f->end) : NULL;
-		if (owner)
-			changed |= mark_process(w, owner->tgid, f->end);
-	}
+	for (size_t i = 0; i < w->n_waits; i++)
+		changed |= mark_partner(w, &w->waits[i]->w);
+	for (size_t i = 0; i < w->n_open; i++)
+		changed |= mark_partner(w, &w->open[i]->w);
 	return changed;
 }
 

@@ -80,11 +80,11 @@ static void off_segment(const struct story *s, const struct story_thread *t, uin
 		return;
 	}
 	wake = wake_in(s, t, before, g);
-	/* a wake-up tells of the CPU it was on before, not of the one chosen: where it ran then is sure */
+	/* a wake-up tells of the CPU it was on before, not of the one chosen: only where it ran then is sure */
 	if (wake && ts >= wake->ts) {
 		*g = (struct story_segment){ .start = wake->ts > g->start ? wake->ts : g->start,
 					     .end = g->end,
-					     .cpu = g->cpu != STORY_NO_CPU ? g->cpu : wake->cpu,
+					     .cpu = g->cpu,
 					     .state = STORY_RUNNABLE, .wake = wake };
 		return;
 	}

@@ -74,6 +74,7 @@ struct verdict_group {
 	const struct story_wait *longest; /* NULL: runqueue */
 	uint32_t thread;		  /* of the longest */
 	uint64_t start, end;		  /* of the longest */
+	unsigned int rank;		  /* groups of a lower one come first */
 };
 
 struct verdict {
@@ -96,7 +97,7 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 	       struct verdict *ret);
 /*
  * The worst waits of process pid, unless it is 0, of the systemd unit or cgroup, unless it is NULL,
- * and why the longest of the worst kind was. -ENOMEM.
+ * and why the longest of the worst kind was. -ENOMEM; -ESRCH: there is no such process.
  */
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret);
 

@@ -153,7 +153,8 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 	default:
 		say(v, "waited %s for %s", duration(l->ns), *l->what ? l->what : "something");
 	}
-	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE) {
+	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE &&
+	    !strstr(l->what, function)) {
 		say(v, ", in ");
 		say_name(v, function, FUNCTION_MAX);
 	}

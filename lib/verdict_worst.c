@@ -127,11 +127,19 @@ static int add_queueing(struct groups *g, uint32_t thread)
 static int compare_groups(const void *a, const void *b)
 {
 	const struct verdict_group *x = a, *y = b;
-	bool hx = hurts(x->wait, false), hy = hurts(y->wait, false);
 
-	if (hx != hy) /* idle waiting is long, and hurts least */
-		return hx ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+/* First what hurts by its nature, unless it is next to nothing; idle waiting is long, and last. */
+static void rank(const struct story *s, struct verdict_group *g)
+{
+	if (hurts(g->wait, false) && g->ns >= (s->end - s->start) / 50)
+		g->rank = 0;
+	else
+		g->rank = g->wait == VERDICT_POLL || g->wait == VERDICT_SLEEP ? 2 : 1;
 }
 
 static int compare_by_process(const void *a, const void *b, void *story)
@@ -185,15 +193,21 @@ int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct v
 	struct groups g = { .s = s };
 	uint32_t *order = by_process(s);
 	int err = order ? 0 : -ENOMEM;
+	bool found = false;
 
 	for (size_t i = 0; i < s->n_threads && !err; i++) {
 		if (!is_wanted(s, order[i], pid, unit))
 			continue;
+		found = true;
 		err = add_waits(&g, order[i], pid || unit);
 		if (!err)
 			err = add_queueing(&g, order[i]);
 	}
 	*ret = (struct verdict){ .thread = STORY_NOBODY, .culprit = STORY_NOBODY };
+	if (!err && !found && (pid || unit))
+		err = -ESRCH;
+	for (size_t i = 0; i < g.n; i++)
+		rank(s, &g.list[i]);
 	if (!err && g.n) {
 		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
 		err = verdict_of(s, g.list[0].thread, g.list[0].start, g.list[0].end, ret);
