@@ -82,6 +82,7 @@ __noinline int file_look(u32 which, u32 fd)
 	s->file.fd = fd;
 	s->file.mode = BPF_CORE_READ(file, f_inode, i_mode);
 	s->file.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	s->file.device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	s->file.writes = !!(BPF_CORE_READ(file, f_mode) & FMODE_WRITE_);
 	s->file.h.kind = EV_FILE;
 	if ((s->file.mode & S_IFMT) == S_IFSOCK)

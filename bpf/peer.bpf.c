@@ -58,6 +58,7 @@ int iter_ends(struct bpf_iter__task_file *ctx)
 			      : e.mode != S_IFIFO && e.mode != S_IFSOCK)
 		return 0;
 	e.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	e.device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	e.pid = t->tgid;
 	e.fd = ctx->fd;
 	e.writes = !!(BPF_CORE_READ(file, f_mode) & FMODE_WRITE_);

@@ -316,7 +316,7 @@ struct ev_file {
 	__u8 remote[16];
 	__u64 net; /* network namespace of an internet socket; means nothing but itself */
 	__u32 writes; /* of a pipe: it is the end to write to */
-	__u32 pad;
+	__u32 device; /* of its file system; compared only */
 };
 _Static_assert(sizeof(struct ev_file) == 104, "ev_file");
 
@@ -338,7 +338,8 @@ struct peer_end {
 	__u8 local[16]; /* as in ev_file */
 	__u8 remote[16];
 	__u8 writes; /* of a pipe: this is the end to write to */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 device; /* as in ev_file */
 };
 _Static_assert(sizeof(struct peer_end) == 80, "peer_end");
 

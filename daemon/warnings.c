@@ -34,6 +34,9 @@ static void warn_window(json_t *array, struct daemon *d, uint64_t now)
 		held = d->config.window;
 	if (status_filling(d, now))
 		return;
+	if (held < d->config.window / 2)
+		warn(array, "the window held is %.1f s of the %.1f s wanted: raise `memory`", held / 1e9,
+		     d->config.window / 1e9);
 	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
 		const struct config_trigger *t = &d->config.triggers[i];
 

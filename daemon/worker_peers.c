@@ -19,7 +19,7 @@ struct end_key {
 	uint16_t family;
 	uint16_t writes; /* pipe: who waits has the end to write to */
 	uint32_t regular; /* a file */
-	uint32_t pad;
+	uint32_t device; /* of a pipe or file */
 };
 
 struct peer {
@@ -40,11 +40,13 @@ static struct end_key key_of_file(const struct ev_file *f)
 
 	if (S_ISREG(f->mode)) {
 		k.inode = f->inode;
+		k.device = f->device;
 		k.regular = 1;
 		return k;
 	}
 	if (S_ISFIFO(f->mode)) {
 		k.inode = f->inode;
+		k.device = f->device;
 		k.writes = f->writes;
 		return k;
 	}
@@ -68,11 +70,13 @@ static struct end_key key_of_end(const struct peer_end *e)
 
 	if (S_ISREG(e->mode)) {
 		k.inode = e->inode;
+		k.device = e->device;
 		k.regular = 1;
 		return k;
 	}
 	if (S_ISFIFO(e->mode)) {
 		k.inode = e->inode;
+		k.device = e->device;
 		k.writes = !e->writes;
 		return k;
 	}
