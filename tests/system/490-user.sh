@@ -65,7 +65,7 @@ kill -STOP "$worker"
 [ "$(field "$worker" CapEff)$(field "$worker" CapPrm)$(field "$worker" CapAmb)" = "$(printf '0%.0s' {1..48})" ] ||
 	fail "the worker has capabilities"
 [ "$(field "$worker" NoNewPrivs)" = 1 ] || fail "the worker may gain privileges"
-extra=$(find "/proc/$worker/fd" -mindepth 1 -printf '%f %l\n' | grep -vE '^([0-6] |7 /proc/kallsyms)')
+extra=$(find "/proc/$worker/fd" -mindepth 1 -printf '%f %l\n' | grep -vE '^([0-6] |7 /proc/kallsyms|8 anon_inode:bpf_iter|9 /proc/locks)')
 [ -z "$extra" ] || fail "the worker has other descriptors: $extra"
 kill -CONT "$worker"
 wait $client || fail "no snapshot: $(cat "$work/out")"
