@@ -329,7 +329,9 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 			const struct story_segment *g, struct accusation *a)
 {
 	const struct story_wait *w = a->wait;
-	const struct story_wake *k = last_wake(s, w);
+	/* such a lock changes hands: each sleep was ended by who had it until then */
+	bool in_turn = (kind == VERDICT_FILE_LOCK || kind == VERDICT_KERNEL_LOCK) && g->wake;
+	const struct story_wake *k = in_turn ? g->wake : last_wake(s, w);
 	uint32_t waker = k ? k->waker : w->open || w->interrupted ? STORY_NOBODY : w->waker;
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
 		       s->threads[waker].pid == w->peer_pid;
