@@ -346,10 +346,17 @@ enum budget_class {
 	BUDGET_EXEC = 1,
 	BUDGET_NEW = 2,
 	BUDGET_RENAME = 3,
+	BUDGET_FIRES = 3, /* waits that are long enough for a trigger: it may be asked why */
 	BUDGET_LONG = 4, /* waits that are long enough for stacks */
 	BUDGET_STACK = 6,
 	BUDGET_SHORT = 8,
 };
+
+static __always_inline bool budget_fires(const struct control *ctl, u64 lasted)
+{
+	return lasted >= ctl->stacks_ns &&
+	       (lasted >= ctl->min_sleep_ns || lasted >= ctl->min_syscall_ns);
+}
 
 /* Takes len bytes from the budget (a token bucket); false: refused, counted. */
 static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,

@@ -132,9 +132,9 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 	if (slept >= ctl->slow_ns && !s->first_out)
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
 	if (slept >= ctl->stacks_ns)
-		stack_take_kernel(ctl, c, cpu, now, next, s->out, stack_class(s));
+		stack_take_kernel(ctl, c, cpu, now, next, s->out, stack_class(ctl, s, slept));
 	if (slept >= ctl->stacks_ns && s->nr < 0 && !(next->flags & PF_NO_REGS))
-		stack_take_fault(ctl, c, cpu, now, next, s->out, stack_class(s));
+		stack_take_fault(ctl, c, cpu, now, next, s->out, stack_class(ctl, s, slept));
 	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns && !s->announced)
 		return;
 	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
@@ -257,7 +257,7 @@ static __always_inline void wakeup_stack(void *ctx, struct control *ctl, struct 
 
 	if (!(me->flags & PF_KTHREAD))
 		stack_take_user(ctx, ctl, c, cpu, now, me, STACK_WAKER, t->pid, s->out,
-				STACK_ROOM_WAKING, stack_class(s));
+				STACK_ROOM_WAKING, stack_class(ctl, s, now - s->out));
 }
 
 /*

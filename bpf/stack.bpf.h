@@ -84,8 +84,11 @@ static __always_inline void stack_emit(struct control *ctl, struct cpu_state *c,
 }
 
 /* Who waits for a lock or a disk is hardly ever idle. */
-static __always_inline enum budget_class stack_class(const struct task_state *s)
+static __always_inline enum budget_class stack_class(const struct control *ctl,
+						     const struct task_state *s, u64 lasted)
 {
+	if (budget_fires(ctl, lasted))
+		return BUDGET_FIRES;
 	return s->flags & WAIT_LOCK || s->state == TASK_REPORT_DISK ? BUDGET_LONG : BUDGET_STACK;
 }
 

@@ -26,7 +26,9 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 	scratch->file.h.cpu = cpu;
 	scratch->file.wait_at = w->start;
 	scratch->file.wait_tid = w->tid;
-	if (!evidence_afford(ctl, c, now, len, BUDGET_LONG)) /* small, and what explains the wait */
+	/* small, and what explains the wait */
+	if (!evidence_afford(ctl, c, now, len,
+			     budget_fires(ctl, w->end - w->start) ? BUDGET_FIRES : BUDGET_LONG))
 		return;
 	barrier_var(len);
 	len &= 0x1ff;
@@ -44,7 +46,7 @@ static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct
 
 	if (s->first_out && duration >= ctl->stacks_ns)
 		stack_take_user(ctx, ctl, c, cpu, now, t, STACK_SLEEPER, t->pid, s->first_out,
-				STACK_ROOM_EXIT, stack_class(s));
+				STACK_ROOM_EXIT, stack_class(ctl, s, duration));
 	if (duration < ctl->slow_ns && duration < ctl->min_syscall_ns)
 		return;
 	scratch = scratch_get(SCRATCH_EXIT);

@@ -70,10 +70,13 @@ static __always_inline void wait_unwake(struct task_state *s)
 static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, u32 cpu, u64 now,
 				      const struct wait_facts *w)
 {
-	bool is_long = w->end - w->start >= ctl->stacks_ns;
+	u64 lasted = w->end - w->start;
 	struct ev_wait *e;
 
-	if (!evidence_afford(ctl, c, now, sizeof(*e), is_long ? BUDGET_LONG : BUDGET_SHORT))
+	if (!evidence_afford(ctl, c, now, sizeof(*e),
+			     budget_fires(ctl, lasted)	   ? BUDGET_FIRES
+			     : lasted >= ctl->stacks_ns ? BUDGET_LONG
+							: BUDGET_SHORT))
 		return;
 	e = bpf_ringbuf_reserve(&evidence, sizeof(*e), 0);
 	evidence_count(c, !e, sizeof(*e));
