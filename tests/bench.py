@@ -4,6 +4,7 @@
 
 usage: bench.py [--seconds N] [name …]     names: start load snapshot cost stacks
 """
+import atexit
 import json
 import os
 import re
@@ -37,6 +38,7 @@ class Recorder:
             f.write(f"[daemon]\nrun_directory = {self.work}/run\npin_directory = {self.work}/run/bpf\n"
                     f"[snapshots]\ndirectory = {self.work}/spool\n{config}\n")
         self.log = open(f"{self.work}/log", "w")
+        atexit.register(self.stop)  # also if a measurement gives up
         began = time.monotonic()
         self.process = subprocess.Popen([f"{BUILD}/frecd", "--config", f"{self.work}/frec.conf"],
                                         stderr=self.log)
@@ -72,9 +74,10 @@ class Recorder:
         return sorted(f"{d}/{n}" for n in os.listdir(d) if n.endswith(".pftrace"))
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
-        shutil.rmtree(self.work)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+        shutil.rmtree(self.work, ignore_errors=True)
 
 
 def load(seconds):
@@ -84,10 +87,10 @@ def load(seconds):
 
 
 def end(busy):
-    """With its children, if it has a session of its own."""
+    """With its children, if it leads a group. No session: that would be a CPU group of its own."""
     if busy.poll() is not None:
         return
-    if os.getsid(busy.pid) == busy.pid:
+    if os.getpgid(busy.pid) == busy.pid:
         os.killpg(busy.pid, signal.SIGKILL)
     else:
         busy.terminate()
@@ -195,7 +198,7 @@ def bench_snapshot(_seconds):
     for name, begin, keep in loads:
         before = r.status()["events"]["recorded"]
         busy = load(60) if begin is load else subprocess.Popen(
-            begin.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            begin.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
         try:
             while (r.status()["events"]["recorded"] - before) * 32 < 1.2 * size:
                 time.sleep(0.2)
