@@ -21,6 +21,12 @@ run() {
 	shift 2
 	timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1
 	status=$?
+	# what drives the real recorder on a host that others use is given a second chance, and says so
+	if [ "${again:-}" ] && [ $status != 0 ] && [ $status != 77 ]; then
+		echo "again $name (status $status): $(grep -m 1 FAILED "$log" || tail -n 1 "$log")"
+		timeout -k 10 "$limit" "$@" </dev/null >"$log" 2>&1
+		status=$?
+	fi
 	case $status in
 	0)
 		passed=$((passed + 1))
@@ -49,7 +55,7 @@ run_unit() {
 }
 
 run_system() {
-	local test name
+	local test name again=1
 
 	for test in tests/system/[0-9]*.sh; do
 		name=$(basename "$test" .sh)
