@@ -188,7 +188,7 @@ static int index_wakes(struct story *s)
 	return 0;
 }
 
-static int compare_waits(const void *a, const void *b)
+int story_compare_waits(const void *a, const void *b)
 {
 	const struct story_wait *x = a, *y = b;
 
@@ -200,7 +200,7 @@ static int compare_waits(const void *a, const void *b)
 static void index_waits(struct story *s)
 {
 	if (s->n_waits)
-		qsort(s->waits, s->n_waits, sizeof(*s->waits), compare_waits);
+		qsort(s->waits, s->n_waits, sizeof(*s->waits), story_compare_waits);
 	for (size_t i = 0; i < s->n_waits; i++) {
 		struct story_wait *w = &s->waits[i];
 

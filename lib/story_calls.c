@@ -67,15 +67,6 @@ static int order_calls(struct story_builder *b)
 	return 0;
 }
 
-static int compare_waits(const void *a, const void *b)
-{
-	const struct story_wait *x = a, *y = b;
-
-	if (x->thread != y->thread)
-		return x->thread < y->thread ? -1 : 1;
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
 /* Is there a wait of the first n that overlaps this call? They are sorted and do not overlap. */
 static bool is_told(const struct story *s, size_t n, const struct call_end *enter, uint64_t end)
 {
@@ -118,7 +109,7 @@ int story_add_calls(struct story_builder *b)
 	if (order_calls(b))
 		return -ENOMEM;
 	if (n)
-		qsort(s->waits, n, sizeof(*s->waits), compare_waits);
+		qsort(s->waits, n, sizeof(*s->waits), story_compare_waits);
 	for (size_t i = 0; i < b->n_calls; i++) {
 		const struct call_end *enter = &b->calls[i], *exit = enter + 1;
 		bool ends = i + 1 < b->n_calls && exit->tid == enter->tid;

@@ -92,6 +92,8 @@ int story_make_threads(struct story_builder *b);
 int story_resolve(struct story *s);
 /* story_holds.c: when waits are complete. -ENOMEM. */
 int story_make_holds(struct story *s);
+/* story.c: for qsort(), by thread and time. */
+int story_compare_waits(const void *a, const void *b);
 /* story.c: sorted and cut into parts. -ENOMEM. */
 int story_finish(struct story_builder *b);
 
