@@ -15,11 +15,13 @@
 #include "worker_processes.h"
 
 /*
- * All unwinding and naming together; what is left after it keeps its addresses. An idle worker on a
+ * All unwinding and naming together, the kernel's symbols excepted; what is left after it keeps its
+ * addresses. What the snapshot is about has longer: a slow machine needs it. An idle worker on a
  * busy host may have had no CPU by then: it gets some, but must be done long before the daemon
  * takes it for stuck (SNAPSHOT_NAMING_NS).
  */
 #define NAMING_NS 1000000000ull
+#define NAMING_NEAR_NS 3000000000ull
 #define NAMING_CPU_NS 300000000ull
 #define NAMING_LAST_NS 4000000000ull
 #define EXTENSION_NS 100000000ull
@@ -318,10 +320,11 @@ static void make_one(struct stacks *s, const struct naming *n)
 }
 
 /* More time for who had none. */
-static void extend(struct stacks *s)
+static void extend(struct stacks *s, bool near)
 {
 	uint64_t now = clock_monotonic();
 
+	s->deadline = s->began + (near ? NAMING_NEAR_NS : NAMING_NS);
 	if (now + EXTENSION_NS > s->deadline && now < s->began + NAMING_LAST_NS &&
 	    clock_read(CLOCK_PROCESS_CPUTIME_ID) - s->cpu < NAMING_CPU_NS)
 		s->deadline = now + EXTENSION_NS;
@@ -357,18 +360,18 @@ static void make_all(struct stacks *s)
 	size_t n;
 
 	s->made = true;
-	s->began = clock_monotonic();
-	s->cpu = clock_read(CLOCK_PROCESS_CPUTIME_ID);
-	s->deadline = s->began + NAMING_NS;
 	if (naming_order(s->w, &list, &n))
 		return;
 	s->variables = calloc(n + 1, sizeof(*s->variables));
 	if (s->variables) {
 		open_kernel(s);
+		s->began = clock_monotonic();
+		s->cpu = clock_read(CLOCK_PROCESS_CPUTIME_ID);
 		for (size_t i = 0; i < n; i++) {
-			processes_lines(s->processes, s->began + NAMING_NS / 2,
-					list[i].hops < NAMING_FAR);
-			extend(s);
+			bool near = list[i].hops < NAMING_FAR;
+
+			processes_lines(s->processes, s->began + NAMING_NS / 2, near);
+			extend(s, near);
 			make_one(s, &list[i]);
 		}
 		if (s->n_variables)

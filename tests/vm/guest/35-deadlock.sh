@@ -6,7 +6,7 @@
 
 waits_open()
 {
-	frecctl snapshot -o "$dir/dead.pftrace" >"$dir/out" 2>&1 || return 1
+	frecctl snapshot --pid "$deadlock" -o "$dir/dead.pftrace" >"$dir/out" 2>&1 || return 1
 	frecctl export "$dir/dead.pftrace" --format json | grep '"name":"wait: lock [^"]* held by deadlock/' |
 		grep '"still_waiting"' >"$dir/waits"
 	[ "$(wc -l <"$dir/waits")" = 2 ]
@@ -14,6 +14,7 @@ waits_open()
 
 recorder_start
 /tests/bin/deadlock 60 >/dev/null &
+deadlock=$!
 until_true 30 waits_open || fail "open waits: $(cat "$dir/out" "$dir/waits")"
 [ "$(grep -c take_other "$dir/waits")" = 2 ] || fail "no stacks: $(cat "$dir/waits")"
 recorder_stop || fail "frecd left with status $?"
