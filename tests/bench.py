@@ -6,6 +6,7 @@ usage: bench.py [--seconds N] [name …]     names: start load snapshot cost sta
 """
 import atexit
 import json
+import math
 import os
 import re
 import resource
@@ -236,9 +237,9 @@ def recorder(mode):
     return Recorder(f"[recorder]\nsyscalls = {mode}\n{triggers}").stop
 
 
-def switch_ns():
+def switch_ns(loops=100000):
     """A round trip through two pipes on one CPU: two switches and two wake-ups."""
-    out = subprocess.run(["taskset", "-c", "1", "perf", "bench", "sched", "pipe", "-l", "100000"],
+    out = subprocess.run(["taskset", "-c", "1", "perf", "bench", "sched", "pipe", "-l", str(loops)],
                          capture_output=True, text=True, check=True).stdout
     return float(re.search(r"([\d.]+) usecs/op", out).group(1)) * 1000 / 2
 
@@ -282,8 +283,40 @@ def bench_cost(_seconds):
 
 # ---- what stacks add ----
 
-def stacks(threshold):
-    return Recorder(f"[recorder]\nstacks = {threshold}\n[trigger none]\nkind = lock\nthreshold = 10s\n").stop
+STACKS_OFF = "1h"
+
+
+class Stacks(Recorder):
+    """One recorder whose threshold for stacks changes: the same programs, maps and addresses."""
+
+    def __init__(self):
+        super().__init__(self.config(STACKS_OFF))
+
+    @staticmethod
+    def config(threshold):
+        return f"[recorder]\nstacks = {threshold}\n[trigger none]\nkind = lock\nthreshold = 10s\n"
+
+    def set(self, threshold):
+        path = f"{self.work}/frec.conf"
+        with open(path) as f:
+            old = f.read()
+        with open(path, "w") as f:
+            f.write(re.sub("stacks = .*", f"stacks = {threshold}", old))
+        with open(f"{self.work}/log") as log:
+            log.seek(0, os.SEEK_END)
+            self.process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 5
+            while "configuration reloaded" not in log.read():
+                if time.monotonic() > until:
+                    sys.exit("bench: frecd does not reload")
+                time.sleep(0.005)
+
+
+def median_interval(values):
+    """Median of a sample and the bounds of it that hold with 95 %, by order statistics."""
+    values, n = sorted(values), len(values)
+    k = max(0, math.floor(n / 2 - 0.98 * math.sqrt(n)))
+    return statistics.median(values), values[k], values[n - 1 - k]
 
 
 def slow_wait_ns():
@@ -298,20 +331,21 @@ def slow_wait_ns():
 
 
 def bench_stacks(_seconds):
+    r = Stacks()
     for what, measure, rounds, target in (
-            ("stacks, a switch without slow waits", switch_ns, 20, "target: bound <= 10"),
+            ("stacks, a switch without slow waits", lambda: switch_ns(30000), 300, "target: bound <= 10"),
             ("stacks, each of 1,000 slow waits/s", slow_wait_ns, 5, "")):
         added = []
-        for _ in range(rounds):
-            values = []
-            for threshold in ("1h", "10ms"):
-                end = stacks(threshold)
-                values.append(min(measure() for _ in range(2)))
-                end()
-            added.append(values[1] - values[0])
-        mean, error = statistics.mean(added), statistics.stdev(added) / rounds ** 0.5
-        report(f"{what}: added", mean, "ns", f"standard error {error:.1f}, {rounds} rounds")
-        report(f"{what}: upper 95 % bound", mean + 1.73 * error, "ns", target)
+        for number in range(rounds):
+            value = {}
+            for threshold in (STACKS_OFF, "10ms")[::-1 if number % 2 else 1]:
+                r.set(threshold)
+                value[threshold] = measure()
+            added.append(value["10ms"] - value[STACKS_OFF])
+        middle, low, high = median_interval(added)
+        report(f"{what}: added", middle, "ns", f"median of {rounds} rounds")
+        report(f"{what}: 95 % bounds", high, "ns", f"upper; lower {low:.1f}; {target}")
+    r.stop()
 
 
 def main():
