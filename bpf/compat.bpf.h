@@ -35,18 +35,29 @@ struct task_struct___grouped {
 	struct sched_entity___grouped se;
 } __attribute__((preserve_access_index));
 
-/* t, which could run, is being switched out. Does the quota of its cgroup keep it from the CPU? */
-static __always_inline bool task_throttled(struct task_struct *t)
+#define RT_PRIO_END 100 /* prio of threads that no quota of the fair scheduler touches is less */
+
+/* Before 6.18: is the run queue of t's cgroup, on the CPU where t is or was, taken off as a whole? */
+static __always_inline bool group_throttled(struct task_struct *t)
 {
 	struct task_struct___throttled *itself = (void *)t;
 	struct task_struct___grouped *grouped = (void *)t;
 
-	if (bpf_core_field_exists(itself->throttled))
-		return itself->throttled;
-	if (!bpf_core_field_exists(grouped->se.cfs_rq) ||
+	if (bpf_core_field_exists(itself->throttled) || t->prio < RT_PRIO_END ||
+	    !bpf_core_field_exists(grouped->se.cfs_rq) ||
 	    !bpf_core_field_exists(((struct cfs_rq *)0)->throttle_count))
 		return false;
 	return grouped->se.cfs_rq->throttle_count;
+}
+
+/* t, which could run, is being switched out. Does the quota of its cgroup keep it from the CPU? */
+static __always_inline bool task_throttled(struct task_struct *t)
+{
+	struct task_struct___throttled *itself = (void *)t;
+
+	if (bpf_core_field_exists(itself->throttled))
+		return itself->throttled;
+	return group_throttled(t);
 }
 
 /* ---- architecture: registers of a thread inside a syscall ---- */

@@ -68,7 +68,8 @@ struct hot_slot {
 			__u16 target_cpu;
 			__u16 prio;
 			__u8 irq; /* IRQ_* */
-			__u8 pad[3];
+			__u8 throttled; /* it has to wait until its cgroup has CPU quota again */
+			__u8 pad[2];
 		} waking; /* also HOT_WAKEUP_NEW */
 		struct {
 			__u32 tid;

@@ -298,6 +298,7 @@ static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 		h->waking.target_cpu = t->thread_info.cpu;
 		h->waking.prio = t->prio;
 		h->waking.irq = irq;
+		h->waking.throttled = group_throttled(t);
 		hot_close(h, pos, kind);
 	}
 	s = task_state_get(t);

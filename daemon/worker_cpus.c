@@ -248,8 +248,12 @@ static void put_waking(struct stream *s, const struct event *e)
 		.comm = worker_comm(s->w, h->waking.tid, h->ts),
 	};
 
+	struct task *t = h->waking.throttled ? worker_task(s->w, n.tid, h->ts) : NULL;
+
 	if (e->kind == HOT_WAKING) /* a new thread's first is told by its task_newtask */
 		trace_cpu_waking(s->c, &n);
+	if (t && t->detailed)
+		put_throttled(s, t, n.ts);
 }
 
 static void put_syscall(struct stream *s, const struct event *e)

@@ -5,39 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verdict.h"
+#include "verdict_piece.h"
 
 #define CIRCLE_SLACK_NS 50000000u
-
-/* One piece of a thread's time that one thing fills. */
-struct piece {
-	struct verdict_span span;
-	struct story_segment segment;
-	const struct story_wait *wait; /* of a sleep, or NULL */
-	enum verdict_wait kind;
-};
-
-/* The piece that begins at ts; it ends at the latest at end. */
-static void piece_at(const struct story *s, uint32_t thread, uint64_t ts, uint64_t end,
-		     struct piece *p)
-{
-	const struct story_thread *t = &s->threads[thread];
-	uint32_t next;
-
-	story_segment(s, thread, ts, &p->segment);
-	p->wait = story_wait_at(s, thread, ts);
-	p->span = (struct verdict_span){ ts, p->segment.end < end ? p->segment.end : end };
-	if (p->segment.state != STORY_RUNNING && p->segment.state != STORY_GONE) {
-		if (p->wait && !p->wait->open && p->wait->end < p->span.end)
-			p->span.end = p->wait->end;
-		next = story_waits_until(s, thread, ts);
-		if (next < t->n_waits && s->waits[t->waits + next].start < p->span.end)
-			p->span.end = s->waits[t->waits + next].start;
-	}
-	if (p->span.end <= ts)
-		p->span.end = ts + 1;
-	p->kind = verdict_kind(s, thread, &p->segment, p->wait);
-}
 
 /* What one link is made of: its thread's time within the spans. */
 struct account {
@@ -47,24 +17,7 @@ struct account {
 	uint64_t longest_ns[VERDICT_WAITS];
 };
 
-typedef int (*piece_fn)(void *context, const struct piece *p);
-
-static int each_piece(const struct story *s, uint32_t thread, const struct verdict_spans *spans,
-		      piece_fn fn, void *context)
-{
-	struct piece p;
-	int err = 0;
-
-	for (size_t i = 0; i < spans->n && !err; i++)
-		for (uint64_t ts = spans->list[i].start; ts < spans->list[i].end && !err;
-		     ts = p.span.end) {
-			piece_at(s, thread, ts, spans->list[i].end, &p);
-			err = fn(context, &p);
-		}
-	return err;
-}
-
-static int add_piece(void *context, const struct piece *p)
+static int add_piece(void *context, const struct verdict_piece *p)
 {
 	struct account *a = context;
 	uint64_t ns = p->span.end - p->span.start;
@@ -88,93 +41,6 @@ static enum verdict_wait largest(const uint64_t parts[VERDICT_WAITS])
 		if (parts[i] > parts[best])
 			best = i;
 	return best;
-}
-
-/* ---- who ran instead ---- */
-
-struct queueing {
-	const struct story *s;
-	struct verdict_link *link;
-	uint64_t *ns; /* of each thread, and at last of nobody */
-};
-
-static int add_queueing(void *context, const struct piece *p)
-{
-	struct queueing *q = context;
-	const struct story *s = q->s;
-	uint32_t cpu = p->segment.cpu;
-
-	if (p->kind != q->link->wait || cpu >= s->n_cpus)
-		return 0;
-	for (size_t i = story_cpu_run(s, cpu, p->span.start);
-	     i < s->cpu_runs[cpu + 1] && s->runs[i].start < p->span.end; i++) {
-		const struct story_run *r = &s->runs[i];
-		uint64_t from = r->start > p->span.start ? r->start : p->span.start;
-		uint64_t until = r->end < p->span.end ? r->end : p->span.end;
-
-		if (r->thread != q->link->thread && until > from)
-			q->ns[r->thread == STORY_NOBODY ? s->n_threads : r->thread] += until - from;
-	}
-	return 0;
-}
-
-static int compare_ran(const void *a, const void *b)
-{
-	const struct verdict_ran *x = a, *y = b;
-
-	return x->ns > y->ns ? -1 : x->ns < y->ns;
-}
-
-static int32_t pid_of(const struct story *s, uint32_t thread)
-{
-	return thread == STORY_NOBODY ? 0 : s->threads[thread].pid;
-}
-
-static int compare_pids(const void *a, const void *b, void *story)
-{
-	const struct verdict_ran *x = a, *y = b;
-	int32_t px = pid_of(story, x->thread), py = pid_of(story, y->thread);
-
-	return px != py ? (px < py ? -1 : 1) : compare_ran(a, b);
-}
-
-/* Threads of one process count together, as the one that ran most. */
-static size_t sum_processes(const struct story *s, struct verdict_ran *ran, size_t n)
-{
-	size_t kept = 0;
-
-	qsort_r(ran, n, sizeof(*ran), compare_pids, (void *)s);
-	for (size_t i = 0; i < n; i++)
-		if (kept && pid_of(s, ran[kept - 1].thread) == pid_of(s, ran[i].thread))
-			ran[kept - 1].ns += ran[i].ns;
-		else
-			ran[kept++] = ran[i];
-	qsort(ran, kept, sizeof(*ran), compare_ran);
-	return kept;
-}
-
-static int find_ran_instead(const struct story *s, const struct verdict_spans *spans,
-			    struct verdict_link *link)
-{
-	struct queueing q = { .s = s, .link = link };
-	struct verdict_ran *ran = calloc(s->n_threads + 1, sizeof(*ran));
-	size_t n = 0;
-
-	q.ns = calloc(s->n_threads + 1, sizeof(*q.ns));
-	if (q.ns && ran) {
-		each_piece(s, link->thread, spans, add_queueing, &q);
-		for (size_t i = 0; i <= s->n_threads; i++)
-			if (q.ns[i])
-				ran[n++] = (struct verdict_ran){
-					i < s->n_threads ? i : STORY_NOBODY, q.ns[i]
-				};
-		n = sum_processes(s, ran, n);
-		link->n_ran_instead = n < VERDICT_RAN_INSTEAD ? n : VERDICT_RAN_INSTEAD;
-		memcpy(link->ran_instead, ran, link->n_ran_instead * sizeof(*ran));
-	}
-	free(ran);
-	free(q.ns);
-	return q.ns && ran ? 0 : -ENOMEM;
 }
 
 /* ---- the chain ---- */
@@ -203,7 +69,7 @@ struct blaming {
 	struct verdict_blames blames;
 };
 
-static int blame_piece(void *context, const struct piece *p)
+static int blame_piece(void *context, const struct verdict_piece *p)
 {
 	struct blaming *b = context;
 
@@ -230,7 +96,7 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 {
 	struct blaming b = { .s = s, .kind = link->wait };
 	struct verdict_blame *best = NULL;
-	int err = each_piece(s, link->thread, spans, blame_piece, &b);
+	int err = verdict_each_piece(s, link->thread, spans, blame_piece, &b);
 
 	for (size_t i = 0; i < b.blames.n; i++)
 		if (!best || b.blames.list[i].ns > best->ns)
@@ -258,7 +124,7 @@ static int fill_link(const struct story *s, const struct verdict_spans *spans,
 	link->next = STORY_NOBODY;
 	link->sure = true;
 	if (link->wait == VERDICT_RUNQUEUE || link->wait == VERDICT_THROTTLED)
-		return find_ran_instead(s, spans, link);
+		return verdict_ran_instead(s, spans, link);
 	return 0;
 }
 
@@ -302,7 +168,7 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 {
 	struct verdict_link *link = &v->chain[v->n_chain++];
 	struct account a = { 0 };
-	int more = each_piece(s, thread, spans, add_piece, &a);
+	int more = verdict_each_piece(s, thread, spans, add_piece, &a);
 
 	*link = (struct verdict_link){ .thread = thread };
 	if (!more)
@@ -374,7 +240,7 @@ static bool find_circle(const struct story *s, uint32_t thread, uint64_t end, ui
 static int account_for(const struct story *s, struct verdict *v, const struct verdict_spans *spans)
 {
 	struct account a = { 0 };
-	int err = each_piece(s, v->thread, spans, add_piece, &a);
+	int err = verdict_each_piece(s, v->thread, spans, add_piece, &a);
 
 	memcpy(v->parts, a.parts, sizeof(v->parts));
 	v->explained = a.all ? (double)a.known / a.all : 0;

@@ -211,7 +211,8 @@ def judge(scenario, machine, recorder, command):
         try:
             path = within(10, recorder.snapshots, "no snapshot")[0]
         except Failure as e:
-            return MISSED, f"{e}: {recorder.last_words()}", None
+            recorder.ctl("snapshot")  # to see why not
+            return MISSED, f"{e}: {p.slow}, {recorder.last_words()}", None
         verdict = recorder.explain(path)
         if scenario.accept_unknown and verdict["subject"]["pid"] == p.roles["subject"]["pid"]:
             p.roles["subject"]["tid"] = verdict["subject"]["tid"]  # any thread of the runtime's

@@ -51,6 +51,28 @@ static void test_other_cpu(void **state)
 	story_free(s);
 }
 
+/* Held by a busy CPU's queue until an idle one takes it over: who ran on that one is innocent. */
+static void test_taken_over(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	sw(&sc, 0, 1, 0, R, 12);
+	sw(&sc, 1, 1, 0, R, 13);
+	wake(&sc, 0, 10, 12, 11);
+	sw(&sc, 1, 70, 13, S, 0);
+	sw(&sc, 1, 90, 0, R, 11);
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 90);
+	is_link(s, &v, 0, 11, VERDICT_RUNQUEUE);
+	assert_int_equal(v.chain[0].n_ran_instead, 1);
+	assert_int_equal(s->threads[v.chain[0].ran_instead[0].thread].tid, 12);
+	assert_int_equal(v.chain[0].ran_instead[0].ns, 80 * MS);
+	story_free(s);
+}
+
 /* More processes than anybody wants to hear of; the one that ran most comes last. */
 static void test_many_ran(void **state)
 {
@@ -387,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_run_queue),
 		cmocka_unit_test(test_many_ran),
 		cmocka_unit_test(test_other_cpu),
+		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_futex),
 		cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_signal),
