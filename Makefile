@@ -41,7 +41,7 @@ PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
 FRECD   := $(BUILD)/frecd
 FRECCTL := $(BUILD)/frecctl
 
-.PHONY: all deps demo check check-unit check-system check-vm scenarios fuzz bench analyze \
+.PHONY: all deps demo check check-unit check-system check-vm scenarios soak fuzz bench analyze \
 	install uninstall deb clean help programs workloads unit-tests
 .DELETE_ON_ERROR:
 
@@ -185,6 +185,9 @@ check-vm: programs ## tests below other kernels and systemd, in virtual machines
 
 scenarios: programs ## is the verdict right: latencies with a known cause, RUNS (10) of each
 	$(Q)BUILD=$(BUILD) tests/scenarios/run.sh
+
+soak: programs ## an hour of build, pgbench and wrk, as shipped: how often do triggers fire? (as root)
+	$(Q)BUILD=$(BUILD) tests/soak.sh
 
 bench: programs ## figures of the README (as root, on a quiet machine)
 	$(Q)BUILD=$(BUILD) tests/bench.sh

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# soak.sh [MINUTES]: a build, PostgreSQL below pgbench and nginx below wrk, all at once, for an hour,
+# recorded as shipped: nothing is wrong, so hardly a trigger may fire. Fails over 3 snapshots, and
+# if an event was lost. As root, behind `make`.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/real.sh"
+
+minutes=${1:-60} snapshots_max=3
+bin=/usr/lib/postgresql/15/bin
+need nginx wrk "$bin/postgres" "$bin/pgbench" setpriv make
+source=$(cd "$(dirname "$0")/.." && pwd)
+
+as_nobody() {
+	setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
+}
+
+start_nginx() {
+	mkdir -p "$work/nginx/html"
+	head -c 64k /dev/urandom >"$work/nginx/html/file"
+	port=$(free_port)
+	cat >"$work/nginx/nginx.conf" <<-END
+		daemon off;
+		user nobody nogroup;
+		pid $work/nginx/nginx.pid;
+		worker_processes 2;
+		events { worker_connections 256; }
+		http {
+			access_log $work/nginx/access.log;
+			client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
+			fastcgi_temp_path $work/nginx/fcgi; uwsgi_temp_path $work/nginx/uwsgi;
+			scgi_temp_path $work/nginx/scgi;
+			server { listen 127.0.0.1:$port; root $work/nginx/html; }
+		}
+	END
+	nginx -e "$work/nginx/error.log" -p "$work/nginx" -c "$work/nginx/nginx.conf" &
+	pids+=($!)
+	within 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" || fail "nginx does not listen"
+}
+
+start_postgres() {
+	mkdir "$work/pg"
+	chown nobody:nogroup "$work/pg"
+	export PGHOST=$work/pg PGUSER=nobody PGDATABASE=postgres
+	as_nobody "$bin/initdb" -D "$work/pg/data" -A trust --no-instructions >"$work/pg.log" 2>&1 ||
+		fail "initdb: $(cat "$work/pg.log")"
+	(cd "$work/pg" && exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$bin/postgres" \
+		-D "$work/pg/data" -k "$work/pg" -c listen_addresses= >>"$work/pg.log" 2>&1) &
+	pids+=($!)
+	within 20 "$bin/psql" -c 'SELECT 1' || fail "postgres: $(cat "$work/pg.log")"
+	"$bin/pgbench" -i -s 10 -q >>"$work/pg.log" 2>&1 || fail "pgbench: $(cat "$work/pg.log")"
+}
+
+build() {
+	make -s -C "$source" -j2 BUILD="$work/build" programs
+	rm -rf "$work/build"
+}
+
+start_nginx
+start_postgres
+: | write_config # not a trigger of its own: those that are shipped
+start_frecd
+servers=${#pids[@]}
+repeat build
+repeat wrk -t 2 -c 32 -d 20s "http://127.0.0.1:$port/file"
+repeat "$bin/pgbench" -c 8 -j 2 -T 20
+for ((i = 1; i <= minutes; i++)); do
+	sleep 60
+	echo "$i min: $(snapshots | wc -l) snapshots, $(status "d['events']['recorded']") events," \
+		"$(status "d['events']['lost']") lost, load $(cut -d ' ' -f 1 /proc/loadavg)"
+done
+for pid in "${pids[@]:servers}"; do # the servers wait for their clients
+	kill "$pid"
+	pkill -P "$pid"
+done
+lost=$(status "d['events']['lost']")
+count=$(snapshots | wc -l)
+grep -h 'frecd: why' "$work/frecd.log"
+[ "$count" -le $snapshots_max ] || fail "$count snapshots, at most $snapshots_max were meant"
+[ "$lost" = 0 ] || fail "$lost events lost"
