@@ -69,7 +69,7 @@ struct scratch {
 	struct {	  /* input of trigger_run() */
 		u64 now;
 		u64 runnable;	  /* start of the run-queue wait */
-		u64 durations[8]; /* by trigger_kind; 0: this is no such wait */
+		u64 durations[TRIGGER_KINDS]; /* by trigger_kind; 0: this is no such wait */
 		u32 bank;
 		u32 cpu;
 	} judge;

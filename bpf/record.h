@@ -377,7 +377,14 @@ enum trigger_kind {
 	TRIGGER_RUNQUEUE = 5,
 	TRIGGER_IOWAIT = 6,
 	TRIGGER_MANUAL = 7, /* never evaluated in the kernel */
+	TRIGGER_REQUEST = 8,
+	TRIGGER_SPAN = 9,
+	TRIGGER_EXIT = 10,
+	TRIGGER_PRESSURE = 11,	/* as 7 */
+	TRIGGER_PERCENTILE = 12, /* as 7 */
+	TRIGGER_APP = 13,	/* as 7 */
 };
+#define TRIGGER_KINDS 16u
 
 #define FILTER_COMM 1u
 #define FILTER_EXE 2u

@@ -77,7 +77,7 @@ static long trigger_one(u32 index, struct trigger_check *k)
 
 	if (!f || !n || !f->kind)
 		return 1;
-	duration = s->judge.durations[f->kind & 7];
+	duration = s->judge.durations[f->kind & (TRIGGER_KINDS - 1)];
 	if (!duration || duration < f->threshold || !trigger_matches(f, key, k))
 		return 0;
 	k->hits++;

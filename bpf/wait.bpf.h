@@ -105,6 +105,7 @@ static __always_inline void judge_fill(struct scratch *scratch, const struct con
 {
 	u64 *durations = scratch->judge.durations;
 
+	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
 	scratch->judge.now = now;
 	scratch->judge.bank = ctl->bank;
 	scratch->judge.cpu = cpu;
@@ -115,7 +116,6 @@ static __always_inline void judge_fill(struct scratch *scratch, const struct con
 	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
 	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
 	durations[TRIGGER_RUNQUEUE] = queued;
-	durations[TRIGGER_SYSCALL] = 0;
 }
 
 #endif
