@@ -37,6 +37,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -138,15 +139,25 @@ struct sock_common {
 	__be16 skc_dport;
 	unsigned short skc_num;
 	unsigned short skc_family;
+	unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct socket;
+struct msghdr;
+
+struct sk_buff_head {
+	u32 qlen;
+};
 
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
+	u16 sk_protocol;
+	u16 sk_type;
+	u8 sk_shutdown;
 	struct pid *sk_peer_pid;
 	struct socket *sk_socket;
 };
@@ -168,6 +179,11 @@ struct sockaddr_un {
 struct unix_address {
 	int len;
 	struct sockaddr_un name[0];
+};
+
+struct tcp_sock {
+	u32 rcv_nxt;
+	u32 copied_seq;
 };
 
 struct unix_sock {

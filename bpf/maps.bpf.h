@@ -58,7 +58,8 @@ struct task_state {
 #define SCRATCH_EXIT 1
 #define SCRATCH_LIFE 2
 #define SCRATCH_ITER 3
-#define SCRATCHES 4
+#define SCRATCH_REQUEST 4
+#define SCRATCHES 5
 
 /* Room that does not fit the stack; one for each program that can interrupt another. */
 struct scratch {
@@ -76,6 +77,7 @@ struct scratch {
 	struct wait_facts facts;
 	struct ev_wait open; /* of the iterator */
 	struct ev_task task;
+	struct ev_request request;
 	char text[1024]; /* strings of an ev_task; room for bounded copies behind them */
 	char name[256];	 /* one component of a path */
 	char path[1024];

@@ -17,6 +17,7 @@
 #endif
 
 #define COMM_LEN 16
+#define SOCKET_PATH_MAX 108u
 
 /* ---- hot window: one array of 32-byte slots for each CPU, overwritten ---- */
 
@@ -109,6 +110,7 @@ enum evidence_kind {
 	EV_FRAMES = 3, /* struct ev_frames */
 	EV_DUMP = 4,   /* struct ev_dump */
 	EV_FILE = 5,   /* struct ev_file */
+	EV_REQUEST = 6, /* struct ev_request */
 };
 
 struct ev_header {
@@ -321,6 +323,43 @@ struct ev_file {
 };
 _Static_assert(sizeof(struct ev_file) == 104, "ev_file");
 
+/* ---- requests to servers ---- */
+
+#define REQUEST_QUEUED 1u /* arrived before the connection was accepted */
+#define REQUEST_SEND_START 2u /* end is where the call that sends began, else a time within it */
+
+/* One request that took long; arrived <= read <= end. */
+struct ev_request {
+	struct ev_header h;
+	__u64 arrived; /* its first byte */
+	__u64 read;    /* end of the first call that took some of it */
+	__u64 end;     /* first call that sent something after that */
+	__u64 bytes_in;
+	__u32 tid; /* who sent */
+	__u32 tgid;
+	__u32 reader_tid; /* who read */
+	__u32 reader_tgid;
+	__u32 bytes_out; /* of the first call that sent */
+	__u16 flags; /* REQUEST_* */
+	__u16 family; /* AF_* */
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 local[16]; /* as in ev_file */
+	__u8 remote[16];
+	__u32 path_len; /* UNIX: of path; an abstract name begins with NUL */
+	char path[SOCKET_PATH_MAX];
+};
+_Static_assert(sizeof(struct ev_request) == 224, "ev_request");
+
+#define REQUEST_PORT_WORDS 1024u
+
+/* One element, written by the daemon: which connections are looked at. */
+struct request_watch {
+	__u64 ports[REQUEST_PORT_WORDS]; /* bit set: connections to this port of this host */
+	__u32 any;   /* a trigger names no port: all connections over TCP … */
+	__u32 local; /* … and UNIX; or one names a UNIX socket */
+};
+
 /*
  * A descriptor that is an end of a pipe or of a connection, or a file that
  * somebody has, or had, a lock on. The iterator
@@ -392,6 +431,8 @@ enum trigger_kind {
 #define FILTER_UNIT 8u
 #define FILTER_UID 16u
 #define FILTER_SYSCALLS 32u
+#define FILTER_PORT 64u
+#define FILTER_SOCKET 128u
 
 #define SYSCALL_WORDS 8u /* numbers below 512 */
 
@@ -406,6 +447,8 @@ struct trigger_filter {
 	char comm[GLOB_COMM_MAX];      /* globs: '*' and '?' */
 	char exe[GLOB_PATH_MAX];       /* over the path of the executable */
 	char unit[GLOB_PATH_MAX];      /* over the cgroup path with a '/' at its end */
+	char socket[SOCKET_PATH_MAX];  /* of a UNIX socket, NULs behind it; abstract: one before it */
+	__u32 port;		       /* TCP, of this host */
 };
 
 /* Counters of one trigger; index as in the table of filters. */
@@ -456,6 +499,7 @@ struct control {
 	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
 	__u64 min_runqueue_ns; /* likewise on the run queue */
 	__u64 min_syscall_ns;  /* likewise on a syscall */
+	__u64 min_request_ns;  /* likewise on a request */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;
 	__u32 syscalls; /* enum syscall_mode */

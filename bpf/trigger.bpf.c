@@ -9,6 +9,16 @@ struct trigger_check {
 	u32 hits;
 };
 
+static __always_inline bool socket_matches(const struct trigger_filter *f, const struct ev_request *e)
+{
+	if (e->family != AF_UNIX)
+		return false;
+	for (u32 i = 0; i < SOCKET_PATH_MAX / 4; i++)
+		if (((const u32 *)f->socket)[i] != ((const u32 *)e->path)[i])
+			return false;
+	return true;
+}
+
 static __always_inline bool trigger_matches(const struct trigger_filter *f, u32 key,
 					    struct trigger_check *k)
 {
@@ -28,6 +38,10 @@ static __always_inline bool trigger_matches(const struct trigger_filter *f, u32 
 		    !(f->syscalls[nr / 64 & (SYSCALL_WORDS - 1)] >> (nr & 63) & 1))
 			return false;
 	}
+	if ((f->filters & FILTER_PORT) && f->port != s->request.local_port)
+		return false;
+	if (f->filters & FILTER_SOCKET && !socket_matches(f, &s->request))
+		return false;
 	if (f->filters & FILTER_COMM) {
 		bpf_probe_read_kernel(s->path, COMM_LEN, w->comm);
 		s->path[COMM_LEN] = 0;

@@ -70,7 +70,7 @@ int config_keys_find(const char *section, const char *name);
 typedef int config_parser(struct config_load *l, const struct config_key *key, const char *value,
 			  void *base);
 config_parser config_trigger_kind, config_trigger_comm, config_trigger_exe, config_trigger_unit,
-	config_trigger_pid, config_trigger_uid, config_trigger_syscalls;
+	config_trigger_pid, config_trigger_port, config_trigger_uid, config_trigger_syscalls;
 bool config_trigger_name_ok(const char *name);
 void config_trigger_init(struct config_trigger *t, const char *name);
 void config_trigger_defaults(struct config *config);

@@ -204,7 +204,7 @@ const struct config_key config_keys[] = {
 		  NULL),
 
 	TRIGGER("kind", filter.kind, config_trigger_kind,
-		"lock, futex, syscall, offcpu, runqueue, iowait or manual", 0, 0, NULL),
+		"lock, futex, syscall, offcpu, runqueue, iowait, request or manual", 0, 0, NULL),
 	TRIGGER("threshold", filter.threshold, parse_duration, "a time from 1us to 24h",
 		NSEC_PER_USEC, 24 * HOUR, NULL),
 	TRIGGER("comm", filter.comm, config_trigger_comm,
@@ -223,6 +223,9 @@ const struct config_key config_keys[] = {
 	TRIGGER("syscalls", filter.syscalls, config_trigger_syscalls,
 		"names or numbers (0 to 511) of system calls, with commas between", 0,
 		SYSCALL_WORDS * 64 - 1, NULL),
+	TRIGGER("port", filter.port, config_trigger_port,
+		"a TCP port from 1 to 65535, or the path of a UNIX socket (@NAME: an abstract one)", 1,
+		65535, NULL),
 	TRIGGER("cooldown", cooldown, parse_duration, "a time from 0 to 168h", 0, 168 * HOUR, NULL),
 	TRIGGER("hold", hold, parse_duration, "a time from 0 to half the window", 0, HOUR, NULL),
 	TRIGGER("max_per_hour", max_per_hour, parse_count, "a number from 0 (no limit) to 3600", 0,

@@ -13,12 +13,12 @@
 static const char *const kind_names[] = {
 	[TRIGGER_LOCK] = "lock",     [TRIGGER_FUTEX] = "futex",	      [TRIGGER_SYSCALL] = "syscall",
 	[TRIGGER_OFFCPU] = "offcpu", [TRIGGER_RUNQUEUE] = "runqueue", [TRIGGER_IOWAIT] = "iowait",
-	[TRIGGER_MANUAL] = "manual",
+	[TRIGGER_MANUAL] = "manual", [TRIGGER_REQUEST] = "request",
 };
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
 static const char *const later_kinds[] = {
-	"request", "span", "exit", "pressure", "percentile", "app",
+	"span", "exit", "pressure", "percentile", "app",
 };
 
 const char *config_kind_name(enum trigger_kind kind)
@@ -127,6 +127,30 @@ int config_trigger_pid(struct config_load *l, const struct config_key *key, cons
 	(void)l;
 	t->filter.filters |= FILTER_PID;
 	return parse_number(key, value, &t->filter.pid);
+}
+
+/*
+ * A TCP port of this host, or the path of a UNIX socket; "@name" is an abstract one, which begins
+ * with NUL in the kernel, and is told from no path at all by that.
+ */
+int config_trigger_port(struct config_load *l, const struct config_key *key, const char *value,
+			void *base)
+{
+	struct config_trigger *t = base;
+	size_t len = strlen(value);
+
+	(void)l;
+	if (*value != '/' && *value != '@') {
+		t->filter.filters |= FILTER_PORT;
+		return parse_number(key, value, &t->filter.port);
+	}
+	if (len < 2 || len >= SOCKET_PATH_MAX)
+		return -ENAMETOOLONG;
+	t->filter.filters |= FILTER_SOCKET;
+	memcpy(t->filter.socket, value, len);
+	if (*value == '@')
+		t->filter.socket[0] = '\0';
+	return 0;
 }
 
 int config_trigger_uid(struct config_load *l, const struct config_key *key, const char *value,
@@ -269,7 +293,7 @@ static void check_within(struct config_load *l, const struct config_section *s, 
 static void check_kind(struct config_load *l, struct config_section *s)
 {
 	struct config_place kind = place_of(s, "kind"), threshold = place_of(s, "threshold");
-	struct config_place syscalls = place_of(s, "syscalls");
+	struct config_place syscalls = place_of(s, "syscalls"), port = place_of(s, "port");
 	const struct trigger_filter *f = &s->trigger.filter;
 	const char *name = config_kind_name(f->kind);
 
@@ -285,6 +309,13 @@ static void check_kind(struct config_load *l, struct config_section *s)
 	if (f->kind != TRIGGER_MANUAL && !threshold.line)
 		config_mistake(l, &s->place, "threshold", "",
 			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
+	if (f->kind == TRIGGER_REQUEST &&
+	    !(f->filters & (FILTER_PORT | FILTER_SOCKET | FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
+		config_mistake(l, &s->place, "port", "",
+			       "whose requests: a port, or comm, exe, pid or unit of the server, in [trigger %s]",
+			       s->trigger.name);
+	if (f->kind != TRIGGER_REQUEST && port.line)
+		config_mistake(l, &kind, "kind", name, "request, as line %u has a port", port.line);
 	if (f->kind != TRIGGER_SYSCALL && syscalls.line)
 		config_mistake(l, &kind, "kind", name, "syscall, as line %u has syscalls",
 			       syscalls.line);

@@ -286,7 +286,8 @@ static int map_all(struct recorder *r)
 	r->counts = map_memory(r, "trigger_counts", 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
 	r->tasks = map_memory(r, "task_table", TASK_TABLE_SIZE * sizeof(struct task_slot));
 	r->notes = map_memory(r, "process_notes", sizeof(struct process_notes));
-	if (!r->cpus || !r->control || !r->counts || !r->tasks || !r->notes)
+	r->requests = map_memory(r, "request_watch", sizeof(struct request_watch));
+	if (!r->cpus || !r->control || !r->counts || !r->tasks || !r->notes || !r->requests)
 		return -errno;
 	err = map_evidence(r);
 	if (err)
@@ -366,6 +367,35 @@ static uint64_t smallest(const struct config *c, unsigned int kinds)
 	return min;
 }
 
+static uint32_t kinds_of(const struct config *c)
+{
+	uint32_t kinds = 0;
+
+	for (unsigned int i = 0; i < c->n_triggers; i++)
+		kinds |= 1u << c->triggers[i].filter.kind;
+	return kinds;
+}
+
+/* Which connections the kernel looks at; while this changes it may miss a request. */
+static void watch_requests(struct recorder *r, const struct config *c)
+{
+	struct request_watch w = {0};
+
+	for (unsigned int i = 0; i < c->n_triggers; i++) {
+		const struct trigger_filter *f = &c->triggers[i].filter;
+
+		if (f->kind != TRIGGER_REQUEST)
+			continue;
+		if (f->filters & FILTER_PORT)
+			w.ports[f->port / 64] |= 1ull << (f->port % 64);
+		else if (!(f->filters & FILTER_SOCKET))
+			w.any = 1;
+		if (!(f->filters & FILTER_PORT))
+			w.local = 1;
+	}
+	*r->requests = w;
+}
+
 int recorder_configure(struct recorder *r, const struct config *c, char error[RECORDER_ERROR_MAX])
 {
 	int fd = bpf_object__find_map_fd_by_name(r->object, "trigger_filters");
@@ -385,7 +415,8 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 		}
 		memset(&r->counts[key], 0, sizeof(r->counts[key]));
 	}
-	err = recorder_attach_mode(r, c->syscalls, error);
+	watch_requests(r, c);
+	err = recorder_attach_mode(r, c->syscalls, kinds_of(c), error);
 	if (err)
 		return err;
 	r->control->budget_rate = budget_rate(r, c);
@@ -398,6 +429,7 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 						       1 << TRIGGER_OFFCPU | 1 << TRIGGER_IOWAIT);
 	r->control->min_runqueue_ns = smallest(c, 1 << TRIGGER_RUNQUEUE);
 	r->control->min_syscall_ns = smallest(c, 1 << TRIGGER_SYSCALL);
+	r->control->min_request_ns = smallest(c, 1 << TRIGGER_REQUEST);
 	__atomic_store_n(&r->control->bank, bank, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -426,6 +458,8 @@ void recorder_free(struct recorder *r)
 		munmap(r->control, sizeof(struct control));
 	if (r->counts)
 		munmap(r->counts, 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
+	if (r->requests)
+		munmap(r->requests, sizeof(struct request_watch));
 	if (r->notes)
 		munmap(r->notes, sizeof(struct process_notes));
 	if (r->tasks)

@@ -16,33 +16,39 @@
 
 /* In the order of attaching: what ends a thing before what begins it. */
 static const struct recorder_program programs[] = {
-	{"on_sched_switch", PROGRAM_ALWAYS, NULL},
-	{"on_sched_waking", PROGRAM_ALWAYS, NULL},
-	{"on_sched_wakeup_new", PROGRAM_ALWAYS, NULL},
-	{"on_sched_process_exec", PROGRAM_ALWAYS, NULL},
-	{"on_task_rename", PROGRAM_ALWAYS, NULL},
-	{"on_sched_process_exit", PROGRAM_ALWAYS, NULL},
-	{"on_task_newtask", PROGRAM_ALWAYS, NULL},
-	{"on_sys_exit_slow", PROGRAM_SLOW, NULL},
-	{"on_sys_enter_all", PROGRAM_ALL, NULL},
-	{"on_sys_exit_all", PROGRAM_ALL, NULL},
-	{"on_irq_handler_exit", PROGRAM_IRQ, "irq_handler_exit"},
-	{"on_irq_handler_entry", PROGRAM_IRQ, "irq_handler_entry"},
-	{"on_softirq_exit", PROGRAM_IRQ, "softirq_exit"},
-	{"on_softirq_entry", PROGRAM_IRQ, "softirq_entry"},
-	{"on_local_timer_exit", PROGRAM_IRQ, "local_timer_exit"},
-	{"on_local_timer_entry", PROGRAM_IRQ, "local_timer_entry"},
-	{"on_irq_work_exit", PROGRAM_IRQ, "irq_work_exit"},
-	{"on_irq_work_entry", PROGRAM_IRQ, "irq_work_entry"},
-	{"on_call_function_single_exit", PROGRAM_IRQ, "call_function_single_exit"},
-	{"on_call_function_single_entry", PROGRAM_IRQ, "call_function_single_entry"},
-	{"on_hrtimer_expire_exit", PROGRAM_TIMER, "hrtimer_expire_exit"},
-	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry"},
-	{"iter_adopt", PROGRAM_ITER, NULL},
-	{"iter_tasks", PROGRAM_ITER, NULL},
-	{"iter_overdue", PROGRAM_ITER, NULL},
-	{"iter_sleeper", PROGRAM_ITER, NULL},
-	{"iter_ends", PROGRAM_ITER, NULL},
+	{"on_sched_switch", PROGRAM_ALWAYS, NULL, 0},
+	{"on_sched_waking", PROGRAM_ALWAYS, NULL, 0},
+	{"on_sched_wakeup_new", PROGRAM_ALWAYS, NULL, 0},
+	{"on_sched_process_exec", PROGRAM_ALWAYS, NULL, 0},
+	{"on_task_rename", PROGRAM_ALWAYS, NULL, 0},
+	{"on_sched_process_exit", PROGRAM_ALWAYS, NULL, 0},
+	{"on_task_newtask", PROGRAM_ALWAYS, NULL, 0},
+	{"on_sys_exit_slow", PROGRAM_SLOW, NULL, 0},
+	{"on_sys_enter_all", PROGRAM_ALL, NULL, 0},
+	{"on_sys_exit_all", PROGRAM_ALL, NULL, 0},
+	{"on_irq_handler_exit", PROGRAM_IRQ, "irq_handler_exit", 0},
+	{"on_irq_handler_entry", PROGRAM_IRQ, "irq_handler_entry", 0},
+	{"on_softirq_exit", PROGRAM_IRQ, "softirq_exit", 0},
+	{"on_softirq_entry", PROGRAM_IRQ, "softirq_entry", 0},
+	{"on_local_timer_exit", PROGRAM_IRQ, "local_timer_exit", 0},
+	{"on_local_timer_entry", PROGRAM_IRQ, "local_timer_entry", 0},
+	{"on_irq_work_exit", PROGRAM_IRQ, "irq_work_exit", 0},
+	{"on_irq_work_entry", PROGRAM_IRQ, "irq_work_entry", 0},
+	{"on_call_function_single_exit", PROGRAM_IRQ, "call_function_single_exit", 0},
+	{"on_call_function_single_entry", PROGRAM_IRQ, "call_function_single_entry", 0},
+	{"on_hrtimer_expire_exit", PROGRAM_TIMER, "hrtimer_expire_exit", 0},
+	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry", 0},
+	{"on_sk_data_ready", PROGRAM_KIND, "sk_data_ready", TRIGGER_REQUEST},
+	{"on_sock_recv_length", PROGRAM_KIND, "sock_recv_length", TRIGGER_REQUEST},
+	{"on_sock_send_length", PROGRAM_KIND, "sock_send_length", TRIGGER_REQUEST},
+	{"on_sock_def_readable", PROGRAM_KIND_OLD, "sk_data_ready", TRIGGER_REQUEST},
+	{"on_sock_recvmsg", PROGRAM_KIND_OLD, "sock_recv_length", TRIGGER_REQUEST},
+	{"on_sock_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
+	{"iter_adopt", PROGRAM_ITER, NULL, 0},
+	{"iter_tasks", PROGRAM_ITER, NULL, 0},
+	{"iter_overdue", PROGRAM_ITER, NULL, 0},
+	{"iter_sleeper", PROGRAM_ITER, NULL, 0},
+	{"iter_ends", PROGRAM_ITER, NULL, 0},
 };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
@@ -66,14 +72,16 @@ bool recorder_program_wanted(const struct recorder_program *p, const char *symbo
 {
 	static struct btf *btf;
 
-	if (p->when != PROGRAM_IRQ && p->when != PROGRAM_TIMER)
+	if (!p->tracepoint)
 		return true;
-	if (symbol)
+	if (symbol && !p->kind)
 		return false;
 	if (!btf)
 		btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return false;
+	if (p->when == PROGRAM_KIND_OLD)
+		return !has_tracepoint(btf, p->tracepoint);
 	if (p->when == PROGRAM_TIMER && has_tracepoint(btf, "local_timer_entry"))
 		return false;
 	return has_tracepoint(btf, p->tracepoint);
@@ -120,10 +128,15 @@ static void link_drop(struct recorder *r, unsigned int i)
 	r->links[i] = r->links[--r->n_links];
 }
 
-static bool mode_wants(int mode, const struct recorder_program *p)
+static bool is_optional(const struct recorder_program *p)
+{
+	return p->when == PROGRAM_SLOW || p->when == PROGRAM_ALL || p->kind;
+}
+
+static bool mode_wants(int mode, uint32_t kinds, const struct recorder_program *p)
 {
 	return (p->when == PROGRAM_SLOW && mode == SYSCALLS_SLOW) ||
-	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL);
+	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL) || (p->kind && kinds >> p->kind & 1);
 }
 
 static bool has_link(const struct recorder *r, const struct recorder_program *p)
@@ -139,21 +152,23 @@ static void drop_unwanted(struct recorder *r)
 	for (unsigned int i = r->n_links; i-- > 0;) {
 		const struct recorder_program *p = r->links[i].program;
 
-		if ((p->when == PROGRAM_SLOW || p->when == PROGRAM_ALL) && !mode_wants(r->mode, p))
+		if (is_optional(p) && !mode_wants(r->mode, r->kinds, p))
 			link_drop(r, i);
 	}
 }
 
-int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
+int recorder_attach_mode(struct recorder *r, enum syscall_mode mode, uint32_t kinds,
 			 char error[RECORDER_ERROR_MAX])
 {
 	int err = 0;
 
 	for (size_t i = 0; r->started && !err && i < N_PROGRAMS; i++)
-		if (mode_wants(mode, &programs[i]) && !has_link(r, &programs[i]))
+		if (mode_wants(mode, kinds, &programs[i]) && !has_link(r, &programs[i]))
 			err = link_add(r, &programs[i], error);
-	if (!err)
+	if (!err) {
 		r->mode = mode;
+		r->kinds = kinds;
+	}
 	drop_unwanted(r); /* of the old mode or, after a failure, of the new */
 	return err;
 }
@@ -268,7 +283,8 @@ static bool is_our_pin(const char *name)
 					   "hot_windows",  "ns_tids",	     "scratches",
 					   "stack_rooms",  "stacks_seen",    "dump_rooms",
 					   "task_states",  "task_table",     "trigger_counts",
-					   "trigger_ring", "trigger_filters", "process_notes"};
+					   "trigger_ring", "trigger_filters", "process_notes",
+					   "requests",	   "request_watch"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;
@@ -347,15 +363,14 @@ static int attach_all(struct recorder *r, char error[RECORDER_ERROR_MAX])
 	int err;
 
 	for (size_t i = 0; i < N_PROGRAMS; i++) {
-		if (programs[i].when == PROGRAM_SLOW || programs[i].when == PROGRAM_ALL ||
-		    programs[i].when == PROGRAM_ITER)
+		if (is_optional(&programs[i]) || programs[i].when == PROGRAM_ITER)
 			continue;
 		err = link_add(r, &programs[i], error);
 		if (err)
 			return err;
 	}
 	r->started = true;
-	return recorder_attach_mode(r, r->mode, error);
+	return recorder_attach_mode(r, r->mode, r->kinds, error);
 }
 
 int recorder_start(struct recorder *r, const char *pin_directory, char error[RECORDER_ERROR_MAX])

@@ -9,7 +9,7 @@
 #include "recorder.h"
 
 #define TASK_TABLE_SIZE (1u << 16)
-#define RECORDER_LINKS_MAX 32
+#define RECORDER_LINKS_MAX 64
 
 struct recorder_program {
 	const char *name;
@@ -20,8 +20,11 @@ struct recorder_program {
 		PROGRAM_IRQ,  /* where the interrupt context must be counted */
 		PROGRAM_TIMER, /* likewise, where there is no local_timer_entry */
 		PROGRAM_ITER,
+		PROGRAM_KIND,	  /* while a trigger of this kind is set */
+		PROGRAM_KIND_OLD, /* likewise, on kernels that have no such tracepoint yet */
 	} when;
 	const char *tracepoint; /* optional ones: left out where BTF lacks btf_trace_NAME */
+	enum trigger_kind kind;
 };
 
 struct recorder_link {
@@ -42,6 +45,7 @@ struct recorder {
 	struct trigger_count *counts;
 	struct task_slot *tasks;
 	struct process_notes *notes;
+	struct request_watch *requests;
 	struct recorder_ring ring;
 	struct ring_buffer *triggers;
 	recorder_trigger_fn trigger_fn;
@@ -49,6 +53,7 @@ struct recorder {
 	struct recorder_link links[RECORDER_LINKS_MAX];
 	unsigned int n_links;
 	int mode; /* enum syscall_mode that is attached; meaningful once started */
+	uint32_t kinds; /* likewise: bit set: a trigger of this kind is set */
 	bool started;
 	uint64_t started_at;
 	pid_t hung; /* of recorder_sleepers(), killed but not reaped; 0: none */
@@ -59,8 +64,11 @@ const struct recorder_program *recorder_program(const char *name);
 /* symbol: of the variant that is loaded, NULL for the one that counts. */
 bool recorder_program_wanted(const struct recorder_program *p, const char *symbol);
 
-/* Attaches the programs of one mode and lets go of those of the other; nothing before the start. */
-int recorder_attach_mode(struct recorder *r, enum syscall_mode mode,
+/*
+ * Attaches the programs of one mode and of these kinds of triggers, and lets go of those of others;
+ * nothing before the start.
+ */
+int recorder_attach_mode(struct recorder *r, enum syscall_mode mode, uint32_t kinds,
 			 char error[RECORDER_ERROR_MAX]);
 /*
  * Runs a task iterator to its end, over all threads or (tid not 0) this one;
