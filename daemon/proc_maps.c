@@ -57,7 +57,7 @@ static bool take_head(struct cursor *c, struct proc_mapping *m)
 	if (!take_number(c, 16, &m->start) || !take_char(c, '-') || !take_number(c, 16, &m->end) ||
 	    !take_char(c, ' ') || !take_flag(c, 'r', &m->readable) ||
 	    !take_flag(c, 'w', &m->writable) || !take_flag(c, 'x', &m->executable) ||
-	    !(take_char(c, 'p') || take_char(c, 's')) || !take_char(c, ' ') ||
+	    !((m->shared = take_char(c, 's')) || take_char(c, 'p')) || !take_char(c, ' ') ||
 	    !take_number(c, 16, &m->offset) || !take_char(c, ' ') || !take_number(c, 16, &major) ||
 	    !take_char(c, ':') || !take_number(c, 16, &minor) || !take_char(c, ' ') ||
 	    !take_number(c, 10, &m->inode))

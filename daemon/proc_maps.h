@@ -23,6 +23,7 @@ struct proc_mapping {
 	uint64_t inode;	     /* 0: no file */
 	uint32_t dev_major, dev_minor;
 	bool readable, writable, executable;
+	bool shared;
 	bool deleted;	  /* the path was marked " (deleted)", which it does not have here */
 	const char *path; /* never NULL; "" for nameless memory; as the kernel shows it otherwise */
 };

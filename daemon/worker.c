@@ -18,6 +18,7 @@ static int write_all(struct worker *w)
 {
 	int err;
 
+	worker_check_owners(w);
 	worker_find_locks(w, WORKER_FD_LOCKS);
 	err = worker_find_peers(w, WORKER_FD_ENDS);
 	if (!err)

@@ -280,16 +280,31 @@ static struct opener_life life_of(struct worker *w, const struct task *leader, u
 	return life;
 }
 
+/* NULL: they cannot be had any more. */
+static char *maps_text(struct worker *w, const struct opener_life *life, size_t *ret_len)
+{
+	int fd;
+
+	return opener_maps(&w->opener, life, &fd) ? NULL : read_text(fd, ret_len);
+}
+
+void images_maps(struct worker *w, const struct task *leader, uint64_t when, struct proc_maps *ret)
+{
+	struct opener_life life = life_of(w, leader, when);
+	size_t len;
+	char *text = maps_text(w, &life, &len);
+
+	if (text)
+		proc_maps_parse(text, len, ret);
+	free(text);
+}
+
 static struct image *load(struct images *s, const struct opener_life *life, uint32_t ns_pid)
 {
 	struct image *ret = NULL;
 	size_t len;
-	char *text;
-	int fd;
+	char *text = maps_text(s->w, life, &len);
 
-	if (opener_maps(&s->w->opener, life, &fd))
-		return NULL;
-	text = read_text(fd, &len);
 	if (text)
 		ret = share(s, life, text, len, ns_pid);
 	free(text);

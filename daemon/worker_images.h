@@ -21,4 +21,7 @@ void images_lines(struct images *s, uint64_t until, bool unpack);
  */
 struct image *images_find(struct images *s, uint32_t tgid, uint64_t when);
 
+/* What it had mapped at that time; *ret stays empty where that cannot be had any more. */
+void images_maps(struct worker *w, const struct task *leader, uint64_t when, struct proc_maps *ret);
+
 #endif

@@ -143,6 +143,11 @@ const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 /* -ESRCH: nothing is known of the process that it is all about. */
 int worker_mark_details(struct worker *w);
 
+/* ---- worker_owners.c ---- */
+
+/* Takes back owners of locks that cannot have them. */
+void worker_check_owners(struct worker *w);
+
 /* ---- worker_files.c: what waits were about ---- */
 
 void worker_sort_files(struct worker *w);
