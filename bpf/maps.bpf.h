@@ -31,7 +31,7 @@ struct task_state {
 	u64 first_out; /* first sleep of the syscall it is in; 0: none owed to sys_exit */
 	u64 woken;     /* last wake-up, of this sleep or an earlier one: see wait_woken() */
 	u64 runnable;  /* preempted, or new, since; 0: neither */
-	u64 in;	       /* last switch-in after a sleep */
+	u64 in;	       /* last switch-in after a sleep, or the first of all */
 	u64 enter;     /* entry of the syscall it is in, where that is recorded */
 	u64 futex;     /* of a WAIT_FUTEX: its address */
 	u32 waker_tid;
@@ -348,7 +348,7 @@ enum budget_class {
 	BUDGET_EXEC = 1,
 	BUDGET_NEW = 2,
 	BUDGET_RENAME = 3,
-	BUDGET_FIRES = 3, /* waits that are long enough for a trigger: it may be asked why */
+	BUDGET_FIRES = 3, /* waits that are long enough for a trigger, or half of it: it may be asked why */
 	BUDGET_LONG = 4, /* waits that are long enough for stacks */
 	BUDGET_STACK = 6,
 	BUDGET_SHORT = 8,
@@ -356,8 +356,7 @@ enum budget_class {
 
 static __always_inline bool budget_fires(const struct control *ctl, u64 lasted)
 {
-	return lasted >= ctl->stacks_ns &&
-	       (lasted >= ctl->min_sleep_ns || lasted >= ctl->min_syscall_ns);
+	return lasted >= ctl->fires_ns;
 }
 
 /* Takes len bytes from the budget (a token bucket); false: refused, counted. */

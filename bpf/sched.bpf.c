@@ -99,13 +99,17 @@ static __always_inline void wait_preempted(struct task_struct *prev, u64 now)
 /*
  * When the sleep that ends now was ended, 0: unknown. The waker traces before it
  * takes the run queue's lock, the sleeper switches while it holds it: a wake-up
- * may stand before the sleep that it ends.
+ * may stand before the sleep that it ends, but not before the thread ran: that
+ * one has ended the sleep before.
  */
 static __always_inline u64 wait_woken(const struct control *ctl, const struct task_state *s)
 {
 	if (s->woken >= s->out)
 		return s->woken;
-	return s->out >= ctl->live_since && s->out - s->woken < WAKEUP_RACE_NS ? s->out : 0;
+	return s->out >= ctl->live_since && s->woken > s->in &&
+			       s->out - s->woken < WAKEUP_RACE_NS
+		       ? s->out
+		       : 0;
 }
 
 static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c, u32 cpu,
@@ -167,6 +171,8 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 		s->in = now;
 	} else if (s->runnable) {
 		queued = now > s->runnable ? now - s->runnable : 0;
+		if (!s->in) /* it is new */
+			s->in = now;
 	}
 	e = task_slot_of(s);
 	if (e)

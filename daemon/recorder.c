@@ -361,7 +361,7 @@ static uint64_t smallest(const struct config *c, unsigned int kinds)
 	uint64_t min = UINT64_MAX;
 
 	for (unsigned int i = 0; i < c->n_triggers; i++)
-		if (kinds >> c->triggers[i].filter.kind & 1 &&
+		if (kinds >> c->triggers[i].filter.kind & 1 && c->triggers[i].filter.threshold &&
 		    c->triggers[i].filter.threshold < min)
 			min = c->triggers[i].filter.threshold;
 	return min;
@@ -430,6 +430,9 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	r->control->min_runqueue_ns = smallest(c, 1 << TRIGGER_RUNQUEUE);
 	r->control->min_syscall_ns = smallest(c, 1 << TRIGGER_SYSCALL);
 	r->control->min_request_ns = smallest(c, 1 << TRIGGER_REQUEST);
+	r->control->fires_ns = smallest(c, ~0u) / 2;
+	if (r->control->fires_ns < c->stacks)
+		r->control->fires_ns = c->stacks;
 	__atomic_store_n(&r->control->bank, bank, __ATOMIC_RELEASE);
 	return 0;
 }

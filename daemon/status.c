@@ -184,6 +184,12 @@ static json_t *filters_json(const struct trigger_filter *f)
 		json_object_set_new(o, "pid", json_integer(f->pid));
 	if (f->filters & FILTER_UID)
 		json_object_set_new(o, "uid", json_integer(f->uid));
+	if (f->filters & FILTER_PORT)
+		json_object_set_new(o, "port", json_integer(f->port));
+	if (f->filters & FILTER_SOCKET)
+		json_object_set_new(o, "port",
+				    f->socket[0] ? json_string(f->socket)
+						 : json_sprintf("@%s", f->socket + 1));
 	return o;
 }
 

@@ -326,7 +326,7 @@ static void test_kind_names(void **state)
 	assert_string_equal(config_kind_name(TRIGGER_LOCK), "lock");
 	assert_string_equal(config_kind_name(TRIGGER_MANUAL), "manual");
 	assert_null(config_kind_name((enum trigger_kind)0));
-	assert_null(config_kind_name((enum trigger_kind)8));
+	assert_null(config_kind_name((enum trigger_kind)TRIGGER_KINDS));
 	assert_null(config_kind_name((enum trigger_kind) - 1));
 }
 
