@@ -9,9 +9,36 @@
 
 #define CIRCLE_SLACK_NS 50000000u
 
+/* ---- accounts ---- */
+
+static bool is_for_somebody(enum verdict_wait w)
+{
+	switch (w) {
+	case VERDICT_LOCK:
+	case VERDICT_FUTEX:
+	case VERDICT_PIPE:
+	case VERDICT_SOCKET:
+	case VERDICT_NETWORK:
+	case VERDICT_POLL:
+	case VERDICT_CHILD:
+	case VERDICT_FILE_LOCK:
+	case VERDICT_KERNEL_LOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Beyond those of a kind: some calls wait for a thread, whatever they are called. */
+static bool may_be_for_somebody(enum verdict_wait kind, const struct story_wait *w)
+{
+	return is_for_somebody(kind) || (w && (verdict_is_served(w) || verdict_awaits_signal(w)));
+}
+
 /* What one link is made of: its thread's time within the spans. */
 struct account {
 	uint64_t parts[VERDICT_WAITS];
+	uint64_t on_others[VERDICT_WAITS]; /* of parts: waits that somebody ends, whatever the call */
 	uint64_t all, known;
 	const struct story_wait *longest[VERDICT_WAITS];
 	uint64_t longest_ns[VERDICT_WAITS];
@@ -23,6 +50,8 @@ static int add_piece(void *context, const struct verdict_piece *p)
 	uint64_t ns = p->span.end - p->span.start;
 
 	a->parts[p->kind] += ns;
+	if (p->segment.state == STORY_SLEEPING && may_be_for_somebody(p->kind, p->wait))
+		a->on_others[p->kind] += ns;
 	a->all += ns;
 	if (p->kind != VERDICT_UNKNOWN || (p->wait && p->segment.state == STORY_SLEEPING))
 		a->known += ns;
@@ -45,24 +74,6 @@ static enum verdict_wait largest(const uint64_t parts[VERDICT_WAITS])
 
 /* ---- the chain ---- */
 
-static bool is_for_somebody(enum verdict_wait w)
-{
-	switch (w) {
-	case VERDICT_LOCK:
-	case VERDICT_FUTEX:
-	case VERDICT_PIPE:
-	case VERDICT_SOCKET:
-	case VERDICT_NETWORK:
-	case VERDICT_POLL:
-	case VERDICT_CHILD:
-	case VERDICT_FILE_LOCK:
-	case VERDICT_KERNEL_LOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
 struct blaming {
 	const struct story *s;
 	enum verdict_wait kind;
@@ -73,7 +84,8 @@ static int blame_piece(void *context, const struct verdict_piece *p)
 {
 	struct blaming *b = context;
 
-	if (p->kind != b->kind || !p->wait || p->segment.state != STORY_SLEEPING)
+	if (p->kind != b->kind || !p->wait || p->segment.state != STORY_SLEEPING ||
+	    !may_be_for_somebody(b->kind, p->wait))
 		return 0;
 	return verdict_blame(b->s, b->kind, &p->segment, p->wait, p->span, &b->blames);
 }
@@ -121,6 +133,7 @@ static int fill_link(const struct story *s, const struct verdict_spans *spans,
 	link->ns = a->parts[link->wait];
 	link->of_ns = a->all;
 	link->evidence = a->longest[link->wait];
+	link->on_others = is_for_somebody(link->wait) || a->on_others[link->wait] > link->ns / 2;
 	link->next = STORY_NOBODY;
 	link->sure = true;
 	if (link->wait == VERDICT_RUNQUEUE || link->wait == VERDICT_THROTTLED)
@@ -173,7 +186,7 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 	*link = (struct verdict_link){ .thread = thread };
 	if (!more)
 		more = fill_link(s, spans, &a, link);
-	if (!more && is_for_somebody(link->wait) && !is_parked(link))
+	if (!more && link->on_others && !is_parked(link))
 		more = find_next(s, spans, link, ret_spans);
 	if (link->evidence)
 		verdict_what(link->evidence, link->wait, link->what, sizeof(link->what));
@@ -182,9 +195,10 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 }
 
 /* Such a wait is never a cause by itself: somebody on this host makes it last. */
-static bool needs_somebody(enum verdict_wait w)
+static bool needs_somebody(const struct verdict_link *l)
 {
-	return is_for_somebody(w) && w != VERDICT_NETWORK && w != VERDICT_POLL;
+	return l->on_others && l->wait != VERDICT_NETWORK && l->wait != VERDICT_POLL &&
+	       l->wait != VERDICT_SLEEP;
 }
 
 static void conclude(struct verdict *v)
@@ -202,7 +216,7 @@ static void conclude(struct verdict *v)
 		v->cause = VERDICT_UNKNOWN; /* a circle that turned, or too many hops */
 	else if (is_parked(last))
 		v->cause = VERDICT_UNKNOWN;
-	else if (needs_somebody(last->wait))
+	else if (needs_somebody(last))
 		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */
 }
 

@@ -59,6 +59,7 @@ struct verdict_link {
 	uint64_t of_ns;		/* of the time that was looked at */
 	char what[VERDICT_WHAT];
 	const struct story_wait *evidence; /* the longest one of these waits, or NULL */
+	bool on_others;			   /* most of that wait was for somebody to end it */
 	uint32_t next;			   /* whom it waited for, or STORY_NOBODY */
 	unsigned int rests_on;		   /* VERDICT_BY_* for next */
 	bool sure;			   /* false: the evidence allows for another next */
@@ -119,6 +120,12 @@ enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const str
 			       const struct story_wait *w);
 /* The wait in words: "mutex 0x4a30e0", "recvfrom fd 7 127.0.0.1:8091". */
 void verdict_what(const struct story_wait *w, enum verdict_wait kind, char *buf, size_t size);
+/* Did it wait for a signal, which whoever sends it ends? */
+bool verdict_awaits_signal(const struct story_wait *w);
+/* Did it wait for a process to serve it, whatever the call was: a FUSE server, a handler of faults? */
+bool verdict_is_served(const struct story_wait *w);
+/* Is it at an internet socket that anybody may send to? */
+bool verdict_is_unconnected(const struct story_wait *w);
 /* Does a runtime that schedules tasks of its own park in this wait? Its name, or NULL. */
 const char *verdict_runtime(const struct story_wait *w);
 

@@ -311,13 +311,19 @@ static bool is_kthread(const struct story *s, uint32_t thread)
 	return p && p->kthread;
 }
 
+/* By a signal, and that was not what it waited for. */
+static bool is_cut_short(const struct story_wait *w)
+{
+	return w->interrupted && !verdict_awaits_signal(w);
+}
+
 /* The wake-up that ended the wait: others before it did not, whatever they were for. */
 static const struct story_wake *last_wake(const struct story *s, const struct story_wait *w)
 {
 	uint32_t n = w->end < UINT64_MAX ? story_wakes_before(s, w->thread, w->end + 1) : 0;
 	const struct story_wake *k = n ? &s->wakes[s->threads[w->thread].wakes + n - 1] : NULL;
 
-	return k && !w->open && !w->interrupted && k->ts >= w->start ? k : NULL;
+	return k && !w->open && !is_cut_short(w) && k->ts >= w->start ? k : NULL;
 }
 
 /*
@@ -332,7 +338,7 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 	/* such a lock changes hands: each sleep was ended by who had it until then */
 	bool in_turn = (kind == VERDICT_FILE_LOCK || kind == VERDICT_KERNEL_LOCK) && g->wake;
 	const struct story_wake *k = in_turn ? g->wake : last_wake(s, w);
-	uint32_t waker = k ? k->waker : w->open || w->interrupted ? STORY_NOBODY : w->waker;
+	uint32_t waker = k ? k->waker : w->open || is_cut_short(w) ? STORY_NOBODY : w->waker;
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
 		       s->threads[waker].pid == w->peer_pid;
 	/* what comes over a socket of this host, somebody here has just sent */
@@ -342,8 +348,10 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 	    (kind != VERDICT_KERNEL_LOCK && is_kthread(s, waker)))
 		blame_peer(s, kind, a);
 	else
+		/* anybody's soft interrupt may bring what a socket gets that is not connected */
 		accuse(a, waker, a->part.start, a->part.end,
-		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0), g->wake == k || !k);
+		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0),
+		       (g->wake == k || !k) && !(k && k->irq && verdict_is_unconnected(w)));
 }
 
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,

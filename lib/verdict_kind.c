@@ -64,6 +64,8 @@ static const struct {
 	{ "posix_lock", VERDICT_FILE_LOCK },
 	{ "fcntl_setlk", VERDICT_FILE_LOCK },
 	{ "locks_lock", VERDICT_FILE_LOCK },
+	{ "__break_lease", VERDICT_FILE_LOCK },
+	{ "wait_for_partner", VERDICT_PIPE }, /* open(2) of a FIFO */
 };
 
 static const struct {
@@ -105,6 +107,7 @@ static const struct {
 	{ VERDICT_FUTEX, "futex futex_wait futex_waitv semop semtimedop semtimedop_time64" },
 	{ VERDICT_POLL, "poll ppoll select pselect6 epoll_wait epoll_pwait epoll_pwait2 "
 			"epoll_wait_old io_uring_enter io_getevents io_pgetevents accept accept4" },
+	{ VERDICT_PIPE, "msgrcv msgsnd mq_timedreceive mq_timedsend" },
 	{ VERDICT_SLEEP, "nanosleep clock_nanosleep pause rt_sigsuspend rt_sigtimedwait "
 			 "sched_yield" },
 	{ VERDICT_CHILD, "wait4 waitid waitpid vfork clone clone3" },
@@ -131,6 +134,23 @@ static bool is_loopback(const char *file)
 	       strncmp(file, "[::ffff:127.", 12) == 0;
 }
 
+#define UNCONNECTED "listening at "
+
+bool verdict_is_unconnected(const struct story_wait *w)
+{
+	return w->file && strncmp(w->file, UNCONNECTED, strlen(UNCONNECTED)) == 0;
+}
+
+/* Who sends to a socket that is not connected is known at the end, if at all. */
+static bool is_local(const struct story_wait *w)
+{
+	if (w->peer_pid || !w->file)
+		return w->peer_pid;
+	if (!verdict_is_unconnected(w))
+		return is_loopback(w->file);
+	return is_loopback(w->file + strlen(UNCONNECTED)) || w->open || w->sender != STORY_NOBODY;
+}
+
 static enum verdict_wait by_file(const struct story_wait *w)
 {
 	static const struct {
@@ -146,8 +166,7 @@ static enum verdict_wait by_file(const struct story_wait *w)
 	if (!w->type)
 		return VERDICT_UNKNOWN;
 	if (strcmp(w->type, "inet") == 0)
-		return w->peer_pid || (w->file && is_loopback(w->file)) ? VERDICT_SOCKET
-									: VERDICT_NETWORK;
+		return is_local(w) ? VERDICT_SOCKET : VERDICT_NETWORK;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i].type, w->type) == 0)
 			return types[i].wait;
@@ -189,9 +208,25 @@ static enum verdict_wait of_sleep(const struct story_segment *g, const struct st
 	wait = by_function(w);
 	if (g->sleep == TRACE_STATE_DISK && wait)
 		return wait == VERDICT_DISK && strcmp(w->name, "fault") == 0 ? VERDICT_MEMORY : wait;
-	if (wait == VERDICT_FILE_LOCK)
+	if (wait == VERDICT_FILE_LOCK || wait == VERDICT_PIPE)
 		return wait;
 	return of_call(w);
+}
+
+bool verdict_awaits_signal(const struct story_wait *w)
+{
+	return in_list("pause rt_sigsuspend rt_sigtimedwait", w->name);
+}
+
+bool verdict_is_served(const struct story_wait *w)
+{
+	for (size_t i = 0; i < w->stack.n && w->stack.frames[i].kernel; i++) {
+		const char *name = w->stack.frames[i].function;
+
+		if (name && (strstr(name, "request_wait_answer") || strstr(name, "handle_userfault")))
+			return true;
+	}
+	return false;
 }
 
 /* What the recorder marks at the beginning of a sleep, or when a thread is taken off its CPU. */

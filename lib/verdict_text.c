@@ -232,9 +232,11 @@ void verdict_tell(const struct story *s, struct verdict *v)
 	say_who(s, v, last->thread);
 	if (before && before->wait == VERDICT_LOCK)
 		say(v, " held %s while it ", before->what);
+	else if (before && before->wait == VERDICT_FILE_LOCK && before->evidence &&
+		 before->evidence->file)
+		say(v, " held the lock on %s while it ", before->evidence->file);
 	else if (before && before->wait == VERDICT_FILE_LOCK)
-		say(v, " held the lock on %s while it ",
-		    before->evidence && before->evidence->file ? before->evidence->file : before->what);
+		say(v, " held the lock that %s waited for while it ", before->what);
 	else
 		say(v, " ");
 	say_deed(s, v, last);

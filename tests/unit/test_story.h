@@ -70,12 +70,18 @@ static inline void wake(struct scene *sc, int cpu, double ms, int32_t waker, int
 	assert_int_equal(trace_cpu_waking(sc->cpus[cpu], &e), 0);
 }
 
-static inline void wake_irq(struct scene *sc, int cpu, double ms, int32_t current, int32_t tid)
+static inline void wake_in_irq(struct scene *sc, int cpu, double ms, int32_t current, int32_t tid,
+			       uint8_t irq)
 {
 	const struct trace_waking e = { .ts = AT(ms), .tid = tid, .prio = 120, .target_cpu = cpu,
-					.waker_tid = current, .irq = TRACE_IRQ_HARD };
+					.waker_tid = current, .irq = irq };
 
 	assert_int_equal(trace_cpu_waking(sc->cpus[cpu], &e), 0);
+}
+
+static inline void wake_irq(struct scene *sc, int cpu, double ms, int32_t current, int32_t tid)
+{
+	wake_in_irq(sc, cpu, ms, current, tid, TRACE_IRQ_HARD);
 }
 
 static inline void born(struct scene *sc, int cpu, double ms, int32_t creator, int32_t tid, bool thread)
@@ -90,7 +96,7 @@ struct told {
 	double start, end;
 	const char *name; /* "lock 0x10 held by x/3" */
 	uint64_t address;
-	int32_t owner, waker, peer_pid;
+	int32_t owner, waker, sender, peer_pid;
 	int32_t fd; /* 0: none */
 	const char *file, *type;
 	uint64_t args[2];
@@ -130,6 +136,8 @@ static inline void wait_for(struct scene *sc, struct told t)
 		args[s.n_args++] = TRACE_UINT("owner_tid", t.owner);
 	if (t.waker)
 		args[s.n_args++] = TRACE_UINT("waker_tid", t.waker);
+	if (t.sender)
+		args[s.n_args++] = TRACE_UINT("sender_tid", t.sender);
 	if (t.peer_pid)
 		args[s.n_args++] = TRACE_UINT("peer_pid", t.peer_pid);
 	if (t.fd)

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Waits whose call does not say what they are for. */
+#include "test_verdict.h"
+
+struct call {
+	const char *name, *kernel, *type;
+	bool interrupted;
+	enum verdict_wait wait;
+	enum verdict_wait alone; /* the cause, where nothing tells who ended it */
+};
+
+static const struct call calls[] = {
+	{ "openat", "wait_for_partner", NULL, false, VERDICT_PIPE, VERDICT_UNKNOWN },
+	{ "openat", "__break_lease", NULL, false, VERDICT_FILE_LOCK, VERDICT_UNKNOWN },
+	{ "openat", "ext4_lookup", NULL, false, VERDICT_DISK, VERDICT_DISK },
+	{ "msgrcv", "do_msgrcv", NULL, false, VERDICT_PIPE, VERDICT_UNKNOWN },
+	{ "mq_timedreceive", "wq_sleep", NULL, false, VERDICT_PIPE, VERDICT_UNKNOWN },
+	{ "read", "request_wait_answer", "regular", false, VERDICT_DISK, VERDICT_UNKNOWN },
+	{ "read", "folio_wait_bit", "regular", false, VERDICT_DISK, VERDICT_DISK },
+	{ "fault", "handle_userfault", NULL, false, VERDICT_MEMORY, VERDICT_UNKNOWN },
+	{ "rt_sigtimedwait", "do_sigtimedwait", NULL, false, VERDICT_SLEEP, VERDICT_SLEEP },
+	{ "pause", NULL, NULL, true, VERDICT_SLEEP, VERDICT_SLEEP },
+	{ "nanosleep", NULL, NULL, true, VERDICT_SLEEP, VERDICT_SLEEP },
+};
+
+static struct told told_of(const struct call *c)
+{
+	return (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1, .name = c->name,
+			      .type = c->type, .kernel = c->kernel, .function = "work",
+			      .interrupted = c->interrupted };
+}
+
+/* Thread 12 ends it, who slept meanwhile. */
+static void test_waker(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		bool by_itself = calls[i].wait == calls[i].alone && strcmp(calls[i].name, "pause") &&
+				 strcmp(calls[i].name, "rt_sigtimedwait");
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		wake(&sc, 0, 80, 12, 11);
+		wait_for(&sc, told_of(&calls[i]));
+		sleeps(&sc, 12, 5, 79.9, "clock_nanosleep");
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 80);
+		is_link(s, &v, 0, 11, calls[i].wait);
+		is_cause(s, &v, by_itself ? calls[i].wait : VERDICT_SLEEP, by_itself ? 11 : 12);
+		story_free(s);
+	}
+}
+
+/* An interrupt ends it, or it has not ended. */
+static void test_nobody(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(calls) / sizeof(calls[0]); i++) {
+		const struct call *c = &calls[i / 2];
+		struct told told = told_of(c);
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		if (i & 1)
+			told.open = true;
+		else
+			wake_irq(&sc, 0, 80, 12, 11);
+		wait_for(&sc, told);
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 80);
+		is_link(s, &v, 0, 11, c->wait);
+		is_cause(s, &v, c->alone, 11);
+		story_free(s);
+	}
+}
+
+/* Of all the time at the disk, a FUSE server had a smaller part. */
+static void test_mostly_disk(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	wake(&sc, 0, 40, 12, 11);
+	sw(&sc, 0, 40.05, 0, R, 11);
+	sw(&sc, 0, 40.2, 11, S, 0);
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 40.1, .name = "read",
+				     .type = "regular", .kernel = "request_wait_answer" });
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 40.2, .end = 68.1, .name = "read",
+				     .type = "regular", .kernel = "folio_wait_bit" });
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 68.1, .end = 95, .name = "read",
+				     .type = "regular", .kernel = "folio_wait_bit" });
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 95);
+	is_cause(s, &v, VERDICT_DISK, 11);
+	story_free(s);
+}
+
+/* Woken from such a wait, then queueing: that is not the signaller's fault. */
+static void test_queued(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	sw(&sc, 0, 19.5, 0, R, 12);
+	wake(&sc, 0, 20, 12, 11);
+	sw(&sc, 0, 90, 12, S, 11);
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 90, .name = "pause" });
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 90);
+	is_cause(s, &v, VERDICT_RUNQUEUE, 11);
+	story_free(s);
+}
+
+/* A datagram: who sends it is known only from the wake-up, and then not for sure. */
+static void test_datagram(void **state)
+{
+	struct scene sc = workers();
+	struct told told = { .tid = 11, .pid = 10, .start = 10, .end = 80.1, .name = "recvfrom",
+			     .fd = 4, .file = "listening at 0.0.0.0:53", .type = "inet" };
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	process(&sc, 20, 1, "/usr/bin/sender");
+	sw(&sc, 0, 79.5, 0, R, 20);
+	for (int tid = 11; tid <= 14; tid++) {
+		told.tid = tid;
+		told.sender = tid == 11 ? 20 : 0;
+		told.open = tid == 13;
+		told.file = tid == 14 ? "listening at 127.0.0.1:53" : told.file;
+		if (!told.open)
+			wake_in_irq(&sc, 0, 80, 20, tid, TRACE_IRQ_SOFT);
+		wait_for(&sc, told);
+	}
+	sw(&sc, 0, 81, 20, S, 0);
+	wait_for(&sc, (struct told){ .tid = 20, .pid = 20, .start = 1, .end = 79, .name = "nanosleep" });
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 80);
+	is_link(s, &v, 0, 11, VERDICT_SOCKET);
+	assert_false(v.chain[0].sure);
+	is_cause(s, &v, VERDICT_SLEEP, 20);
+	v = explain(s, 12, 10, 80); /* thread 20 was interrupted by it */
+	is_cause(s, &v, VERDICT_NETWORK, 12);
+	v = explain(s, 13, 10, 80);
+	is_cause(s, &v, VERDICT_UNKNOWN, 13);
+	v = explain(s, 14, 10, 80);
+	is_link(s, &v, 0, 14, VERDICT_SOCKET);
+	is_cause(s, &v, VERDICT_UNKNOWN, 14);
+	story_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_waker),
+		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_mostly_disk),
+		cmocka_unit_test(test_queued),
+		cmocka_unit_test(test_datagram),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
