@@ -51,14 +51,10 @@ static int open_path(int root, const char *path, uint64_t resolve)
 	return syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-int opener_open_below(int root, const char *path, struct stat *st)
+/* Takes root. */
+static int open_below(int root, const char *path, uint64_t resolve)
 {
-	return reopen_regular(open_path(root, path, 0), st);
-}
-
-static int open_in_root(int proc, const char *path, uint64_t resolve)
-{
-	int root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, err;
+	int fd, err;
 
 	if (root < 0)
 		return -1;
@@ -67,6 +63,16 @@ static int open_in_root(int proc, const char *path, uint64_t resolve)
 	close(root);
 	errno = err;
 	return fd;
+}
+
+static int open_in_root(int proc, const char *path, uint64_t resolve)
+{
+	return open_below(openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), path, resolve);
+}
+
+int opener_open_host(const char *path, struct stat *st)
+{
+	return reopen_regular(open_below(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), path, 0), st);
 }
 
 bool opener_is_overlay(int fd)
@@ -85,6 +91,25 @@ static int check_inode(int fd, const struct stat *st, uint64_t inode)
 	return -ESTALE;
 }
 
+/*
+ * The kernel shows us paths as far as we can see: of a process below a chroot from our root on,
+ * and what it had mapped before that lies outside of its own.
+ */
+static int open_at_path(int proc, const struct opener_request *r, const char *path)
+{
+	struct stat st;
+	int fd = -ENOENT;
+
+	if (opener_is_host(proc))
+		fd = opener_open_host(path, &st);
+	if (fd >= 0)
+		fd = check_inode(fd, &st, r->inode);
+	if (fd >= 0)
+		return fd;
+	fd = reopen_regular(open_in_root(proc, path, 0), &st);
+	return fd < 0 ? fd : check_inode(fd, &st, r->inode);
+}
+
 int opener_open_mapped(int proc, const struct opener_request *r, const char *path)
 {
 	char name[64];
@@ -97,9 +122,7 @@ int opener_open_mapped(int proc, const struct opener_request *r, const char *pat
 	fd = reopen_regular(openat(proc, name, O_PATH | O_CLOEXEC), &st);
 	if (fd >= 0)
 		return fd;
-	fd = reopen_regular(open_in_root(proc, path, 0), &st);
-	if (fd >= 0)
-		fd = check_inode(fd, &st, r->inode);
+	fd = open_at_path(proc, r, path);
 	if (fd >= 0)
 		return fd;
 	/* replaced or deleted: at least the program itself can still be had */

@@ -23,9 +23,11 @@ int opener_receive(int sock, struct opener_reply *reply, int *ret_fd);
  */
 int opener_open_mapped(int proc, const struct opener_request *r, const char *path);
 int opener_open_perf_map(int proc, uint32_t ns_pid);
-/* A regular file of this path below a directory that serves as its root. */
-int opener_open_below(int root, const char *path, struct stat *st);
+/* A regular file of this path in our own mount namespace. */
+int opener_open_host(const char *path, struct stat *st);
 bool opener_is_overlay(int fd);
+/* In the host's mount namespace, or in ours (a service has its own): its paths mean what they mean to us. */
+bool opener_is_host(int proc);
 
 /* ---- opener_memory.c: processes that may have gone since ---- */
 

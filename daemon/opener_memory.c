@@ -52,14 +52,10 @@ static bool same_link(const char *a, int proc, const char *b)
 	return n > 0 && n == k && n < (ssize_t)sizeof(x) && !memcmp(x, y, n);
 }
 
-/* In the host's mount namespace, or in ours (a service has its own), and not below a chroot. */
-static bool on_host(int proc)
+bool opener_is_host(int proc)
 {
-	char root[2];
-
-	return readlinkat(proc, "root", root, sizeof(root)) == 1 && root[0] == '/' &&
-	       (same_link("/proc/1/ns/mnt", proc, "ns/mnt") ||
-		same_link("/proc/self/ns/mnt", proc, "ns/mnt"));
+	return same_link("/proc/1/ns/mnt", proc, "ns/mnt") ||
+	       same_link("/proc/self/ns/mnt", proc, "ns/mnt");
 }
 
 static ssize_t read_maps(int proc, char *buf, size_t size)
@@ -132,7 +128,7 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 		m = malloc(sizeof(*m) + len + 1);
 		if (!m)
 			return;
-		*m = (struct memory){.pid = r->pid, .start = r->start, .host = on_host(proc),
+		*m = (struct memory){.pid = r->pid, .start = r->start, .host = opener_is_host(proc),
 				     .first = clock_monotonic(),
 				     .first_real = clock_read(CLOCK_REALTIME), .len = len};
 		memcpy(m->text, text, len);
@@ -217,17 +213,13 @@ int opener_recall_mapped(const struct opener_request *r, const char *path)
 	const struct memory *m = recall(r);
 	struct mapped_file f;
 	struct stat st;
-	int root, fd;
+	int fd;
 
 	if (!m || !m->host || path[0] != '/')
 		return -ESRCH;
 	if (!find_line(m, r, path, &f))
 		return -ENOENT;
-	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -errno;
-	fd = opener_open_below(root, path, &st);
-	close(root);
+	fd = opener_open_host(path, &st);
 	if (fd < 0 || is_same_file(fd, &st, &f, m))
 		return fd;
 	close(fd);

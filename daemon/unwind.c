@@ -29,6 +29,7 @@ struct unwind_job {
 	uint64_t deadline;
 	uint64_t last_sp;
 	bool cut;     /* since the last frame, a word was wanted that was not copied */
+	bool elsewhere; /* a signal came on a stack of its own: what it interrupted is on another one */
 	bool stopped; /* by us: end says why */
 	enum unwind_end end;
 	struct pc pcs[UNWIND_FRAMES_MAX];
@@ -86,7 +87,7 @@ static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *ret, void *a
 		memcpy(ret, job->stack + at, sizeof(*ret));
 		return true;
 	}
-	if (address >= job->regs->sp && address < job->stack_end)
+	if (job->elsewhere || (address >= job->regs->sp && address < job->stack_end))
 		job->cut = true;
 	return false;
 }
@@ -147,6 +148,8 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 	if (job->n && (!mapping || !mapping->executable || !progress(job, sp, exact)))
 		return stop(job, UNWIND_BROKEN);
 	job->pcs[job->n++] = (struct pc){ pc, exact };
+	if (job->n > 1 && exact && sp - job->regs->sp >= job->stack_end - job->regs->sp)
+		job->elsewhere = true;
 	job->last_sp = sp;
 	return m && m->pub.foreign ? stop(job, UNWIND_BROKEN) : DWARF_CB_OK;
 }
@@ -217,6 +220,29 @@ static enum unwind_end end_of(struct image *image, const struct pc *last, const 
 
 /* ---- names ---- */
 
+/*
+ * Beyond the frame that began the thread may stand what it found on its stack (Go), or what the
+ * kernel took for frames: a walk that went on there, to no end, has ended before. Calls are looked
+ * at: who just calls clone() is no start.
+ */
+static size_t end_at_start(struct image *image, const struct pc *pcs, size_t n, uint64_t deadline,
+			   size_t filled, enum unwind_end *end)
+{
+	struct image_frame here[IMAGE_INLINES_MAX];
+	size_t at = 0, k;
+
+	for (size_t i = 0; *end == UNWIND_BROKEN && i < n && at < filled; i++) {
+		k = image_frames(image, pcs[i].address, pcs[i].exact, deadline, here);
+		at += k;
+		if (!pcs[i].exact && (starts_thread(here[k - 1].function) ||
+				      has_no_caller(image, &pcs[i]))) {
+			*end = UNWIND_COMPLETE;
+			filled = at;
+		}
+	}
+	return filled;
+}
+
 static size_t name_all(struct image *image, const struct pc *pcs, size_t n, uint64_t deadline,
 		       struct image_frame *frames, size_t max, enum unwind_end *end)
 {
@@ -238,7 +264,7 @@ static size_t name_all(struct image *image, const struct pc *pcs, size_t n, uint
 	}
 	if (filled)
 		*end = end_of(image, &pcs[n - 1], frames[filled - 1].function, *end);
-	return filled;
+	return end_at_start(image, pcs, n, deadline, filled, end);
 }
 
 static uint64_t stack_end(const struct image *image, const struct unwind_regs *regs)
@@ -277,6 +303,14 @@ size_t unwind_dwarf(struct image *image, const struct unwind_regs *regs, const v
 	return name_all(image, job.pcs, job.n, deadline, frames, max, ret_end);
 }
 
+/* Where rbp is no frame pointer, the kernel goes on to whatever it points to. */
+static bool is_code(const struct image *image, uint64_t pc)
+{
+	const struct proc_mapping *m = proc_maps_find(&image->maps, pc - 1);
+
+	return m && m->executable;
+}
+
 size_t unwind_pcs(struct image *image, const uint64_t *pcs, size_t n, uint64_t deadline,
 		  struct image_frame *frames, size_t max, enum unwind_end *ret_end)
 {
@@ -287,6 +321,8 @@ size_t unwind_pcs(struct image *image, const uint64_t *pcs, size_t n, uint64_t d
 					       : UNWIND_BROKEN;
 	if (n > UNWIND_FRAMES_MAX)
 		n = UNWIND_FRAMES_MAX;
+	while (n > 1 && !is_code(image, pcs[n - 1]))
+		n--;
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct pc){ pcs[i], i == 0 };
 	return name_all(image, list, n, deadline, frames, max, ret_end);

@@ -153,7 +153,7 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 		*ret_end = end_of(dwarf_end);
 		return convert(p, by_dwarf, n_dwarf, frames, max);
 	}
-	*ret_end = end_of(pcs_end);
+	*ret_end = end_of(pcs_end == UNWIND_BROKEN && dwarf_end == UNWIND_CUT ? dwarf_end : pcs_end);
 	return convert(p, by_pcs, n_pcs, frames, max);
 }
 

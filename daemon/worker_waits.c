@@ -342,10 +342,12 @@ static void put_brief(struct worker *w, struct task *t, const struct wait_facts 
 {
 	const struct stack *stack =
 		stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
+	const struct trace_arg cut = TRACE_BOOL("stack_cut", true);
 	char name[512];
 	struct trace_slice s = {.ts = worker_boot(w, worker_wait_start(w, t, f)),
 				.track = worker_track(w, t), .type = TRACE_SLICE_BEGIN,
-				.name = name, .category = "frec"};
+				.name = name, .category = "frec", .args = &cut,
+				.n_args = stack && stack->cut};
 
 	wait_title(w, f, name, sizeof(name));
 	s.stack_id = stacks_put(w->stack_index, stack);
@@ -384,7 +386,8 @@ static void put_compat(struct worker *w, struct task *t, const struct wait_facts
 	arg(&a, TRACE_INT("ret", f->ret));
 	s.n_args = a.n;
 	trace_put_slice(w->out, &s);
-	if (f->flags & WAIT_FUTEX)
+	if ((f->flags & WAIT_FUTEX) ||
+	    stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in))
 		put_wait(w, t, f);
 	s = (struct trace_slice){.ts = worker_boot(w, f->end), .track = s.track,
 				 .type = TRACE_SLICE_END};

@@ -90,6 +90,18 @@ static void test_signal_frame(void **state)
 	assert_int_equal(fx.end, UNWIND_COMPLETE);
 }
 
+/* What it interrupted is on a stack that was not copied: where it was is known, who called that not. */
+static void test_signal_stack(void **state)
+{
+	(void)state;
+	start("signal-stack", 0, &by_path);
+	unwind(fx.subject->len);
+	assert_true(find(fx.frames, fx.n, "on_signal") > 0);
+	assert_true(find(fx.frames, fx.n, "main") < 0);
+	assert_true(fx.n > (size_t)find(fx.frames, fx.n, "on_signal") + 2);
+	assert_int_equal(fx.end, UNWIND_CUT);
+}
+
 static void test_recursion_is_no_loop(void **state)
 {
 	int count = 0;
@@ -249,6 +261,20 @@ static void test_pcs(void **state)
 	assert_int_equal(n, 2);
 	assert_int_equal(end, UNWIND_LONG);
 	assert_int_equal(unwind_pcs(fx.image, pcs, 0, 0, frames, FRAMES, &end), 0);
+	/* what the kernel took for frames beyond: no code, code, its own stack, nothing */
+	pcs[n_pcs] = 1;
+	pcs[n_pcs + 1] = pcs[2];
+	pcs[n_pcs + 2] = fx.subject->regs.sp;
+	pcs[n_pcs + 3] = 0;
+	n = unwind_pcs(fx.image, pcs, n_pcs + 4, 0, frames, FRAMES, &end);
+	assert_int_equal(n, fx.n);
+	assert_int_equal(end, UNWIND_COMPLETE);
+	n = unwind_pcs(fx.image, pcs + n_pcs - 4, 8, 0, frames, FRAMES, &end);
+	assert_int_equal(n, 4);
+	pcs[n_pcs - 2] = pcs[n_pcs - 1] = 1;
+	n = unwind_pcs(fx.image, pcs, n_pcs + 1, 0, frames, FRAMES, &end);
+	assert_int_equal(n, fx.n - 2);
+	assert_int_equal(end, UNWIND_BROKEN);
 }
 
 /* The maps name all files, and none is there. */
@@ -456,6 +482,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_main_thread, finish),
 		cmocka_unit_test_teardown(test_thread, finish),
+		cmocka_unit_test_teardown(test_signal_stack, finish),
 		cmocka_unit_test_teardown(test_signal_frame, finish),
 		cmocka_unit_test_teardown(test_recursion_is_no_loop, finish),
 		cmocka_unit_test_teardown(test_inlined, finish),

@@ -93,7 +93,18 @@ static void *subject_thread(void *depth)
 	return NULL;
 }
 
-/* "main", "thread" or "signal", then the depth; says its tid on stdout and sleeps for ever. */
+/* The handler gets a stack of its own, far from the thread's. */
+static void use_signal_stack(void)
+{
+	static uint8_t bytes[256 << 10];
+	const stack_t stack = { .ss_sp = bytes, .ss_size = sizeof(bytes) };
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+/* "main", "thread", "signal" or "signal-stack", then the depth; says its tid on stdout and sleeps for ever. */
 static int subject_main(const char *where, int depth)
 {
 	pthread_t thread;
@@ -107,7 +118,9 @@ static int subject_main(const char *where, int depth)
 		if (pthread_create(&thread, NULL, subject_thread, &depth))
 			return 1;
 		pthread_join(thread, NULL);
-	} else if (!strcmp(where, "signal")) {
+	} else if (!strncmp(where, "signal", 6)) {
+		if (where[6])
+			use_signal_stack();
 		raise(SIGUSR1);
 	} else {
 		play_round(depth);
