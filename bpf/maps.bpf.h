@@ -76,9 +76,9 @@ struct scratch {
 	} judge;
 	struct wait_facts facts;
 	struct ev_wait open; /* of the iterator */
-	struct ev_task task;
 	struct ev_request request;
-	char text[1024]; /* strings of an ev_task; room for bounded copies behind them */
+	struct ev_task task;
+	char text[1024]; /* right behind it: strings of an ev_task; room for bounded copies behind them */
 	char name[256];	 /* one component of a path */
 	char path[1024];
 	u32 path_at, path_done;

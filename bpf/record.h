@@ -425,6 +425,12 @@ enum trigger_kind {
 };
 #define TRIGGER_KINDS 16u
 
+/* Does it say that a thread slept? Then its wait_facts are those of a sleep. */
+static inline int trigger_of_sleep(unsigned int kind)
+{
+	return kind && kind <= TRIGGER_IOWAIT && kind != TRIGGER_RUNQUEUE;
+}
+
 #define FILTER_COMM 1u
 #define FILTER_EXE 2u
 #define FILTER_PID 4u

@@ -67,6 +67,26 @@ static void print_trigger(const struct facts *f)
 	putchar('\n');
 }
 
+/* Of a slow request: between whom, how long it lay unread, who read and who answered. */
+static void print_request(const struct facts *f)
+{
+	char buf[OUTPUT_COUNT_MAX];
+
+	if (!json_object_get(f->trigger, "server"))
+		return;
+	print_label("request");
+	print_text(f->trigger, "server", "to ");
+	print_text(f->trigger, "client", ", from ");
+	printf(", %s bytes", output_count(number(f->trigger, "bytes_in"), buf));
+	print_duration(number(f->trigger, "unread_ns"),
+		       number(f->trigger, "queued") ? ", to be accepted and read " : ", unread for ");
+	if (number(f->trigger, "reader_tid") != number(f->trigger, "tid")) {
+		print_text(f->trigger, "reader_comm", ", read by ");
+		printf(", thread %llu", (unsigned long long)number(f->trigger, "reader_tid"));
+	}
+	printf(", answered with %s bytes\n", output_count(number(f->trigger, "bytes_out"), buf));
+}
+
 static void print_window(const struct facts *f)
 {
 	uint64_t start = number(f->window, "start_ns"), end = number(f->window, "end_ns");
@@ -133,6 +153,7 @@ int explain_print(const struct facts *f, const struct story *s, const struct ver
 {
 	verdict_print(s, v);
 	print_trigger(f);
+	print_request(f);
 	print_window(f);
 	print_counts(f);
 	print_stacks(f);

@@ -36,20 +36,20 @@ const struct ev_file *worker_file(const struct worker *w, const struct wait_fact
 	return found ? *found : NULL;
 }
 
-static const char *address(const struct ev_file *e, const uint8_t *bytes, uint16_t port, char *buf,
-			   size_t size)
+const char *worker_address(uint16_t family, const uint8_t bytes[16], uint16_t port,
+			   char buf[WORKER_ADDRESS])
 {
 	char text[INET6_ADDRSTRLEN] = "?";
 
-	inet_ntop(e->family == AF_INET ? AF_INET : AF_INET6, bytes, text, sizeof(text));
-	snprintf(buf, size, e->family == AF_INET ? "%s:%u" : "[%s]:%u", text, port);
+	inet_ntop(family == AF_INET ? AF_INET : AF_INET6, bytes, text, sizeof(text));
+	snprintf(buf, WORKER_ADDRESS, family == AF_INET ? "%s:%u" : "[%s]:%u", text, port);
 	return buf;
 }
 
 static const char *socket_text(const struct ev_file *e, char *buf, size_t size)
 {
 	const char *path = (const char *)(e + 1);
-	char local[64], remote[64];
+	char a[WORKER_ADDRESS];
 
 	if (e->family == AF_UNIX) {
 		int n = snprintf(buf, size, "unix socket %s", e->path_len ? path : "without a name");
@@ -63,10 +63,10 @@ static const char *socket_text(const struct ev_file *e, char *buf, size_t size)
 		return buf;
 	}
 	if (e->remote_port)
-		snprintf(buf, size, "%s", address(e, e->remote, e->remote_port, remote, sizeof(remote)));
+		snprintf(buf, size, "%s", worker_address(e->family, e->remote, e->remote_port, a));
 	else
 		snprintf(buf, size, "listening at %s",
-			 address(e, e->local, e->local_port, local, sizeof(local)));
+			 worker_address(e->family, e->local, e->local_port, a));
 	return buf;
 }
 

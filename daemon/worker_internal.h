@@ -74,6 +74,8 @@ struct worker {
 	struct stacks *stack_index;
 	const struct ev_file **files; /* by wait, once sorted */
 	size_t n_files, size_files;
+	const struct ev_request **requests;
+	size_t n_requests, size_requests;
 	struct peer *peers; /* of the files that have another end */
 	size_t n_peers;
 	struct lock_wait *locks; /* those that wait for the lock of a file now */
@@ -126,6 +128,10 @@ int worker_plan(struct worker *w);
 
 int worker_write_cpus(struct worker *w);
 
+/* Tracks besides those of threads and of hits, see worker_waits.c */
+#define WORKER_TRACK_ROOT 1u
+#define WORKER_TRACK_REQUESTS 0x100u /* and its lanes behind it */
+
 /* ---- worker_waits.c: slices of waits and triggers ---- */
 
 uint64_t worker_track(struct worker *w, struct task *t);
@@ -151,11 +157,26 @@ void worker_check_owners(struct worker *w);
 /* ---- worker_files.c: what waits were about ---- */
 
 void worker_sort_files(struct worker *w);
+/* "127.0.0.1:80", "[::1]:80"; bytes as in ev_file. */
+#define WORKER_ADDRESS 64
+const char *worker_address(uint16_t family, const uint8_t bytes[16], uint16_t port,
+			   char buf[WORKER_ADDRESS]);
 /* NULL: not known, or nothing with a descriptor. */
 const struct ev_file *worker_file(const struct worker *w, const struct wait_facts *f);
 const char *worker_file_text(const struct ev_file *e, char *buf, size_t size);
 /* "pipe", "unix", "inet", "socket", "regular", "directory", "block", "character", "anonymous". */
 const char *worker_file_type(const struct ev_file *e);
+
+/* ---- worker_requests.c ---- */
+
+/* The request that this hit of a trigger is about, or NULL. */
+const struct ev_request *worker_request(const struct worker *w, const struct policy_hit *hit);
+#define WORKER_REQUEST_ARGS 10
+#define WORKER_REQUEST_TEXT 512
+/* Arguments that say all of a request, and where their texts stand. Returns how many. */
+size_t worker_request_args(struct worker *w, const struct ev_request *e, struct trace_arg *ret,
+			   char text[WORKER_REQUEST_TEXT]);
+void worker_write_requests(struct worker *w);
 
 /* ---- worker_peers.c: the other ends of pipes and connections ---- */
 

@@ -167,8 +167,24 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 			   keep(a, "0x%llx", (unsigned long long)wait_futex(f)));
 	if (f->owner_tid)
 		put_number(a, "frec.trigger.owner_tid", f->owner_tid);
-	if (f->woken && !f->waker_irq)
+	if (f->woken && f->waker_tid && !f->waker_irq)
 		put_number(a, "frec.trigger.waker_tid", f->waker_tid);
+}
+
+static void put_request(struct worker *w, struct attributes *a, const struct ev_request *e)
+{
+	struct trace_arg args[WORKER_REQUEST_ARGS];
+	char text[WORKER_REQUEST_TEXT];
+	size_t n = worker_request_args(w, e, args, text);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *key = keep(a, "frec.trigger.%s", args[i].key);
+
+		if (args[i].type == TRACE_ARG_STRING)
+			put_string(a, key, keep(a, "%s", args[i].string));
+		else
+			put_number(a, key, args[i].u);
+	}
 }
 
 static void put_verdict(struct attributes *a, const struct worker_verdict *v)
@@ -259,6 +275,11 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 {
 	const struct wait_facts *f = &hit->record.w;
 
+	if (hit->kind == TRIGGER_REQUEST) {
+		put_line(a, keep(a, "%s answered a request after %s", who(w, a, f->tid, f->end),
+				 duration(a, hit->record.duration)));
+		return;
+	}
 	if (hit->kind == TRIGGER_RUNQUEUE)
 		put_line(a, keep(a, "%s was ready to run for %s without getting a CPU",
 				 who(w, a, f->tid, f->end), duration(a, hit->record.duration)));
@@ -355,7 +376,11 @@ void worker_write_summary(struct worker *w)
 	put_text(w, a);
 	put_window(w, a);
 	if (w->h->n_hits) {
+		const struct ev_request *request = worker_request(w, &w->h->hits[0]);
+
 		put_hit(a, &w->h->hits[0]);
+		if (request)
+			put_request(w, a, request);
 		put_number(a, "frec.trigger.merged", w->h->n_merged);
 		put_verdict(a, &w->verdict);
 		tell_hit(w, a, &w->h->hits[0]);

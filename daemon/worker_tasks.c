@@ -206,6 +206,8 @@ static int learn(struct worker *w, const struct ev_header *e, uint64_t len)
 		return list_add(&w->waits, &w->n_waits, &w->size_waits, e);
 	if (e->kind == EV_FILE && file_ok((const void *)e, len))
 		return list_add(&w->files, &w->n_files, &w->size_files, e);
+	if (e->kind == EV_REQUEST && len >= sizeof(struct ev_request))
+		return list_add(&w->requests, &w->n_requests, &w->size_requests, e);
 	if (e->kind == EV_FRAMES && frames_ok((const void *)e, len))
 		return stack_add(w, e, &((const struct ev_frames *)e)->key);
 	if (e->kind == EV_DUMP && dump_ok((const void *)e, len))
@@ -350,7 +352,7 @@ static int read_hits(struct worker *w)
 		const struct policy_hit *hit = &w->h->hits[i];
 		const struct wait_facts *f = &hit->record.w;
 
-		if (hit->kind == TRIGGER_RUNQUEUE || f->flags & WAIT_OPEN || has_wait(w, f))
+		if (!trigger_of_sleep(hit->kind) || f->flags & WAIT_OPEN || has_wait(w, f))
 			continue;
 		own[i] = (struct ev_wait){.h = hit->record.h, .w = *f};
 		own[i].h.kind = EV_WAIT;

@@ -25,7 +25,6 @@ const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 
 /* ---- tracks ---- */
 
-#define TRACK_ROOT 1u
 #define TRACK_TRIGGERS 2u
 #define TRACK_LOSS 3u
 #define TRACK_HITS 16u /* + index of the hit */
@@ -434,6 +433,8 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	const struct wait_facts *f = &hit->record.w;
 	struct task *t = worker_task(w, f->tid, f->end);
 	char waker[COMM_LEN + 1], comm[COMM_LEN + 1], name[CONFIG_NAME_MAX + 16], buf[64];
+	const struct ev_request *request = worker_request(w, hit);
+	char text[WORKER_REQUEST_TEXT];
 	uint64_t start = f->start > w->h->from ? f->start : w->h->from;
 	const struct stack *stack;
 	struct args a = {.n = 0};
@@ -453,8 +454,12 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	arg(&a, TRACE_STRING("comm", comm));
 	if (t && worker_cgroup(w, t))
 		arg(&a, TRACE_STRING("cgroup", worker_cgroup(w, t)));
-	arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
-	wait_args(w, f, waker_name(w, f, waker), &a);
+	if (request) {
+		a.n += worker_request_args(w, request, a.list + a.n, text);
+	} else {
+		arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
+		wait_args(w, f, waker_name(w, f, waker), &a);
+	}
 	if (hit == w->h->hits && *w->verdict.text)
 		arg(&a, TRACE_STRING("verdict", w->verdict.text));
 	s.n_args = a.n;
@@ -470,7 +475,7 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 
 static void put_loss(struct worker *w)
 {
-	struct trace_track loss = {.uuid = TRACK_LOSS, .parent = TRACK_ROOT, .name = "data loss"};
+	struct trace_track loss = {.uuid = TRACK_LOSS, .parent = WORKER_TRACK_ROOT, .name = "data loss"};
 	struct trace_arg args[] = {
 		TRACE_UINT("lost_since_start", w->h->lost),
 		TRACE_UINT("refused_since_start", w->h->refused),
@@ -487,8 +492,8 @@ static void put_loss(struct worker *w)
 
 void worker_write_triggers(struct worker *w)
 {
-	struct trace_track root = {.uuid = TRACK_ROOT, .name = "frec"};
-	struct trace_track parent = {.uuid = TRACK_TRIGGERS, .parent = TRACK_ROOT, .name = "triggers"};
+	struct trace_track root = {.uuid = WORKER_TRACK_ROOT, .name = "frec"};
+	struct trace_track parent = {.uuid = TRACK_TRIGGERS, .parent = WORKER_TRACK_ROOT, .name = "triggers"};
 	struct trace_trigger trigger = {.ts = w->h->clocks.boottime, .name = "manual"};
 
 	trace_put_track(w->out, &root);
