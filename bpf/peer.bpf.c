@@ -3,6 +3,8 @@
 #include "compat.bpf.h"
 #include "record.h"
 
+#define TCP_LISTEN_ 10
+
 static __always_inline u64 inode_of(struct sock *sk)
 {
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
@@ -23,7 +25,8 @@ static __always_inline bool end_of_inet(struct peer_end *e, struct sock *sk)
 		BPF_CORE_READ_INTO((struct in6_addr *)e->local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sk, __sk_common.skc_v6_daddr);
 	}
-	return e->remote_port;
+	/* who listens will have the other end of what waits to be accepted */
+	return e->remote_port || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN_;
 }
 
 /* Is it an end of something whose other end somebody may wait at? */

@@ -27,6 +27,8 @@ struct peer {
 	const struct ev_file *file;
 	uint32_t pid; /* 0: nobody has it */
 	bool several; /* processes; then it is none of them */
+	uint32_t listener; /* whose it will be when it is accepted */
+	bool listeners;	   /* several */
 };
 
 static bool is_inet(uint16_t family)
@@ -168,6 +170,37 @@ static uint32_t lock_holder(struct worker *w, const struct ev_file *file)
 
 /* ---- ends ---- */
 
+/* Is this an address of the host itself, whatever it is translated to on the way? */
+static bool is_own_address(const struct end_key *k)
+{
+	static const uint8_t loopback6[16] = {[15] = 1};
+
+	return memcmp(k->local, k->remote, sizeof(k->local)) == 0 ||
+	       (k->family == AF_INET ? k->remote[0] == 127
+				     : memcmp(k->remote, loopback6, sizeof(loopback6)) == 0);
+}
+
+/* A socket that listens: connections to it that nobody has accepted have no other end yet. */
+static void note_listener(struct worker *w, const struct peer_end *e)
+{
+	static const uint8_t any[16];
+	bool to_any = memcmp(e->local, any, sizeof(any)) == 0;
+
+	for (size_t i = 0; i < w->n_peers; i++) {
+		struct peer *p = &w->peers[i];
+		const struct end_key *k = &p->key;
+
+		if (!is_inet(k->family) || k->net != e->net || k->remote_port != e->local_port ||
+		    !is_own_address(k))
+			continue;
+		if (to_any ? k->family != e->family && e->family != AF_INET6
+			   : k->family != e->family || memcmp(k->remote, e->local, sizeof(any)) != 0)
+			continue;
+		p->listeners |= p->listener && p->listener != e->pid;
+		p->listener = e->pid;
+	}
+}
+
 /* Several waits at one end stand side by side: all learn of it. */
 static void note_end(struct worker *w, const struct peer_end *e)
 {
@@ -178,6 +211,10 @@ static void note_end(struct worker *w, const struct peer_end *e)
 			w->locks[i].has_file = true;
 	if (S_ISREG(e->mode) && waits_for_lock(w, e->pid, e->inode))
 		return; /* it has the file, but not the lock */
+	if (is_inet(e->family) && !e->remote_port) {
+		note_listener(w, e);
+		return;
+	}
 	p = bsearch(&key, w->peers, w->n_peers, sizeof(key), compare_peers);
 	while (p && p > w->peers && compare_peers(p - 1, &key) == 0)
 		p--;
@@ -228,6 +265,16 @@ int worker_find_peers(struct worker *w, int fd)
 	return 0;
 }
 
+/* Nobody has the other end: who has not accepted the connection yet. */
+static uint32_t listener_of(const struct wait_facts *f, const struct peer *p)
+{
+	if (!(f->flags & WAIT_OPEN))
+		return 0;
+	if (p->file->family == AF_UNIX)
+		return p->file->peer_pid != f->tgid ? p->file->peer_pid : 0;
+	return p->listeners ? 0 : p->listener;
+}
+
 uint32_t worker_peer(struct worker *w, const struct wait_facts *f, const struct ev_file *file)
 {
 	struct peer key = {.file = file}, *p;
@@ -235,7 +282,7 @@ uint32_t worker_peer(struct worker *w, const struct wait_facts *f, const struct 
 
 	p = w->n_peers ? bsearch(&key, w->peers, w->n_peers, sizeof(key), by_file) : NULL;
 	if (!S_ISREG(file->mode))
-		return p && !p->several ? p->pid : 0;
+		return !p || p->several ? 0 : p->pid ? p->pid : listener_of(f, p);
 	if (!(f->flags & WAIT_OPEN) || !waits_for_lock(w, f->tgid, file->inode))
 		return 0;
 	holder = lock_holder(w, file);

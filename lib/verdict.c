@@ -201,7 +201,16 @@ static bool needs_somebody(const struct verdict_link *l)
 	       l->wait != VERDICT_SLEEP;
 }
 
-static void conclude(struct verdict *v)
+bool verdict_has_gone(const struct story *s, const struct verdict *v, uint32_t thread)
+{
+	uint64_t end = v->end < s->end ? v->end : s->end; /* beyond the window all seem gone */
+	struct story_segment g;
+
+	story_segment(s, thread, end ? end - 1 : 0, &g);
+	return g.state == STORY_GONE;
+}
+
+static void conclude(const struct story *s, struct verdict *v)
 {
 	const struct verdict_link *last = &v->chain[v->n_chain - 1], *back = NULL;
 
@@ -216,6 +225,9 @@ static void conclude(struct verdict *v)
 		v->cause = VERDICT_UNKNOWN; /* a circle that turned, or too many hops */
 	else if (is_parked(last))
 		v->cause = VERDICT_UNKNOWN;
+	else if (last > v->chain && last[-1].wait == VERDICT_LOCK && last[-1].sure &&
+		 last[-1].evidence->open && verdict_has_gone(s, v, last->thread))
+		v->cause = VERDICT_LOCK; /* which it took with it, whatever it did before */
 	else if (needs_somebody(last))
 		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */
 }
@@ -294,7 +306,7 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 	if (more < 0)
 		return more;
 	if (v->n_chain) {
-		conclude(v);
+		conclude(s, v);
 		verdict_tell(s, v);
 	}
 	return 0;

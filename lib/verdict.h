@@ -85,7 +85,7 @@ struct verdict {
 	double explained;	       /* share of the interval that events account for */
 	struct verdict_link chain[VERDICT_HOPS];
 	size_t n_chain;
-	enum verdict_wait cause; /* of the last link; or DEADLOCK, UNKNOWN */
+	enum verdict_wait cause; /* of the last link; or DEADLOCK, UNKNOWN; LOCK: it ended with the lock */
 	uint32_t culprit;	 /* its thread */
 	uint64_t cause_ns;
 	char text[VERDICT_TEXT]; /* the cause, in one sentence */
@@ -167,6 +167,9 @@ int verdict_blame(const struct story *s, enum verdict_wait kind, const struct st
 		  const struct story_wait *w, struct verdict_span part,
 		  struct verdict_blames *blames);
 void verdict_blames_free(struct verdict_blames *blames);
+
+/* Has the thread ended before the interval has? */
+bool verdict_has_gone(const struct story *s, const struct verdict *v, uint32_t thread);
 
 /* verdict_text.c: the sentence about v's chain. */
 void verdict_tell(const struct story *s, struct verdict *v);

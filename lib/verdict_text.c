@@ -176,13 +176,21 @@ static void say_deadlock(const struct story *s, struct verdict *v)
 	}
 }
 
-static bool has_gone(const struct story *s, const struct verdict *v, uint32_t thread)
+static void say_unknown_other(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
-	uint64_t end = v->end < s->end ? v->end : s->end; /* beyond the window all seem gone */
-	struct story_segment g;
+	const struct story_process *p =
+		l->evidence ? story_process(s, l->evidence->peer_pid) : NULL;
 
-	story_segment(s, thread, end ? end - 1 : 0, &g);
-	return g.state == STORY_GONE;
+	say(v, " waited %s for %s, and nothing recorded says ", duration(l->ns),
+	    *l->what ? l->what : verdict_wait_name(l->wait));
+	if (p && p->name) {
+		say(v, "which thread of ");
+		say_name(v, p->name, COMM_MAX);
+		say(v, " (pid %d)", p->pid);
+	} else {
+		say(v, "who");
+	}
+	say(v, " %s", l->evidence && l->evidence->open ? "could end it" : "ended it");
 }
 
 /* Why the chain ends without a cause. */
@@ -206,11 +214,9 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 		say(v, " waited %s for %s, and nothing recorded says who held it", duration(l->ns),
 		    *l->what ? l->what : "a lock");
 	else if (l->wait != VERDICT_UNKNOWN)
-		say(v, " waited %s for %s, and nothing recorded says who %s", duration(l->ns),
-		    *l->what ? l->what : verdict_wait_name(l->wait),
-		    l->evidence && l->evidence->open ? "could end it" : "ended it");
-	else if (has_gone(s, v, l->thread) && l > v->chain && l[-1].wait == VERDICT_LOCK)
-		say(v, " ended without letting go of %s", l[-1].what);
+		say_unknown_other(s, v, l);
+	else if (verdict_has_gone(s, v, l->thread) && l > v->chain && l[-1].wait == VERDICT_LOCK)
+		say(v, " ended, and nothing recorded says who then held %s", l[-1].what);
 	else
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
 }
@@ -230,6 +236,12 @@ void verdict_tell(const struct story *s, struct verdict *v)
 		return;
 	}
 	say_who(s, v, last->thread);
+	if (v->cause == VERDICT_LOCK) { /* never by itself */
+		say(v, " ended without letting go of %s; ", before->what);
+		say_who(s, v, before->thread);
+		say(v, " waits for it");
+		return;
+	}
 	if (before && before->wait == VERDICT_LOCK)
 		say(v, " held %s while it ", before->what);
 	else if (before && before->wait == VERDICT_FILE_LOCK && before->evidence &&

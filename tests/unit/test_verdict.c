@@ -185,6 +185,7 @@ static void test_peer(void **state)
 
 	(void)state;
 	thread(&sc, 30, 30, "single");
+	process(&sc, 40, 1, "/usr/bin/crowd");
 	thread(&sc, 40, 40, "many");
 	thread(&sc, 41, 40, "many");
 	wait_for(&sc, (struct told){ .tid = 30, .pid = 30, .start = 1, .end = 100, .open = true,
@@ -201,6 +202,7 @@ static void test_peer(void **state)
 	v = explain(s, 12, 10, 80);
 	is_cause(s, &v, VERDICT_UNKNOWN, 12);
 	assert_int_equal(v.chain[0].next, STORY_NOBODY);
+	says(&v, "nothing recorded says which thread of crowd (pid 40) could end it");
 	story_free(s);
 }
 

@@ -127,6 +127,29 @@ static void test_still_held(void **state)
 	story_free(s);
 }
 
+/* Its owner has ended and nobody let go of it: long ago, or after a sleep that took longer. */
+static void test_ended_owner(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct scene sc = workers();
+		double end = i ? 70 : 20;
+		struct verdict v;
+		struct story *s;
+
+		wait_lock(&sc, 11, 5, 1000, LOCK, 12);
+		sleeps(&sc, 12, 1, end, "nanosleep");
+		wake_irq(&sc, 1, end - 0.1, 0, 12);
+		sw(&sc, 1, end, 0, R, 12);
+		sw(&sc, 1, end + 0.1, 12, X, 0);
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 5, 100);
+		is_cause(s, &v, VERDICT_LOCK, 12);
+		says(&v, "two (tid 12 of server, pid 10) ended without letting go of mutex 0x4a30e0; one");
+		story_free(s);
+	}
+}
+
 /* Equal addresses of two processes are two locks. */
 static void test_other_process(void **state)
 {
@@ -274,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_unseen_hands),
 		cmocka_unit_test(test_decoy),
 		cmocka_unit_test(test_still_held),
+		cmocka_unit_test(test_ended_owner),
 		cmocka_unit_test(test_other_process),
 		cmocka_unit_test(test_two_sleeps),
 		cmocka_unit_test(test_chain),
