@@ -25,8 +25,11 @@ struct end_key {
 struct peer {
 	struct end_key key;
 	const struct ev_file *file;
+	uint32_t waiter; /* its process: it may have inherited both ends, but has the other one
+			  * only if nobody else does */
 	uint32_t pid; /* 0: nobody has it */
 	bool several; /* processes; then it is none of them */
+	bool own;     /* the waiter has it, too */
 	uint32_t listener; /* whose it will be when it is accepted */
 	bool listeners;	   /* several */
 };
@@ -196,6 +199,8 @@ static void note_listener(struct worker *w, const struct peer_end *e)
 		if (to_any ? k->family != e->family && e->family != AF_INET6
 			   : k->family != e->family || memcmp(k->remote, e->local, sizeof(any)) != 0)
 			continue;
+		if (e->pid == p->waiter)
+			continue;
 		p->listeners |= p->listener && p->listener != e->pid;
 		p->listener = e->pid;
 	}
@@ -219,6 +224,10 @@ static void note_end(struct worker *w, const struct peer_end *e)
 	while (p && p > w->peers && compare_peers(p - 1, &key) == 0)
 		p--;
 	for (; p && p < end && compare_peers(p, &key) == 0; p++) {
+		if (e->pid == p->waiter) {
+			p->own = true;
+			continue;
+		}
 		p->several |= p->pid && p->pid != e->pid;
 		p->pid = e->pid;
 	}
@@ -244,6 +253,14 @@ static int by_file(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Of a file, all that have it matter. */
+static uint32_t waiter_of(struct worker *w, const struct ev_file *f)
+{
+	const struct task *t = S_ISREG(f->mode) ? NULL : worker_task(w, f->wait_tid, f->h.ts);
+
+	return t ? t->tgid : 0;
+}
+
 int worker_find_peers(struct worker *w, int fd)
 {
 	if (!w->n_files)
@@ -256,7 +273,8 @@ int worker_find_peers(struct worker *w, int fd)
 		bool connected = S_ISSOCK(f->mode) && (!is_inet(f->family) || f->remote_port);
 
 		if (connected || S_ISFIFO(f->mode) || (S_ISREG(f->mode) && w->n_locks))
-			w->peers[w->n_peers++] = (struct peer){.key = key_of_file(f), .file = f};
+			w->peers[w->n_peers++] = (struct peer){.key = key_of_file(f), .file = f,
+							       .waiter = waiter_of(w, f)};
 	}
 	qsort(w->peers, w->n_peers, sizeof(*w->peers), compare_peers);
 	if (w->n_peers)
@@ -282,7 +300,10 @@ uint32_t worker_peer(struct worker *w, const struct wait_facts *f, const struct 
 
 	p = w->n_peers ? bsearch(&key, w->peers, w->n_peers, sizeof(key), by_file) : NULL;
 	if (!S_ISREG(file->mode))
-		return !p || p->several ? 0 : p->pid ? p->pid : listener_of(f, p);
+		return !p || p->several ? 0
+		       : p->pid		? p->pid
+		       : p->own		? p->waiter
+					: listener_of(f, p);
 	if (!(f->flags & WAIT_OPEN) || !waits_for_lock(w, f->tgid, file->inode))
 		return 0;
 	holder = lock_holder(w, file);

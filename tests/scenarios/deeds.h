@@ -77,6 +77,12 @@ WORKLOAD_NAMED static void deed_fsync(void)
 	KEEP_FRAME();
 }
 
+/* The thread ends with all that it holds. */
+WORKLOAD_NAMED static void deed_end(void)
+{
+	pthread_exit(NULL);
+}
+
 /* One page that is not in memory. */
 WORKLOAD_NAMED static void deed_fault(void)
 {
@@ -149,6 +155,7 @@ static const struct deed_row {
 	{ "sleep", deed_sleep, NULL, false },	{ "compute", deed_compute, NULL, false },
 	{ "ask", deed_ask, peer_main, false },	{ "fsync", deed_fsync, NULL, false },
 	{ "fault", deed_fault, NULL, false },	{ "swap", deed_fault, NULL, false },
+	{ "end", deed_end, NULL, false },
 	{ "stopped", deed_stopped, stopper_main, true },
 	{ "preempted", deed_compute_briefly, hog_main, true },
 };

@@ -206,7 +206,7 @@ def judge(scenario, machine, recorder, command):
         p.read_until("ready", 20)
         machine.ready(p.roles)
         p.begin()
-        p.read_until("role" if scenario.cause == "deadlock" else "slow", 20)
+        p.read_until("slow" if scenario.ends else "role", 20)
         p.check_quiet(scenario, machine.ms)
         try:
             path = within(10, recorder.snapshots, "no snapshot")[0]

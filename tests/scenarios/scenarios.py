@@ -25,6 +25,7 @@ class Scenario:
     threshold: str = "80ms"
     needs: list = field(default_factory=list)  # functions of machine.py
     fires: bool = True
+    ends: bool = True    # the slow wait
     in_turns: bool = False  # the runtime waits several times for the one thing: the last turn fires
 
 
@@ -36,6 +37,11 @@ def held(name, links, *args, trigger="lock", **more):
 def flow(name, links, *args, extra="syscalls = read,wait4,recvfrom", **more):
     return Scenario(name, ["flow", "--ms", "{ms}", "--names", "{names}", *args], "syscall", links,
                     extra=extra, **more)
+
+
+def odd(way, links, syscall, **more):
+    return Scenario(way, ["odd", "--ms", "{ms}", "--names", "{names}", "--way", way, "--directory",
+                          "{work}"], "syscall", links, extra=f"syscalls = {syscall}", **more)
 
 
 def queue(others, name=None, threshold="50ms"):
@@ -79,7 +85,9 @@ SCENARIOS = [
                          waits_for_lock("holder2", "holder3"), slept("holder3")], "--depth", "3"),
     held("deadlock", [MUTEX, waits_for_lock("holder1", "holder2"),
                       waits_for_lock("holder2", "holder1")], "--depth", "2", "--deadlock",
-         cause="deadlock", culprits=["holder1", "holder2"]),
+         cause="deadlock", culprits=["holder1", "holder2"], ends=False),
+    held("lock-ended", [MUTEX, Link("holder1", "unknown")], "--deed", "end", cause="lock",
+         ends=False),
     held("rwlock", [Link("subject", "futex", r"^futex\b", "take_lock"), slept("holder1")],
          "--lock", "rwlock", trigger="futex"),
     held("semaphore", [Link("subject", "futex", r"^futex\b", "take_lock"), slept("holder1")],
@@ -103,6 +111,16 @@ SCENARIOS = [
          "--link", "tcp", "--netns", "{netns}", "--address", "{address}", needs=["namespace"]),
     flow("waitpid", [Link("subject", "child", r"^wait", "wait_for_child"), slept("stage1")],
          "--link", "child"),
+    odd("fifo", [Link("subject", "pipe", r"^open", "fifo_wait"), slept("stage1")],
+        "open,openat"),
+    odd("queue", [Link("subject", "pipe", r"^mq_timedreceive", "queue_wait"), slept("stage1")],
+        "mq_timedreceive"),
+    odd("signal", [Link("subject", "sleep", r"^rt_sigtimedwait", "signal_wait"), slept("stage1")],
+        "rt_sigtimedwait"),
+    odd("datagram", [Link("subject", "socket", r"^recvfrom fd \d+ .*127\.0\.0\.1:\d+",
+                          "datagram_wait"), slept("stage1")], "recvfrom"),
+    odd("deaf", [Link("subject", "socket", r"^read fd \d+ .*127\.0\.0\.1:\d+", "deaf_wait"),
+                 Link("stage1", "sleep", r"^pause")], "read", ends=False),
     queue("crowd"),
     queue("hog"),
     queue("busy", "busy-cpu"),
