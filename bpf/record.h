@@ -481,6 +481,15 @@ struct trigger_record {
 	struct wait_facts w;
 };
 
+/* A thread that has sent something to the trigger socket. */
+struct app_sender {
+	__u64 at;    /* when it sent the last one */
+	__u64 start; /* of the thread */
+	__u32 tid;
+	__u32 tgid;
+	char comm[COMM_LEN];
+};
+
 /* ---- control and counters ---- */
 
 enum syscall_mode { SYSCALLS_OFF = 0, SYSCALLS_SLOW = 1, SYSCALLS_ALL = 2 };

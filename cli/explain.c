@@ -164,7 +164,9 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		uint32_t thread = story_thread_at(j->story, t->tid, t->start);
 
 		if ((uint64_t)t->tid == tid) /* nothing recorded of it: then that, and not another's waits */
-			return verdict_of(j->story, thread, t->start, t->end, &j->verdict);
+			return t->end > t->start ?
+				       verdict_of(j->story, thread, t->start, t->end, &j->verdict) :
+				       verdict_worst_of(j->story, thread, t->end, &j->verdict);
 	}
 	return verdict_worst(j->story, pid, args->unit, &j->verdict);
 }

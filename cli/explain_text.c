@@ -64,6 +64,7 @@ static void print_trigger(const struct facts *f)
 	print_duration(number(f->trigger, "duration_ns"), ", ");
 	print_duration(number(f->trigger, "threshold_ns"), " of at most ");
 	print_count(number(f->trigger, "merged"), "more merged", false);
+	print_text(f->trigger, "text", ", says: ");
 	putchar('\n');
 }
 

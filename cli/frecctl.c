@@ -58,7 +58,7 @@ static const struct option_row {
 };
 #define N_OPTIONS (sizeof(option_rows) / sizeof(option_rows[0]))
 
-enum operand { OPERAND_NONE, OPERAND_OPTIONAL, OPERAND_REQUIRED };
+enum operand { OPERAND_NONE, OPERAND_OPTIONAL, OPERAND_REQUIRED, OPERAND_AND_TEXT };
 
 static const struct verb {
 	const char *name;
@@ -80,8 +80,9 @@ static const struct verb {
 	  NULL },
 	{ "triggers", NULL, OPERAND_NONE, TAKES_JSON, verb_triggers,
 	  "list the triggers and how often each fired", NULL },
-	{ "fire", "NAME", OPERAND_REQUIRED, TAKES_JSON, verb_fire,
-	  "test trigger NAME: write a snapshot as if it had fired", NULL },
+	{ "fire", "NAME [TEXT]", OPERAND_AND_TEXT, TAKES_JSON, verb_fire,
+	  "test trigger NAME: write a snapshot as if it had fired",
+	  "The TEXT is kept in the snapshot.\n" },
 	{ "pause", NULL, OPERAND_NONE, TAKES_JSON, verb_pause, "stop recording; the window is kept",
 	  NULL },
 	{ "resume", NULL, OPERAND_NONE, TAKES_JSON, verb_resume, "start recording again", NULL },
@@ -272,10 +273,12 @@ static int parse_operand(const struct verb *verb, int argc, char **argv, struct 
 {
 	if (optind < argc && verb->takes != OPERAND_NONE)
 		args->operand = argv[optind++];
+	if (optind < argc && verb->takes == OPERAND_AND_TEXT)
+		args->text = argv[optind++];
 	if (optind < argc)
 		return fail_usage(verb, "unexpected argument '%s'", argv[optind]);
-	if (!args->operand && verb->takes == OPERAND_REQUIRED)
-		return fail_usage(verb, "%s needs %s", verb->name, verb->operand);
+	if (!args->operand && verb->takes >= OPERAND_REQUIRED)
+		return fail_usage(verb, "%s needs %.4s", verb->name, verb->operand);
 	if (args->only && !args->pid)
 		return fail_usage(verb, "--only needs --pid");
 	if (!*args->run_directory)

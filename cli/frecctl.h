@@ -20,6 +20,7 @@
 struct arguments {
 	const char *run_directory;
 	const char *operand; /* NAME or FILE; NULL: none */
+	const char *text;    /* of fire; NULL: none */
 	const char *output;  /* -o; NULL: none */
 	const char *format;  /* NULL: none */
 	const char *unit;    /* NULL: none */

@@ -157,6 +157,21 @@ static void print_triggers(const json_t *status)
 	}
 }
 
+static void print_app(const json_t *status)
+{
+	static const char *const causes[] = { "flood", "malformed", "unknown", "filtered", "strangers" };
+	const json_t *app = json_object_get(status, "app");
+	char buf[OUTPUT_COUNT_MAX];
+
+	if (!number(app, "received") && !number(app, "flood"))
+		return;
+	printf("%-10s %s messages", "programs", output_count(number(app, "received"), buf));
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (number(app, causes[i]))
+			printf(", %s %s", output_count(number(app, causes[i]), buf), causes[i]);
+	putchar('\n');
+}
+
 static void print_spool(const json_t *status)
 {
 	const json_t *spool = json_object_get(status, "spool");
@@ -201,6 +216,7 @@ int verb_status(const struct arguments *args)
 		print_events(status);
 		print_overhead(status);
 		print_triggers(status);
+		print_app(status);
 		print_spool(status);
 		print_warnings(status);
 	}

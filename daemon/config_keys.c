@@ -204,7 +204,7 @@ const struct config_key config_keys[] = {
 		  NULL),
 
 	TRIGGER("kind", filter.kind, config_trigger_kind,
-		"lock, futex, syscall, offcpu, runqueue, iowait, request or manual", 0, 0, NULL),
+		"lock, futex, syscall, offcpu, runqueue, iowait, request, app or manual", 0, 0, NULL),
 	TRIGGER("threshold", filter.threshold, parse_duration, "a time from 1us to 24h",
 		NSEC_PER_USEC, 24 * HOUR, NULL),
 	TRIGGER("comm", filter.comm, config_trigger_comm,

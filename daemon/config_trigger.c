@@ -14,11 +14,12 @@ static const char *const kind_names[] = {
 	[TRIGGER_LOCK] = "lock",     [TRIGGER_FUTEX] = "futex",	      [TRIGGER_SYSCALL] = "syscall",
 	[TRIGGER_OFFCPU] = "offcpu", [TRIGGER_RUNQUEUE] = "runqueue", [TRIGGER_IOWAIT] = "iowait",
 	[TRIGGER_MANUAL] = "manual", [TRIGGER_REQUEST] = "request",
+	[TRIGGER_APP] = "app",
 };
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
 static const char *const later_kinds[] = {
-	"span", "exit", "pressure", "percentile", "app",
+	"span", "exit", "pressure", "percentile",
 };
 
 const char *config_kind_name(enum trigger_kind kind)
@@ -303,12 +304,16 @@ static void check_kind(struct config_load *l, struct config_section *s)
 	/* Said, but bad: the rest depends on it. */
 	if (!name)
 		return;
-	if (f->kind == TRIGGER_MANUAL && threshold.line)
+	if ((f->kind == TRIGGER_MANUAL || f->kind == TRIGGER_APP) && threshold.line)
 		config_mistake(l, &kind, "kind", name, "another one, as line %u has a threshold",
 			       threshold.line);
-	if (f->kind != TRIGGER_MANUAL && !threshold.line)
+	if (f->kind != TRIGGER_MANUAL && f->kind != TRIGGER_APP && !threshold.line)
 		config_mistake(l, &s->place, "threshold", "",
 			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
+	if (f->kind == TRIGGER_APP && (f->filters & FILTER_EXE)) /* only the kernel side knows it */
+		config_mistake(l, &kind, "kind", name,
+			       "another one, as line %u has an exe: app takes comm, pid, uid and unit",
+			       place_of(s, "exe").line);
 	if (f->kind == TRIGGER_REQUEST &&
 	    !(f->filters & (FILTER_PORT | FILTER_SOCKET | FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
 		config_mistake(l, &s->place, "port", "",

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/protocol.h"
+#include "../lib/text.h"
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
@@ -188,8 +189,11 @@ static json_t *do_snapshot(struct daemon *d, struct client *c, const json_t *req
 
 static json_t *do_fire(struct daemon *d, struct client *c, const json_t *request)
 {
-	const char *name;
+	const char *name, *text = "";
+	int err = protocol_get_string(request, "text", &text);
 
+	if (err && err != -ENOENT)
+		return protocol_error("text: want words");
 	if (protocol_get_string(request, "name", &name))
 		return protocol_error("name: want the name of a trigger");
 	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
@@ -198,6 +202,8 @@ static json_t *do_fire(struct daemon *d, struct client *c, const json_t *request
 		c->pid = 0;
 		c->last = 0;
 		c->only = false;
+		snprintf(c->text, sizeof(c->text), "%s", text);
+		text_clean(c->text);
 		return enqueue(d, c, i);
 	}
 	return protocol_error("no trigger '%s': `frecctl triggers` lists them", name);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "app.h"
 #include "capture.h"
 #include "config.h"
 #include "pins.h"
@@ -26,6 +27,7 @@ struct client {
 	uint64_t last;
 	uint32_t pid;
 	bool only;
+	char text[POLICY_TEXT_MAX]; /* of fire */
 };
 
 /* What becomes of a snapshot for the spool after its worker; store.c. */
@@ -64,6 +66,7 @@ struct daemon {
 	unsigned int opener_deaths;
 	struct pins pins;
 	struct client clients[CLIENTS_MAX];
+	struct app app;
 	uint64_t next_id;
 
 	uint64_t window_since; /* when the window wanted was last made longer, at first the start */

@@ -144,11 +144,14 @@ static int run(struct daemon *d)
 		if (err)
 			log_error("cannot listen in %s: %s", d->config.run_directory, strerror(-err));
 	}
+	if (!err && app_open(d))
+		log_warning("there is no trigger socket: programs cannot fire triggers");
 	if (!err)
 		err = loop_run(d);
 	end_worker(d);
 	store_end(d);
 	control_close_all(d);
+	app_close(d);
 	recorder_free(d->recorder);
 	setup_undo(d);
 	return err ? EXIT_FAILED : EXIT_DONE;
@@ -171,6 +174,7 @@ static int dry_run(struct daemon *d)
 int main(int argc, char **argv)
 {
 	static struct daemon d = {.lock_fd = -1, .pins = PINS_NONE, .listen_fd = -1, .opener_fd = -1,
+				  .epoll_fd = -1, .app = {.fd = -1},
 				  .snapshot = {.result_fd = -1}, .store = {.fd = -1},
 				  .spooler = {.fd = -1}};
 	struct options o = {0};

@@ -115,6 +115,7 @@ static void every_second(struct daemon *d, uint64_t now)
 	store_watch(d, now);
 	warnings_log(d, now);
 	control_expire(d, now);
+	app_check(d);
 	sd_notify(0, "WATCHDOG=1");
 }
 
@@ -269,6 +270,8 @@ static int open_sources(struct daemon *d)
 		err = loop_add(d, recorder_trigger_fd(d->recorder), LOOP_TRIGGERS);
 	if (!err)
 		err = loop_add(d, d->spooler.fd, LOOP_SPOOLER);
+	if (!err && d->app.fd >= 0)
+		err = loop_add(d, d->app.fd, LOOP_APP);
 	return err ? err : loop_add(d, d->listen_fd, LOOP_LISTEN);
 }
 
@@ -292,6 +295,9 @@ static void dispatch(struct daemon *d, unsigned int source)
 		break;
 	case LOOP_SPOOLER:
 		store_readable(d);
+		break;
+	case LOOP_APP:
+		app_readable(d);
 		break;
 	default:
 		control_readable(d, source - LOOP_CLIENT);

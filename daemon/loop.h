@@ -14,6 +14,7 @@ enum loop_source {
 	LOOP_LISTEN,
 	LOOP_WORKER,
 	LOOP_SPOOLER,
+	LOOP_APP,
 	LOOP_CLIENT, /* + index */
 };
 

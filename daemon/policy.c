@@ -2,6 +2,7 @@
 #include "policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MINUTE_NS 60000000000ull
@@ -295,6 +296,14 @@ enum policy_verdict policy_trigger(struct policy *p, uint64_t now, const struct 
 	if (!again)
 		t->accepted = now;
 	return was_pending ? POLICY_MERGED : POLICY_ACCEPTED;
+}
+
+void policy_tell(struct policy *p, const struct trigger_record *r, const char *text)
+{
+	struct policy_hit *last = p->next.n_hits ? &p->next.hits[p->next.n_hits - 1] : NULL;
+
+	if (p->pending && last && !memcmp(&last->record, r, sizeof(*r)))
+		snprintf(last->text, sizeof(last->text), "%s", text);
 }
 
 int policy_manual(struct policy *p, uint64_t now, uint64_t id, int trigger)

@@ -24,6 +24,7 @@
 #define POLICY_MERGE_MAX_NS 2000000000ull /* a later post delays a snapshot at most so long */
 #define POLICY_MINUTES 61u		  /* an hour, and the minute that is under way */
 #define POLICY_NEVER UINT64_MAX
+#define POLICY_TEXT_MAX 256u
 
 enum policy_verdict {
 	POLICY_ACCEPTED = 1, /* opened a snapshot: policy_next_due() has changed */
@@ -67,6 +68,7 @@ struct policy_hit {
 	uint32_t kind;
 	uint32_t pad;
 	struct trigger_record record; /* WAIT_OPEN in w.flags: the wait still lasts */
+	char text[POLICY_TEXT_MAX];   /* more about it, in words; often empty */
 };
 
 /* A manual snapshot. id is the caller's and means nothing here. */
@@ -130,6 +132,9 @@ void policy_reconfigure(struct policy *p, const struct config *c, uint32_t bank)
 void policy_pause(struct policy *p, bool paused);
 
 enum policy_verdict policy_trigger(struct policy *p, uint64_t now, const struct trigger_record *r);
+
+/* Words about a record that was not suppressed just now; they are kept if it is. */
+void policy_tell(struct policy *p, const struct trigger_record *r, const char *text);
 
 /*
  * A wait that was told of while it lasted has ended (index TRIGGER_ENDED): its

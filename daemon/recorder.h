@@ -60,6 +60,17 @@ int recorder_take_triggers(struct recorder *r, recorder_trigger_fn fn, void *arg
 uint32_t recorder_bank(const struct recorder *r);
 struct trigger_count *recorder_trigger_count(struct recorder *r, unsigned int index);
 
+/*
+ * Has the kernel drop what one user sends to this datagram socket beyond a few messages a second,
+ * before it takes a place in the queue. -errno.
+ */
+int recorder_guard(const struct recorder *r, int fd);
+/* The last of its senders that is a thread of pid with this tid in its own namespace. -ENOENT. */
+int recorder_sender(const struct recorder *r, uint32_t pid, uint32_t own_tid,
+		    struct app_sender *ret);
+/* How many messages it has dropped. */
+uint64_t recorder_flood(const struct recorder *r);
+
 /* ---- memory ---- */
 
 struct recorder_sizes {

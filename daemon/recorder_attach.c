@@ -49,6 +49,7 @@ static const struct recorder_program programs[] = {
 	{"iter_overdue", PROGRAM_ITER, NULL, 0},
 	{"iter_sleeper", PROGRAM_ITER, NULL, 0},
 	{"iter_ends", PROGRAM_ITER, NULL, 0},
+	{"app_intake", PROGRAM_ITER, NULL, 0}, /* recorder_guard() */
 };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
@@ -284,7 +285,8 @@ static bool is_our_pin(const char *name)
 					   "stack_rooms",  "stacks_seen",    "dump_rooms",
 					   "task_states",  "task_table",     "trigger_counts",
 					   "trigger_ring", "trigger_filters", "process_notes",
-					   "requests",	   "request_watch"};
+					   "requests",	   "request_watch",  "app_senders",
+					   "app_flood",	   "app_threads"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

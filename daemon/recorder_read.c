@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 #include "recorder_internal.h"
@@ -16,6 +17,33 @@ void recorder_heartbeat(struct recorder *r, uint64_t now)
 bool recorder_paused(const struct recorder *r)
 {
 	return r->control->paused;
+}
+
+int recorder_guard(const struct recorder *r, int fd)
+{
+	int program = bpf_program__fd(bpf_object__find_program_by_name(r->object, "app_intake"));
+
+	if (program < 0)
+		return program;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &program, sizeof(program)) ? -errno : 0;
+}
+
+int recorder_sender(const struct recorder *r, uint32_t pid, uint32_t own_tid,
+		    struct app_sender *ret)
+{
+	int map = bpf_object__find_map_fd_by_name(r->object, "app_threads");
+	uint64_t key = (uint64_t)pid << 32 | own_tid;
+
+	return bpf_map_lookup_elem(map, &key, ret) ? -ENOENT : 0;
+}
+
+uint64_t recorder_flood(const struct recorder *r)
+{
+	int map = bpf_object__find_map_fd_by_name(r->object, "app_flood");
+	uint64_t n = 0;
+	uint32_t zero = 0;
+
+	return map < 0 || bpf_map_lookup_elem(map, &zero, &n) ? 0 : n;
 }
 
 int recorder_trigger_fd(const struct recorder *r)

@@ -64,7 +64,18 @@ static void say_config(struct text *t, const struct config *c)
 	}
 }
 
-static int make_text(struct daemon *d, struct text *t)
+/* A trigger that is tested. */
+static void say_fired(struct text *t, const struct policy_job *job, const struct client *client)
+{
+	if (!client || job->request.trigger < 0)
+		return;
+	say(t, "frec.fire.name", "%s", job->request.name);
+	if (*client->text)
+		say(t, "frec.fire.text", "%s", client->text);
+}
+
+static int make_text(struct daemon *d, const struct policy_job *job, const struct client *client,
+		     struct text *t)
 {
 	const struct recorder_sizes *sizes = recorder_sizes(d->recorder);
 	char line[128];
@@ -85,6 +96,7 @@ static int make_text(struct daemon *d, struct text *t)
 	say(t, "frec.memory.evidence", "%llu", (unsigned long long)sizes->evidence);
 	say(t, "frec.interrupts", "%s", recorder_variant(d->recorder));
 	say_config(t, &d->config);
+	say_fired(t, job, client);
 	return fclose(t->f) ? -ENOMEM : 0;
 }
 
@@ -104,7 +116,7 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 		q.focus_pid = client->pid;
 		q.only = client->only;
 	}
-	err = make_text(d, &text);
+	err = make_text(d, job, client, &text);
 	if (err)
 		return err;
 	q.text = text.bytes;
@@ -163,6 +175,20 @@ static int take(struct daemon *d, uint64_t now, struct policy_job *ret)
 	return -EAGAIN;
 }
 
+static void log_hit(const struct policy_hit *hit)
+{
+	const struct wait_facts *f = &hit->record.w;
+	unsigned long long ms = hit->record.duration / 1000000;
+
+	if (hit->kind == TRIGGER_APP)
+		log_notice("trigger %s: %.16s (tid %u, pid %u) says%s%s%s, writing a snapshot", hit->name,
+			   f->comm, f->tid, f->tgid, *hit->text ? " '" : " so", hit->text,
+			   *hit->text ? "'" : "");
+	else
+		log_notice("trigger %s: %.16s (tid %u, pid %u) waited %llu ms, writing a snapshot",
+			   hit->name, f->comm, f->tid, f->tgid, ms);
+}
+
 void shoot_due(struct daemon *d, uint64_t now)
 {
 	static struct policy_job job; /* tens of KB: not for the stack */
@@ -186,10 +212,7 @@ void shoot_due(struct daemon *d, uint64_t now)
 	if (err)
 		fail(d, &job, err);
 	else if (!job.manual)
-		log_notice("trigger %s: %.16s (tid %u, pid %u) waited %llu ms, writing a snapshot",
-			   job.hits[0].name, job.hits[0].record.w.comm, job.hits[0].record.w.tid,
-			   job.hits[0].record.w.tgid,
-			   (unsigned long long)job.hits[0].record.duration / 1000000);
+		log_hit(&job.hits[0]);
 }
 
 /* ---- the end of one ---- */

@@ -141,6 +141,16 @@ static json_t *spool_json(struct daemon *d, uint64_t now)
 			 (json_int_t)spooler_stalled(&d->spooler, now));
 }
 
+static json_t *app_json(const struct daemon *d)
+{
+	const struct app *a = &d->app;
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "received", (json_int_t)a->received, "flood",
+			 (json_int_t)recorder_flood(d->recorder), "malformed",
+			 (json_int_t)a->malformed, "unknown", (json_int_t)a->unknown, "filtered",
+			 (json_int_t)a->filtered, "strangers", (json_int_t)a->strangers);
+}
+
 json_t *status_json(struct daemon *d)
 {
 	uint64_t now = clock_monotonic();
@@ -158,7 +168,7 @@ json_t *status_json(struct daemon *d)
 			   "evidence", (json_int_t)t.evidence, "lost", (json_int_t)t.lost, "refused",
 			   (json_int_t)t.refused, "lost_by", lost);
 	return json_pack(
-		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:{s:f,s:f,s:f,s:i},s:o,s:o,s:b,s:s,s:o}",
+		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:{s:f,s:f,s:f,s:i},s:o,s:o,s:o,s:b,s:s,s:o}",
 		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",
 		(json_int_t)(now - recorder_started(d->recorder)), "paused_ns",
 		(json_int_t)(paused ? now - d->paused_since : 0), "window",
@@ -166,7 +176,7 @@ json_t *status_json(struct daemon *d)
 		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
 		"overhead", "bpf_share", t.bpf_share, "daemon_share", daemon_share(d, now), "budget",
 		d->config.overhead_budget, "level", 0, "triggers", counts_json(d), "spool",
-		spool_json(d, now), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
+		spool_json(d, now), "app", app_json(d), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
 		"warnings", warnings_json(d, now, t.bpf_share));
 }
 

@@ -162,6 +162,8 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 	put_string(a, "frec.trigger.comm", keep(a, "%.16s", f->comm));
 	put_number(a, "frec.trigger.duration_ns", hit->record.duration);
 	put_number(a, "frec.trigger.threshold_ns", hit->threshold);
+	if (*hit->text)
+		put_string(a, "frec.trigger.text", hit->text);
 	if (f->flags & WAIT_FUTEX)
 		put_string(a, "frec.trigger.address",
 			   keep(a, "0x%llx", (unsigned long long)wait_futex(f)));
@@ -280,7 +282,10 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 				 duration(a, hit->record.duration)));
 		return;
 	}
-	if (hit->kind == TRIGGER_RUNQUEUE)
+	if (hit->kind == TRIGGER_APP)
+		put_line(a, keep(a, "%s said that something took too long%s%s", who(w, a, f->tid, f->end),
+				 *hit->text ? ": " : "", hit->text));
+	else if (hit->kind == TRIGGER_RUNQUEUE)
 		put_line(a, keep(a, "%s was ready to run for %s without getting a CPU",
 				 who(w, a, f->tid, f->end), duration(a, hit->record.duration)));
 	else

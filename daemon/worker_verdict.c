@@ -64,12 +64,14 @@ void worker_judge(struct worker *w)
 	start = worker_boot(w, f->start > w->h->from ? f->start : w->h->from);
 	/* of a wait that goes on, all until now, as the file will have it */
 	end = f->flags & WAIT_OPEN ? w->h->clocks.boottime : worker_boot(w, f->end);
-	if (end <= start || read_story(start, &s))
+	/* an app that did not say since when: of all there is */
+	if (end < start || read_story(end > start ? start : worker_boot(w, w->h->from), &s))
 		return;
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
 	thread = story_thread_at(s, f->tid, start);
-	if (thread != STORY_NOBODY && !verdict_of(s, thread, start, end, &v))
+	if (thread != STORY_NOBODY && !(end > start ? verdict_of(s, thread, start, end, &v)
+						    : verdict_worst_of(s, thread, end, &v)))
 		keep_verdict(w, s, &v);
 	story_free(s);
 }

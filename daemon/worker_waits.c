@@ -454,17 +454,21 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	arg(&a, TRACE_STRING("comm", comm));
 	if (t && worker_cgroup(w, t))
 		arg(&a, TRACE_STRING("cgroup", worker_cgroup(w, t)));
+	if (*hit->text)
+		arg(&a, TRACE_STRING("text", hit->text));
 	if (request) {
 		a.n += worker_request_args(w, request, a.list + a.n, text);
-	} else {
+	} else if (hit->kind != TRIGGER_APP) {
 		arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
 		wait_args(w, f, waker_name(w, f, waker), &a);
 	}
 	if (hit == w->h->hits && *w->verdict.text)
 		arg(&a, TRACE_STRING("verdict", w->verdict.text));
 	s.n_args = a.n;
-	stack = stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
-	s.stack_id = stacks_put(w->stack_index, stack);
+	if (hit->kind != TRIGGER_APP) {
+		stack = stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
+		s.stack_id = stacks_put(w->stack_index, stack);
+	}
 	trace_put_slice(w->out, &s);
 	if (f->flags & WAIT_OPEN)
 		return;

@@ -5,7 +5,7 @@
  * perhaps one descriptor to write to.
  *
  * Requests:  {"command":"status"|"triggers"|"list"|"pause"|"resume"}
- *            {"command":"fire","name":S}
+ *            {"command":"fire","name":S,"text":S?}
  *            {"command":"snapshot","pid":N?,"only":bool?,"last_ns":N?} (+ descriptor)
  * Replies:   {"ok":true,…} or {"ok":false,"error":"one line"}
  */

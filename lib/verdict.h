@@ -102,6 +102,9 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
  */
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret);
 
+/* The worst of the waits of this thread that began before until, and why it took so long. -ENOMEM. */
+int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret);
+
 /* ---- between the verdict's own files ---- */
 
 struct verdict_span {

@@ -73,7 +73,7 @@ static int add(struct groups *g, uint32_t thread, enum verdict_wait wait, const 
 	return 0;
 }
 
-static int add_waits(struct groups *g, uint32_t thread, bool all)
+static int add_waits(struct groups *g, uint32_t thread, bool all, uint64_t until)
 {
 	const struct story *s = g->s;
 	const struct story_thread *t = &s->threads[thread];
@@ -85,7 +85,7 @@ static int add_waits(struct groups *g, uint32_t thread, bool all)
 		enum verdict_wait kind;
 		int err;
 
-		if (w->end <= start)
+		if (w->end <= start || start >= until)
 			continue;
 		story_segment(s, thread, start, &g_at);
 		if (g_at.state != STORY_SLEEPING)
@@ -99,7 +99,7 @@ static int add_waits(struct groups *g, uint32_t thread, bool all)
 }
 
 /* Before each run of a thread and after its last one, from when it was ready. */
-static int add_queueing(struct groups *g, uint32_t thread)
+static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 {
 	const struct story *s = g->s;
 	const struct story_thread *t = &s->threads[thread];
@@ -107,14 +107,14 @@ static int add_queueing(struct groups *g, uint32_t thread)
 
 	for (uint32_t i = 0; i <= t->n_runs; i++) {
 		const struct story_run *r = i < t->n_runs ? &s->runs[s->by_thread[t->runs + i]] : NULL;
-		uint64_t until = r ? r->start : s->end;
+		uint64_t ready = r ? r->start : s->end;
 		struct story_segment at = { 0 };
 		int err;
 
-		if (until > before && until - before >= QUEUE_MIN_NS)
-			story_segment(s, thread, until - 1, &at);
-		before = r ? r->end : until;
-		if (at.state != STORY_RUNNABLE || at.end - at.start < QUEUE_MIN_NS)
+		if (ready > before && ready - before >= QUEUE_MIN_NS)
+			story_segment(s, thread, ready - 1, &at);
+		before = r ? r->end : ready;
+		if (at.start >= until || at.state != STORY_RUNNABLE || at.end - at.start < QUEUE_MIN_NS)
 			continue;
 		err = add(g, thread, verdict_kind(s, thread, &at, story_wait_at(s, thread, at.start)),
 			  NULL, at.start, at.end);
@@ -177,10 +177,21 @@ static bool in_unit(const struct story_process *p, const char *unit)
 	return false;
 }
 
-static bool is_wanted(const struct story *s, uint32_t thread, int32_t pid, const char *unit)
+struct wanted {
+	int32_t pid;	  /* 0: any */
+	const char *unit; /* NULL: any */
+	uint32_t thread;  /* STORY_NOBODY: any */
+	uint64_t until;	  /* only what began before */
+};
+
+static bool is_wanted(const struct story *s, uint32_t thread, const struct wanted *wanted)
 {
 	const struct story_process *p = story_process(s, s->threads[thread].pid);
+	const char *unit = wanted->unit;
+	int32_t pid = wanted->pid;
 
+	if (wanted->thread != STORY_NOBODY)
+		return thread == wanted->thread;
 	if (pid && s->threads[thread].pid != pid)
 		return false;
 	if (unit && !in_unit(p, unit))
@@ -188,23 +199,24 @@ static bool is_wanted(const struct story *s, uint32_t thread, int32_t pid, const
 	return pid || unit || !p || !p->kthread;
 }
 
-int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret)
+static int worst(const struct story *s, const struct wanted *wanted, struct verdict *ret)
 {
+	bool some = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
 	struct groups g = { .s = s };
 	uint32_t *order = by_process(s);
 	int err = order ? 0 : -ENOMEM;
 	bool found = false;
 
 	for (size_t i = 0; i < s->n_threads && !err; i++) {
-		if (!is_wanted(s, order[i], pid, unit))
+		if (!is_wanted(s, order[i], wanted))
 			continue;
 		found = true;
-		err = add_waits(&g, order[i], pid || unit);
+		err = add_waits(&g, order[i], some, wanted->until);
 		if (!err)
-			err = add_queueing(&g, order[i]);
+			err = add_queueing(&g, order[i], wanted->until);
 	}
 	*ret = (struct verdict){ .thread = STORY_NOBODY, .culprit = STORY_NOBODY };
-	if (!err && !found && (pid || unit))
+	if (!err && !found && some)
 		err = -ESRCH;
 	for (size_t i = 0; i < g.n; i++)
 		rank(s, &g.list[i]);
@@ -217,4 +229,18 @@ int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct v
 	free(order);
 	free(g.list);
 	return err;
+}
+
+int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret)
+{
+	const struct wanted wanted = { pid, unit, STORY_NOBODY, UINT64_MAX };
+
+	return worst(s, &wanted, ret);
+}
+
+int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret)
+{
+	const struct wanted wanted = { 0, NULL, thread, until };
+
+	return thread == STORY_NOBODY ? verdict_of(s, thread, until, until, ret) : worst(s, &wanted, ret);
 }

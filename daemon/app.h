@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* app.h - the trigger socket: programs that say themselves that something took too long. */
+#ifndef FREC_APP_H
+#define FREC_APP_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "config.h"
+
+struct daemon;
+
+#define APP_PASSED_MAX 2
+
+/* A message as it came, with who sent it. */
+struct app_envelope {
+	struct ucred who; /* as this process's namespaces have it */
+	int pidfd;	  /* of who; -1: the kernel gives none */
+	int passed[APP_PASSED_MAX]; /* -1: none */
+	size_t len;
+	char bytes[512];
+};
+
+struct app {
+	int fd; /* -1: cannot listen */
+	uint64_t received;
+	uint64_t malformed; /* no message, or from a later time */
+	uint64_t unknown;   /* no trigger of kind app has this name */
+	uint64_t filtered;  /* the trigger's filters are for others */
+	uint64_t strangers; /* the thread is none of the sender's */
+	uint64_t file[2]; /* inode and device of the socket */
+};
+
+/* After the recorder is loaded. -errno: there is no trigger socket. */
+int app_open(struct daemon *d);
+void app_readable(struct daemon *d);
+/* Once a second: sees that the socket is there. */
+void app_check(struct daemon *d);
+void app_close(struct daemon *d);
+
+/* ---- sender.c ---- */
+
+/* pid, uid, comm and unit of the filter. */
+bool sender_matches(const struct app_sender *s, uint32_t uid, const struct trigger_filter *f);
+
+#endif
