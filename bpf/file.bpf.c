@@ -1,6 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /* file.bpf.c - see file.bpf.h */
 #include "file.bpf.h"
+#include "inet.bpf.h"
+
+/* Names that are in no directory begin with NUL, and have a length in place of one at their end. */
+static __always_inline void look_abstract(struct scratch *s, struct unix_address *addr)
+{
+	u64 len = BPF_CORE_READ(addr, len) - bpf_core_field_offset(struct sockaddr_un, sun_path);
+
+	if (len < 2 || len > 108)
+		return;
+	barrier_var(len);
+	len &= 127;
+	bpf_probe_read_kernel(s->file_path, len,
+			      (void *)addr + bpf_core_field_offset(struct unix_address, name) +
+				      bpf_core_field_offset(struct sockaddr_un, sun_path));
+	s->file_path[0] = '@';
+	s->file_path[len] = 0;
+	s->file.path_len = len + 1;
+}
 
 static __always_inline void look_unix(struct scratch *s, struct sock *sk)
 {
@@ -23,6 +41,8 @@ static __always_inline void look_unix(struct scratch *s, struct sock *sk)
 						bpf_core_field_offset(struct sockaddr_un, sun_path));
 	if (len > 1)
 		s->file.path_len = len;
+	else
+		look_abstract(s, addr);
 }
 
 static __always_inline void look_socket(struct scratch *s, struct file *file)
@@ -38,23 +58,21 @@ static __always_inline void look_socket(struct scratch *s, struct file *file)
 	}
 	if (e->family != AF_INET && e->family != AF_INET6)
 		return;
-	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	e->net = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	if (e->family == AF_INET) {
-		BPF_CORE_READ_INTO((u32 *)e->local, sk, __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO((u32 *)e->remote, sk, __sk_common.skc_daddr);
-	} else {
-		BPF_CORE_READ_INTO((struct in6_addr *)e->local, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sk, __sk_common.skc_v6_daddr);
-	}
+	READ_INET(e, sk);
 }
 
 static __always_inline void look_path(struct scratch *s, u32 which)
 {
-	u32 pos, len;
+	u32 start, pos, len;
 
-	pos = path_file(which) & (PATH_MAX_ - 1);
+	start = path_file(which);
+	pos = start & (PATH_MAX_ - 1);
+	if (start & PATH_CLIPPED) { /* without its beginning it must not look like a whole one */
+		pos = pos > 3 ? pos - 3 : 0;
+		barrier_var(pos);
+		pos &= PATH_MAX_ - 1;
+		s->path[pos] = s->path[pos + 1] = s->path[pos + 2] = '.';
+	}
 	len = PATH_MAX_ - pos;
 	bpf_probe_read_kernel(s->file_path, len, &s->path[pos]);
 	s->file.path_len = len;

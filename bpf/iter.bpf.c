@@ -95,25 +95,19 @@ int iter_adopt(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* What the wait in room->open is about, where a descriptor says it. */
-static __always_inline void write_file(struct seq_file *seq, struct scratch *room, u64 now)
+/* What descriptor fd is, of the thread in room, which waits on it since wait_at. */
+static __always_inline void write_file(struct seq_file *seq, struct scratch *room, int fd, u32 tid,
+				       u64 wait_at, u64 now)
 {
-	struct wait_facts *w = &room->open.w;
-	u32 zero = 0, len;
-	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
-	int fd;
+	u32 len = fd < 0 ? 0 : file_look(SCRATCH_ITER, fd) & 0x1ff;
 
-	if (!ctl || (w->flags & WAIT_COMPAT))
-		return;
-	fd = file_of_call(ctl, w->nr, w->args, false);
-	len = fd < 0 ? 0 : file_look(SCRATCH_ITER, fd) & 0x1ff;
 	barrier_var(len);
 	if (!len || len > sizeof(room->file) + EV_FILE_PATH_MAX)
 		return;
 	room->file.h.ts = now;
 	room->file.h.cpu = 0;
-	room->file.wait_at = w->start;
-	room->file.wait_tid = w->tid;
+	room->file.wait_at = wait_at;
+	room->file.wait_tid = tid;
 	bpf_seq_write(seq, &room->file, len);
 }
 
@@ -121,8 +115,10 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *roo
 static __always_inline void write_wait(struct seq_file *seq, struct task_struct *t,
 				       struct task_state *s, struct scratch *room, u64 now)
 {
-	u32 which = STACK_ROOM_ITER;
+	u32 which = STACK_ROOM_ITER, zero = 0;
 	struct stack_room *stack = bpf_map_lookup_elem(&stack_rooms, &which);
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
+	struct wait_facts *w = &room->open.w;
 	struct ev_header *h = &room->open.h;
 	long n;
 
@@ -130,15 +126,15 @@ static __always_inline void write_wait(struct seq_file *seq, struct task_struct 
 	h->kind = EV_WAIT;
 	h->cpu = t->thread_info.cpu;
 	h->len = sizeof(room->open);
-	wait_fill(&room->open.w, t, s, s->out, now);
-	room->open.w.in = now;
-	room->open.w.flags |= WAIT_OPEN;
+	wait_fill(w, t, s, s->first_out ? s->first_out : s->out, now);
+	w->in = now;
+	w->flags |= WAIT_OPEN;
 	if (s->woken < s->out)
-		wait_no_waker(&room->open.w);
-	if (s->first_out)
-		room->open.w.start = s->first_out;
+		wait_no_waker(w);
 	bpf_seq_write(seq, &room->open, sizeof(room->open));
-	write_file(seq, room, now);
+	if (ctl && !(w->flags & WAIT_COMPAT))
+		write_file(seq, room, file_of_call(ctl, w->nr, w->args, NULL), w->tid, w->start,
+			   now);
 	if (!stack)
 		return;
 	stack_key(&stack->frames.key, t, STACK_KERNEL, t->pid, s->out);
@@ -201,6 +197,23 @@ static long copy_page(u32 i, struct dump_walk *w)
 
 #define COPY_MAX (24u << 10) /* a record must fit the iterator's buffer of eight pages */
 
+/* A poll of one descriptor: which that is stands in t's memory. */
+static __always_inline void write_polled(struct seq_file *seq, const struct control *ctl,
+					 struct task_struct *t, const struct task_state *s, u64 now)
+{
+	struct scratch *room = scratch_get(SCRATCH_ITER);
+	u64 args[6];
+	int fd = -1;
+
+	if (!room || (s->flags & WAIT_COMPAT) || !syscall_in(ctl->poll_syscalls, s->nr))
+		return;
+	regs_args((void *)bpf_task_pt_regs(t), false, args);
+	if (args[1] != 1 || bpf_copy_from_user_task(&fd, sizeof(fd), (void *)args[0], t, 0))
+		return;
+	room->task_address = (u64)t;
+	write_file(seq, room, fd, t->pid, s->first_out ? s->first_out : s->out, now);
+}
+
 /*
  * Registers and stack of one thread that sleeps now, which cannot be taken at
  * the end of its wait. May have to fault pages in, so it may take its time.
@@ -242,6 +255,7 @@ int iter_sleeper(struct bpf_iter__task *ctx)
 	e->h.cpu = 0;
 	e->h.len = sizeof(*e) + len;
 	bpf_seq_write(ctx->meta->seq, e, sizeof(*e) + len);
+	write_polled(ctx->meta->seq, ctl, t, s, e->h.ts);
 	return 0;
 }
 
@@ -259,13 +273,14 @@ int iter_overdue(struct bpf_iter__task *ctx)
 	struct control *ctl;
 	struct cpu_state *c;
 	u32 cpu;
+	u8 told;
 
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
 	if (!t || !scratch || !ctl)
 		return 0;
 	s = task_state_get(t);
-	if (!s || s->announced)
+	if (!s)
 		return 0;
 	out = s->out;
 	runnable = out && s->woken >= out ? s->woken : s->runnable;
@@ -282,10 +297,16 @@ int iter_overdue(struct bpf_iter__task *ctx)
 	if (slept) /* what s says of a waker is about an earlier wait */
 		wait_no_waker(&scratch->facts);
 	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
-	if (slept && s->first_out)
-		scratch->judge.durations[TRIGGER_SYSCALL] = now - s->first_out;
-	if (trigger_run(SCRATCH_ITER))
-		s->announced = 1;
+	told = s->announced;
+	if (!(told & ANNOUNCED_SLEEP) && trigger_run(SCRATCH_ITER))
+		told |= ANNOUNCED_SLEEP;
+	if (slept && s->first_out && !(told & ANNOUNCED_CALL)) {
+		scratch->facts.start = s->first_out;
+		judge_call(scratch, now - s->first_out);
+		if (trigger_run(SCRATCH_ITER))
+			told |= ANNOUNCED_CALL;
+	}
+	s->announced = told;
 	return 0;
 }
 

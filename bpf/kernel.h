@@ -119,6 +119,7 @@ struct super_block {
 
 struct inode {
 	unsigned short i_mode;
+	unsigned int i_nlink;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	struct file_lock_context *i_flctx;

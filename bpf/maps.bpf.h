@@ -46,7 +46,7 @@ struct task_state {
 	u16 flags; /* WAIT_* */
 	u8 waker_irq;
 	u8 iowait;
-	u8 announced; /* a trigger has been told of this wait while it lasts */
+	u8 announced; /* ANNOUNCED_*: a trigger has been told of this wait while it lasts */
 	u8 unplaced; /* has no place in the task table; counted once */
 	u8 enter_compat;
 	s16 enter_nr; /* of the syscall entered at `enter`; exec changes what the registers say */

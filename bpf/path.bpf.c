@@ -91,13 +91,13 @@ static long exe_step(u32 i, struct path_walk *w)
 }
 
 /* Inlined twice: frames of the stack are scarce below path_exe(), and 6.1 rounds them up. */
-static __always_inline int walk_file(struct scratch *s)
+static __always_inline int walk_file(struct scratch *s, u32 end)
 {
 	struct path_walk w = {.s = s};
 	struct file *file = (void *)s->file_address;
 
 	s->path[PATH_MAX_ - 1] = 0;
-	s->path_at = PATH_MAX_ - 1;
+	s->path_at = end;
 	s->path_done = 0;
 	w.node = BPF_CORE_READ(file, f_path.dentry);
 	w.mount = BPF_CORE_READ(file, f_path.mnt);
@@ -109,8 +109,24 @@ static __always_inline int walk_file(struct scratch *s)
 __noinline int path_file(u32 which)
 {
 	struct scratch *s = scratch_get(which);
+	const char mark[] = " (deleted)";
+	u32 end = PATH_MAX_ - 1, at;
+	struct file *file;
 
-	return s ? walk_file(s) : 0;
+	if (!s)
+		return 0;
+	file = (void *)s->file_address;
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFREG &&
+	    !BPF_CORE_READ(file, f_inode, i_nlink)) {
+		end -= sizeof(mark) - 1;
+		__builtin_memcpy(&s->path[end], mark, sizeof(mark));
+	}
+	at = walk_file(s, end);
+	if (at != end)
+		return at;
+	/* in no directory: its name is all that it has */
+	at = path_prepend(s, end, BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	return at < end ? at + 1 : end;
 }
 
 __noinline int path_exe(u32 which)
@@ -122,7 +138,7 @@ __noinline int path_exe(u32 which)
 		return 0;
 	t = (void *)s->task_address;
 	s->file_address = (u64)BPF_CORE_READ(t, mm, exe_file);
-	return walk_file(s);
+	return walk_file(s, PATH_MAX_ - 1);
 }
 
 /* ---- globs ---- */

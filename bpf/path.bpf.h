@@ -12,13 +12,14 @@
 #include "maps.bpf.h"
 
 #define PATH_MAX_ 256u
-#define NAME_MAX_ 128u
+#define NAME_MAX_ 256u
 
 #define PATH_CLIPPED 0x10000
 
 /* Build into path[] of the scratch; return the start in it, PATH_CLIPPED added where it is cut. */
 extern int path_cgroup(u32 which); /* cgroup v2: "/a.slice/b.service/" */
-extern int path_file(u32 which);  /* of the file at file_address, in its mount namespace */
+/* Of the file at file_address, in its mount namespace; " (deleted)", "[eventpoll]" as in /proc. */
+extern int path_file(u32 which);
 extern int path_exe(u32 which);	   /* executable, in its mount namespace */
 
 /*

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* peer.bpf.c - who has the ends of pipes and connections, and files that were locked, for a snapshot. */
-#include "compat.bpf.h"
+#include "inet.bpf.h"
 #include "record.h"
 
 #define TCP_LISTEN_ 10
@@ -13,22 +13,6 @@ static __always_inline u64 inode_of(struct sock *sk)
 	return socket ? BPF_CORE_READ(inode, i_ino) : 0;
 }
 
-static __always_inline bool end_of_inet(struct peer_end *e, struct sock *sk)
-{
-	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	e->net = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	if (e->family == AF_INET) {
-		BPF_CORE_READ_INTO((u32 *)e->local, sk, __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO((u32 *)e->remote, sk, __sk_common.skc_daddr);
-	} else {
-		BPF_CORE_READ_INTO((struct in6_addr *)e->local, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO((struct in6_addr *)e->remote, sk, __sk_common.skc_v6_daddr);
-	}
-	/* who listens will have the other end of what waits to be accepted */
-	return e->remote_port || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN_;
-}
-
 /* Is it an end of something whose other end somebody may wait at? */
 static __always_inline bool end_of_socket(struct peer_end *e, struct file *file)
 {
@@ -38,8 +22,11 @@ static __always_inline bool end_of_socket(struct peer_end *e, struct file *file)
 	if (!sk)
 		return false;
 	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (e->family == AF_INET || e->family == AF_INET6)
-		return end_of_inet(e, sk);
+	if (e->family == AF_INET || e->family == AF_INET6) {
+		READ_INET(e, sk);
+		/* who listens will have the other end of what waits to be accepted */
+		return e->remote_port || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN_;
+	}
 	if (e->family != AF_UNIX)
 		return false;
 	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);

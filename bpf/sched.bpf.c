@@ -37,9 +37,10 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 		s->bank = ctl->bank;
 		s->sleeps = 0;
 		s->flags = 0;
+		s->announced = 0;
 	}
 	s->sleeps++;
-	s->announced = 0; /* the walk may have set it just after the wait it saw had ended */
+	s->announced &= ANNOUNCED_CALL; /* the walk may have set it just after the wait it saw had ended */
 	/* woken and the waker stay: a wake-up may have come just before this, see wait_woken() */
 	s->runnable = 0;
 	s->owner = 0;
@@ -136,14 +137,17 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 	if (slept >= ctl->slow_ns && !s->first_out)
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
 	if (slept >= ctl->stacks_ns)
-		stack_take_kernel(ctl, c, cpu, now, next, s->out, stack_class(ctl, s, slept));
+		stack_take_next(ctl, c, cpu, now, next, s->out, STACK_KERNEL,
+				stack_class(ctl, s, slept));
 	if (slept >= ctl->stacks_ns && s->nr < 0 && !(next->flags & PF_NO_REGS))
-		stack_take_fault(ctl, c, cpu, now, next, s->out, stack_class(ctl, s, slept));
-	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns && !s->announced)
+		stack_take_next(ctl, c, cpu, now, next, s->out, STACK_SLEEPER,
+				stack_class(ctl, s, slept));
+	if (slept < ctl->min_sleep_ns && queued < ctl->min_runqueue_ns &&
+	    !(s->announced & ANNOUNCED_SLEEP))
 		return;
 	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
-	if (s->announced)
-		trigger_ended(SCRATCH_SWITCH);
+	if (s->announced & ANNOUNCED_SLEEP)
+		trigger_ended(SCRATCH_SWITCH, 0);
 	else
 		trigger_run(SCRATCH_SWITCH);
 }
@@ -178,11 +182,11 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 	if (e)
 		*(volatile u64 *)&e->since = 0;
 	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || slept >= ctl->stacks_ns ||
-	    queued >= ctl->min_runqueue_ns || s->announced)
+	    queued >= ctl->min_runqueue_ns || s->announced & ANNOUNCED_SLEEP)
 		wait_judge(ctl, c, cpu, next, s, now, slept, queued);
 	s->out = 0;
 	s->runnable = 0;
-	s->announced = 0;
+	s->announced &= ANNOUNCED_CALL;
 	if (s->first_out)
 		c->armed = (u64)next;
 }

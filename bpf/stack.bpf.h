@@ -131,38 +131,29 @@ static __always_inline void stack_key(struct stack_key *k, struct task_struct *t
 	k->flags = 0;
 }
 
-/* Kernel stack of next, which slept from wait_at on and is being switched in. */
-static __always_inline void stack_take_kernel(struct control *ctl, struct cpu_state *c, u32 cpu,
-					      u64 now, struct task_struct *next, u64 wait_at,
-					      enum budget_class class)
-{
-	u32 which = STACK_ROOM_EXIT;
-	struct stack_room *room = bpf_map_lookup_elem(&stack_rooms, &which);
-
-	if (!room)
-		return;
-	stack_key(&room->frames.key, next, STACK_KERNEL, next->pid, wait_at);
-	stack_put_frames(ctl, c, cpu, now, room,
-			 bpf_get_task_stack(next, room->pcs, STACK_FRAMES_MAX * 8, 0), 0, class);
-}
-
 /*
- * next slept over a fault: no system call's exit will show its stack. Where it
- * was in its program stands in its registers; its memory is not ours to read here.
+ * Of next, which slept from wait_at on and is being switched in: its kernel stack, or, after a
+ * fault, of which no system call's exit will show the stack, where it was in its program. That
+ * stands in its registers; its memory is not ours to read here.
  */
-static __always_inline void stack_take_fault(struct control *ctl, struct cpu_state *c, u32 cpu,
-					     u64 now, struct task_struct *next, u64 wait_at,
-					     enum budget_class class)
+static __always_inline void stack_take_next(struct control *ctl, struct cpu_state *c, u32 cpu,
+					    u64 now, struct task_struct *next, u64 wait_at, u32 role,
+					    enum budget_class class)
 {
 	u32 which = STACK_ROOM_EXIT;
 	struct stack_room *room = bpf_map_lookup_elem(&stack_rooms, &which);
+	long bytes = sizeof(room->pcs[0]);
 
 	if (!room)
 		return;
-	stack_key(&room->frames.key, next, STACK_SLEEPER, next->pid, wait_at);
-	room->frames.key.flags = STACK_CUT;
-	room->pcs[0] = regs_ip((void *)bpf_task_pt_regs(next));
-	stack_put_frames(ctl, c, cpu, now, room, sizeof(room->pcs[0]), 0, class);
+	stack_key(&room->frames.key, next, role, next->pid, wait_at);
+	if (role == STACK_KERNEL) {
+		bytes = bpf_get_task_stack(next, room->pcs, STACK_FRAMES_MAX * 8, 0);
+	} else {
+		room->frames.key.flags = STACK_CUT;
+		room->pcs[0] = regs_ip((void *)bpf_task_pt_regs(next));
+	}
+	stack_put_frames(ctl, c, cpu, now, room, bytes, 0, class);
 }
 
 struct dump_walk {

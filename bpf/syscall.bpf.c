@@ -13,7 +13,7 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 					 struct scratch *scratch, u64 now)
 {
 	struct wait_facts *w = &scratch->facts;
-	int fd = w->flags & WAIT_COMPAT ? -1 : file_of_call(ctl, w->nr, w->args, true);
+	int fd = w->flags & WAIT_COMPAT ? -1 : file_of_call(ctl, w->nr, w->args, scratch);
 	u64 len; /* 6.1 forgets the bounds of 32 bits that are spilled */
 
 	if (fd < 0)
@@ -73,9 +73,12 @@ static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct
 	scratch->judge.now = now;
 	scratch->judge.bank = ctl->bank;
 	scratch->judge.cpu = cpu;
-	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
-	scratch->judge.durations[TRIGGER_SYSCALL] = duration;
-	trigger_run(SCRATCH_EXIT);
+	judge_call(scratch, duration);
+	if (s->announced & ANNOUNCED_CALL)
+		trigger_ended(SCRATCH_EXIT, TRIGGER_SYSCALL);
+	else
+		trigger_run(SCRATCH_EXIT);
+	s->announced = 0;
 }
 
 SEC("tp_btf/sys_exit")

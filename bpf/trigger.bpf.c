@@ -117,15 +117,18 @@ __noinline int trigger_run(u32 which)
 	return k.hits;
 }
 
-/* The wait in this scratch, of which a trigger was told while it lasted, has ended. */
-__noinline int trigger_ended(u32 which)
+/*
+ * The wait in this scratch, of which a trigger was told while it lasted, has ended: the syscall
+ * (kind TRIGGER_SYSCALL), or a sleep, of which a syscall may have several (0).
+ */
+__noinline int trigger_ended(u32 which, u32 kind)
 {
 	struct trigger_check k = {.s = scratch_get(which), .which = which};
 	u32 cpu;
 
 	k.c = cpu_self(&cpu);
 	if (k.s && k.c)
-		trigger_submit(&k, TRIGGER_ENDED, 0, k.s->facts.end - k.s->facts.start);
+		trigger_submit(&k, TRIGGER_ENDED, kind, k.s->facts.end - k.s->facts.start);
 	return 0;
 }
 

@@ -96,7 +96,11 @@ static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, 
  * while it lasted. Both in trigger.bpf.c.
  */
 extern int trigger_run(u32 which);
-extern int trigger_ended(u32 which);
+extern int trigger_ended(u32 which, u32 kind);
+
+/* What task_state.announced says: a trigger was told of this sleep, of this syscall. */
+#define ANNOUNCED_SLEEP 1u
+#define ANNOUNCED_CALL 2u
 
 /* Fills judge: a sleep of s that has lasted `slept`, a run-queue wait of `queued` ns; 0: none. */
 static __always_inline void judge_fill(struct scratch *scratch, const struct control *ctl,
@@ -116,6 +120,13 @@ static __always_inline void judge_fill(struct scratch *scratch, const struct con
 	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
 	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
 	durations[TRIGGER_RUNQUEUE] = queued;
+}
+
+/* Of the rest of judge: a syscall alone, of that duration. */
+static __always_inline void judge_call(struct scratch *scratch, u64 duration)
+{
+	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
+	scratch->judge.durations[TRIGGER_SYSCALL] = duration;
 }
 
 #endif

@@ -256,6 +256,7 @@ bool policy_ended(struct policy *p, uint64_t now, const struct trigger_record *r
 		struct trigger_record *old = &hit->record;
 
 		if (!(old->w.flags & WAIT_OPEN) || old->w.tid != r->w.tid ||
+		    (hit->kind == TRIGGER_SYSCALL) != (r->h.kind == TRIGGER_SYSCALL) ||
 		    old->w.task_start != r->w.task_start)
 			continue;
 		found = true;
