@@ -24,14 +24,10 @@
 
 #include <cmocka.h>
 
-#include "../../daemon/opener.h"
+#include "opener_server.h"
 
 #define SEC 1000000000ull
 #define DEADLINE_MS 10000
-
-static int server_fd = -1;
-static pid_t server;
-static struct opener_client client;
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -46,27 +42,6 @@ static uint64_t boot_offset(void)
 	uint64_t mono = clock_ns(CLOCK_MONOTONIC), boot = clock_ns(CLOCK_BOOTTIME);
 
 	return boot > mono ? boot - mono : 0;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	if (opener_start((uid_t)-1, (gid_t)-1, &server_fd, &server) < 0)
-		return -1;
-	opener_client_init(&client, server_fd);
-	return 0;
-}
-
-/* Closing the socket is enough to end it. */
-static int teardown(void **state)
-{
-	int status;
-
-	(void)state;
-	close(server_fd);
-	if (waitpid(server, &status, 0) != server)
-		return -1;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
 }
 
 /* ---- subjects ---- */

@@ -20,27 +20,7 @@
 #include <cmocka.h>
 
 #include "../../daemon/clock.h"
-#include "../../daemon/opener.h"
-
-static int server_fd;
-static pid_t server;
-static struct opener_client client;
-
-static int setup(void **state)
-{
-	(void)state;
-	if (opener_start((uid_t)-1, (gid_t)-1, &server_fd, &server) < 0)
-		return -1;
-	opener_client_init(&client, server_fd);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(server_fd);
-	return waitpid(server, NULL, 0) == server ? 0 : -1;
-}
+#include "opener_server.h"
 
 /* As the kernel counts it: a clock that we read is another tick on a busy machine. */
 static uint64_t start_of(pid_t pid)
