@@ -153,7 +153,10 @@ static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool share
 		tid = *outer;
 	}
 	e = task_slot_find(tid);
-	if (!e || (!shared && e->tgid != (u32)t->tgid) || tid == (u32)t->pid)
+	if (!e || (!shared && e->tgid != (u32)t->tgid))
+		return 0;
+	/* waits for what it has itself; where it is shared, that may be a namesake elsewhere */
+	if (tid == (u32)t->pid && shared)
 		return 0;
 	return tid;
 }

@@ -75,6 +75,7 @@ struct story_wait {
 	const char *symbol; /* of the lock, NULL: not known */
 	int32_t fd;	   /* -1: none */
 	uint64_t address;  /* of a futex */
+	uint32_t value;	   /* that stood there as the wait began; 0: not known */
 	uint64_t args[2];  /* of the syscall */
 	bool open;	   /* still waited when the snapshot was taken */
 	bool killed;	   /* ended with its process: nobody let it go */

@@ -333,6 +333,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.symbol = text(s, slice, "variable"),
 		.fd = number(slice, "fd", -1),
 		.address = number(slice, "address", address),
+		.value = number(slice, "val", 0),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
 		.interrupted = number(slice, "interrupted", 0),

@@ -113,7 +113,8 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 	for (size_t i = 0; i < b.blames.n; i++)
 		if (!best || b.blames.list[i].ns > best->ns)
 			best = &b.blames.list[i];
-	if (!err && best && best->thread != STORY_NOBODY && best->thread != link->thread) {
+	if (!err && best && best->thread != STORY_NOBODY &&
+	    (best->thread != link->thread || link->wait == VERDICT_LOCK)) {
 		link->next = best->thread;
 		link->rests_on = best->rests_on;
 		link->sure = best->sure && best->ns >= link->ns / 2;

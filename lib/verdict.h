@@ -127,6 +127,8 @@ void verdict_what(const struct story_wait *w, enum verdict_wait kind, char *buf,
 bool verdict_awaits_signal(const struct story_wait *w);
 /* Did it wait for a process to serve it, whatever the call was: a FUSE server, a handler of faults? */
 bool verdict_is_served(const struct story_wait *w);
+/* Did it wait in pthread_join(3)? */
+bool verdict_joins(const struct story_wait *w);
 /* Is it at an internet socket that anybody may send to? */
 bool verdict_is_unconnected(const struct story_wait *w);
 /* Does a runtime that schedules tasks of its own park in this wait? Its name, or NULL. */

@@ -215,6 +215,8 @@ static int find_tenures(const struct story *s, const struct story_wait *w, struc
 	size_t i = w->address ? first_hold(s, w->address, w->start) : s->n_holds;
 	int err = 0;
 
+	if (w->owner == w->thread && !w->open && !w->killed)
+		h.thread = STORY_NOBODY; /* another let go of it */
 	b->lock = w;
 	b->n_tenures = b->at = 0;
 	for (; i < s->n_holds && !err; i++) {
@@ -290,6 +292,14 @@ static int32_t child_of(const struct story *s, const struct story_wait *w)
 	return found;
 }
 
+/* Who ends clears its tid, which until then is what pthread_join(3) waits at. */
+static uint32_t joined_by(const struct story *s, const struct story_wait *w)
+{
+	uint32_t t = verdict_joins(w) ? story_thread_at(s, w->value, w->start) : STORY_NOBODY;
+
+	return t < s->n_threads && s->threads[t].pid == s->threads[w->thread].pid ? t : STORY_NOBODY;
+}
+
 static void blame_peer(const struct story *s, enum verdict_wait kind, struct accusation *a)
 {
 	struct verdict_blames *b = a->blames;
@@ -299,7 +309,9 @@ static void blame_peer(const struct story *s, enum verdict_wait kind, struct acc
 		if (kind == VERDICT_CHILD)
 			pid = child_of(s, a->wait);
 		b->peer_of = a->wait;
-		b->peer = thread_of_process(s, pid, a->part.end - 1);
+		b->peer = kind == VERDICT_FUTEX
+				  ? joined_by(s, a->wait)
+				  : thread_of_process(s, pid, a->part.end - 1);
 	}
 	accuse(a, b->peer, a->part.start, a->part.end, VERDICT_BY_PEER, true);
 }

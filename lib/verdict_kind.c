@@ -213,6 +213,18 @@ static enum verdict_wait of_sleep(const struct story_segment *g, const struct st
 	return of_call(w);
 }
 
+bool verdict_joins(const struct story_wait *w)
+{
+	for (size_t i = 0; i < w->stack.n; i++) {
+		const char *name = w->stack.frames[i].function;
+
+		if (!w->stack.frames[i].kernel && name && strstr(name, "pthread_") &&
+		    strstr(name, "join"))
+			return true;
+	}
+	return false;
+}
+
 bool verdict_awaits_signal(const struct story_wait *w)
 {
 	return in_list("pause rt_sigsuspend rt_sigtimedwait", w->name);

@@ -168,6 +168,10 @@ static void say_deadlock(const struct story *s, struct verdict *v)
 		l++;
 	say(v, "deadlock: ");
 	say_who(s, v, l->thread);
+	if (l->next == l->thread) {
+		say(v, " waits for %s, which it holds itself", l->what);
+		return;
+	}
 	for (; l <= last; l++) {
 		say(v, " waits for %s, which %s ", *l->what ? l->what : "something",
 		    l->wait == VERDICT_LOCK || l->wait == VERDICT_FILE_LOCK ? "is held by" : "depends on");

@@ -86,6 +86,8 @@ SCENARIOS = [
     held("deadlock", [MUTEX, waits_for_lock("holder1", "holder2"),
                       waits_for_lock("holder2", "holder1")], "--depth", "2", "--deadlock",
          cause="deadlock", culprits=["holder1", "holder2"], ends=False),
+    held("own-lock", [MUTEX, waits_for_lock("holder1", "holder1")], "--deadlock",
+         cause="deadlock", culprits=["holder1"], ends=False),
     held("lock-ended", [MUTEX, Link("holder1", "unknown")], "--deed", "end", cause="lock",
          ends=False),
     held("rwlock", [Link("subject", "futex", r"^futex\b", "take_lock"), slept("holder1")],

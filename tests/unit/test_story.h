@@ -96,6 +96,7 @@ struct told {
 	double start, end;
 	const char *name; /* "lock 0x10 held by x/3" */
 	uint64_t address;
+	uint32_t val;
 	int32_t owner, waker, sender, peer_pid;
 	int32_t fd; /* 0: none */
 	const char *file, *type;
@@ -132,6 +133,8 @@ static inline void wait_for(struct scene *sc, struct told t)
 	args[s.n_args++] = TRACE_UINT("waited_ns", (uint64_t)((t.end - t.start) * 1e6));
 	if (t.address)
 		args[s.n_args++] = TRACE_POINTER("address", t.address);
+	if (t.val)
+		args[s.n_args++] = TRACE_UINT("val", t.val);
 	if (t.owner)
 		args[s.n_args++] = TRACE_UINT("owner_tid", t.owner);
 	if (t.waker)

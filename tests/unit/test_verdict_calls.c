@@ -117,6 +117,37 @@ static void test_queued(void **state)
 	story_free(s);
 }
 
+/* pthread_join() waits where the tid of the other thread stands; a condition variable has numbers. */
+static void test_join(void **state)
+{
+	struct scene sc = workers();
+	struct told join = { .tid = 11, .pid = 10, .start = 5, .end = 100, .open = true, .val = 12,
+			     .name = "futex", .address = LOCK + 64,
+			     .function = "__pthread_clockjoin_ex" };
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	wait_for(&sc, join);
+	wait_lock(&sc, 12, 5, 1000, LOCK, 11);
+	join.tid = 13;
+	join.function = "pthread_cond_wait";
+	wait_for(&sc, join);
+	join.tid = 14;
+	join.function = "__pthread_clockjoin_ex";
+	join.val = 999;
+	wait_for(&sc, join);
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 5, 100);
+	is_link(s, &v, 1, 12, VERDICT_LOCK);
+	is_cause(s, &v, VERDICT_DEADLOCK, 12);
+	for (int tid = 13; tid <= 14; tid++) {
+		v = explain(s, tid, 5, 100);
+		is_cause(s, &v, VERDICT_UNKNOWN, tid);
+	}
+	story_free(s);
+}
+
 /* A datagram: who sends it is known only from the wake-up, and then not for sure. */
 static void test_datagram(void **state)
 {
@@ -162,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_mostly_disk),
 		cmocka_unit_test(test_queued),
+		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_datagram),
 	};
 

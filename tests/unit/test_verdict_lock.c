@@ -265,6 +265,32 @@ static void test_deadlocks(void **state)
 	deadlock(2, false); /* it ended, so it was none */
 }
 
+/* It has the lock itself: for ever; unless another lets go of it, as none should. */
+static void test_own_lock(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	wait_lock(&sc, 11, 5, 1000, LOCK, 11);
+	wait_lock(&sc, 12, 6, 1000, LOCK, 11);
+	wait_lock(&sc, 13, 5, 90, LOCK + 64, 13);
+	wake(&sc, 0, 89.9, 14, 13);
+	sleeps(&sc, 14, 1, 89.8, "nanosleep");
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 5, 100);
+	is_cause(s, &v, VERDICT_DEADLOCK, 11);
+	says(&v, "deadlock: one (tid 11 of server, pid 10) waits for mutex 0x4a30e0, which it holds itself");
+	v = explain(s, 12, 6, 100);
+	assert_int_equal(v.n_chain, 2);
+	is_cause(s, &v, VERDICT_DEADLOCK, 11);
+	v = explain(s, 13, 5, 90);
+	is_link(s, &v, 1, 14, VERDICT_SLEEP);
+	is_cause(s, &v, VERDICT_SLEEP, 14);
+	story_free(s);
+}
+
 /* 100,000 waits for one lock, half of them of the subject: what each costs must not depend on that. */
 static void test_many_waits(void **state)
 {
@@ -302,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_two_sleeps),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_deadlocks),
+		cmocka_unit_test(test_own_lock),
 		cmocka_unit_test(test_many_waits),
 	};
 
