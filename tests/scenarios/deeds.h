@@ -77,9 +77,10 @@ WORKLOAD_NAMED static void deed_fsync(void)
 	KEEP_FRAME();
 }
 
-/* The thread ends with all that it holds. */
+/* The thread ends with all that it holds; when others wait for that, for then it is known who it was. */
 WORKLOAD_NAMED static void deed_end(void)
 {
+	sleep_ms(50);
 	pthread_exit(NULL);
 }
 
