@@ -33,7 +33,7 @@ LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_st
 	      trace_bundle.c trace_task.c)
 LIB_READ   := $(wildcard lib/trace_read*.c)
 LIB_VERDICT := $(wildcard lib/story*.c lib/verdict*.c)
-LIB_COMMON := lib/units.c lib/protocol.c lib/text.c lib/message.c
+LIB_COMMON := lib/units.c lib/protocol.c lib/signals.c lib/text.c lib/message.c
 DAEMON_SRC := $(wildcard daemon/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o

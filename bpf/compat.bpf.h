@@ -321,6 +321,43 @@ static __always_inline u16 state_report(bool preempt, unsigned int state, int ex
 	return bits ^ bits >> 1;
 }
 
+/* mm_struct.rss_stat became four percpu_counters in 6.2; their sum lags behind by some pages of each CPU */
+struct mm_rss_stat {
+	atomic_long_t count[4];
+} __attribute__((preserve_access_index));
+
+struct mm_struct___counts {
+	struct mm_rss_stat rss_stat;
+} __attribute__((preserve_access_index));
+
+struct percpu_counter {
+	s64 count;
+} __attribute__((preserve_access_index));
+
+struct mm_struct___percpu {
+	struct percpu_counter rss_stat[4];
+} __attribute__((preserve_access_index));
+
+static __always_inline s64 not_below_0(s64 n)
+{
+	return n > 0 ? n : 0;
+}
+
+/* Pages that are there: of files, anonymous, shared; the third kind counts those swapped out. */
+static __always_inline s64 mm_rss(struct mm_struct *mm)
+{
+	struct mm_struct___counts *counts = (void *)mm;
+	struct mm_struct___percpu *percpu = (void *)mm;
+
+	if (bpf_core_field_exists(counts->rss_stat.count))
+		return BPF_CORE_READ(counts, rss_stat.count[0].counter) +
+		       BPF_CORE_READ(counts, rss_stat.count[1].counter) +
+		       BPF_CORE_READ(counts, rss_stat.count[3].counter);
+	return not_below_0(BPF_CORE_READ(percpu, rss_stat[0].count)) +
+	       not_below_0(BPF_CORE_READ(percpu, rss_stat[1].count)) +
+	       not_below_0(BPF_CORE_READ(percpu, rss_stat[3].count));
+}
+
 /* kernfs_node.parent became __parent (RCU) in 6.15 */
 struct kernfs_node___new {
 	struct kernfs_node *__parent;

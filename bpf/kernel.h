@@ -30,6 +30,7 @@ typedef _Bool bool;
 #define true 1
 #define false 0
 #define NULL ((void *)0)
+#define offsetof(type, member) __builtin_offsetof(type, member)
 
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
@@ -209,12 +210,17 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct maple_tree {
+	void *ma_root;
+};
+
 struct mm_struct {
 	struct file *exe_file;
 	unsigned long arg_start;
 	unsigned long arg_end;
 	unsigned long start_stack;
 	unsigned long exec_vm;
+	struct maple_tree mm_mt;
 };
 
 struct thread_struct {
@@ -231,8 +237,95 @@ struct cgroup {
 	struct kernfs_node *kn;
 };
 
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+};
+
 struct css_set {
 	struct cgroup *dfl_cgrp;
+	struct cgroup_subsys_state *subsys[1];
+};
+
+enum cgroup_subsys_id { memory_cgrp_id };
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	s64 counter;
+} atomic_long_t;
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+};
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[1];
+};
+
+union __sifields {
+	struct {
+		void *_addr;
+	} _sigfault;
+};
+
+struct kernel_siginfo {
+	int si_code;
+	union __sifields _sifields;
+};
+
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
+	short oom_score_adj;
+	struct mm_struct *oom_mm;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
+struct maple_node {
+	struct maple_range_64 mr64;
+	struct maple_arange_64 ma64;
 };
 
 struct task_struct {
@@ -257,6 +350,9 @@ struct task_struct {
 	char comm[16];
 	struct css_set *cgroups;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+	struct sighand_struct *sighand;
 	struct thread_struct thread;
 };
 
@@ -291,6 +387,11 @@ struct bpf_iter__task_file {
 #define PF_NO_REGS (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
 
 #define CLONE_THREAD 0x00010000
+
+#define VM_EXEC_ 4
+
+#define SIGNAL_GROUP_EXIT_ 0x04
+#define SIGNAL_UNKILLABLE_ 0x40
 
 #define FMODE_WRITE_ 2u
 #define S_IFMT 0170000

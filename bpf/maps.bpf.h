@@ -65,6 +65,7 @@ struct task_state {
 struct scratch {
 	u64 task_address; /* input of path_*() and file_look() */
 	u64 file_address; /* likewise */
+	u64 mm_address; /* of a task that has let go of its own; else 0 */
 	struct ev_file file; /* with its path in file_path */
 	char file_path[EV_FILE_PATH_MAX];
 	struct {	  /* input of trigger_run() */
@@ -82,6 +83,15 @@ struct scratch {
 	char name[256];	 /* one component of a path */
 	char path[1024];
 	u32 path_at, path_done;
+	u64 ended; /* task_struct whose end has just fired a trigger, or 0 */
+	struct { /* of mapped.bpf.c */
+		u64 at, max; /* address that is looked for, and the end of what the node is about */
+		u64 pivots[15], slots[16]; /* of the node */
+		u64 node;		 /* to go down to; 0: this is a leaf */
+		u32 n, pad;		 /* files told */
+	} mapped;
+	struct trigger_map map;
+	struct ev_exit exit;
 };
 
 MAP struct {

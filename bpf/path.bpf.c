@@ -133,11 +133,15 @@ __noinline int path_exe(u32 which)
 {
 	struct scratch *s = scratch_get(which);
 	struct task_struct *t;
+	struct mm_struct *mm;
 
 	if (!s)
 		return 0;
 	t = (void *)s->task_address;
-	s->file_address = (u64)BPF_CORE_READ(t, mm, exe_file);
+	mm = BPF_CORE_READ(t, mm);
+	if (!mm)
+		mm = (void *)s->mm_address;
+	s->file_address = (u64)BPF_CORE_READ(mm, exe_file);
 	return walk_file(s, PATH_MAX_ - 1);
 }
 

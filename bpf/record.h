@@ -14,6 +14,7 @@
 #include "kernel.h"
 #else
 #include <linux/types.h>
+#include <stddef.h>
 #endif
 
 #define COMM_LEN 16
@@ -111,6 +112,7 @@ enum evidence_kind {
 	EV_DUMP = 4,   /* struct ev_dump */
 	EV_FILE = 5,   /* struct ev_file */
 	EV_REQUEST = 6, /* struct ev_request */
+	EV_EXIT = 7,	/* struct ev_exit */
 };
 
 struct ev_header {
@@ -231,6 +233,7 @@ enum stack_role {
 	STACK_KERNEL = 1,  /* of the sleeper, at its switch-in */
 	STACK_SLEEPER = 2, /* its user stack, at the end of the syscall */
 	STACK_WAKER = 3,   /* user stack of who ended the wait */
+	STACK_EXIT = 4,	   /* user stack of who is about to die */
 };
 
 #define STACK_REFERENCE 1u /* equal to an earlier one with this id: no content here */
@@ -360,6 +363,35 @@ struct request_watch {
 	__u32 local; /* … and UNIX; or one names a UNIX socket */
 };
 
+/* ---- ends of processes ---- */
+
+/* How it ended; of a TRIGGER_EXIT, also the bits of trigger_filter.syscalls. 1 to 64: the signal. */
+#define END_OOM 65u   /* SIGKILL by the OOM killer */
+#define END_CODE 128u /* + exit code */
+
+/*
+ * A process ends: by a signal, or with an exit code that somebody wants to know of. Its stack has
+ * the role STACK_EXIT and the same time. Memory is in bytes.
+ */
+struct ev_exit {
+	struct ev_header h;
+	__u64 task_start;
+	__u64 address; /* of a fault */
+	__u64 rss;
+	__u64 usage, limit; /* of the memory cgroup around it that is fullest; limit 0: it has none */
+	__u32 tid; /* in which the signal arrived first */
+	__u32 tgid;
+	__u32 end; /* END_* or the signal */
+	__s32 code; /* si_code */
+	__u32 sender_tid; /* 0: the kernel, or not known */
+	__u32 sender_tgid;
+	__s16 oom_score_adj;
+	__u16 pad[3];
+	char comm[COMM_LEN];
+	char sender_comm[COMM_LEN];
+};
+_Static_assert(sizeof(struct ev_exit) == 120, "ev_exit");
+
 /*
  * A descriptor that is an end of a pipe or of a connection, or a file that
  * somebody has, or had, a lock on. The iterator
@@ -449,7 +481,7 @@ struct trigger_filter {
 	__u32 filters; /* FILTER_* */
 	__u32 pid;     /* tgid */
 	__u32 uid;
-	__u64 syscalls[SYSCALL_WORDS]; /* bit set: native number is meant */
+	__u64 syscalls[SYSCALL_WORDS]; /* bit set: native number is meant; of a TRIGGER_EXIT: END_* */
 	char comm[GLOB_COMM_MAX];      /* globs: '*' and '?' */
 	char exe[GLOB_PATH_MAX];       /* over the path of the executable */
 	char unit[GLOB_PATH_MAX];      /* over the cgroup path with a '/' at its end */
@@ -472,6 +504,7 @@ struct trigger_count {
  */
 #define TRIGGER_ENDED 0xffffffffu
 #define TRIGGER_CPU 0xfffffffeu /* no wait at all: CPU h.cpu has no window */
+#define TRIGGER_MAP 0xfffffffdu /* a struct trigger_map */
 
 struct trigger_record {
 	struct ev_header h;
@@ -480,6 +513,25 @@ struct trigger_record {
 	__u64 duration;
 	struct wait_facts w;
 };
+
+/*
+ * In the same ring, behind the record of an end: a file that the process has mapped for execution,
+ * as nobody can ask any more in a moment. The last one has no path.
+ */
+struct trigger_map {
+	struct ev_header h;
+	__u32 index; /* TRIGGER_MAP, where a trigger_record has its own */
+	__u32 tgid;
+	__u64 process_start; /* of the leader */
+	__u64 start, end, offset;
+	__u64 inode;
+	__u32 device;	/* of its file system, as the kernel has it: 20 bits are the minor number */
+	__u32 mnt_ns; /* that the path is of */
+	char path[256];
+};
+_Static_assert(sizeof(struct trigger_map) == 328, "trigger_map");
+_Static_assert(offsetof(struct trigger_map, index) == offsetof(struct trigger_record, index),
+	       "trigger_map");
 
 /* A thread that has sent something to the trigger socket. */
 struct app_sender {
@@ -521,6 +573,7 @@ struct control {
 	__u32 syscalls; /* enum syscall_mode */
 	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
 	__u32 pad;
+	__u64 exit_ends[SYSCALL_WORDS]; /* bit set: a trigger wants to know of such an end */
 	__u64 budget_rate; /* evidence bytes a second */
 	__s64 budget_cap;  /* bytes that may be saved up */
 	__u64 budget_last;

@@ -19,6 +19,8 @@ struct config_trigger {
 	uint64_t hold;	   /* ns */
 	uint64_t post;	   /* ns */
 	uint32_t max_per_hour; /* 0: no limit */
+	bool signals_said;     /* kind exit: else those that are meant by default */
+	uint64_t ends[SYSCALL_WORDS]; /* likewise: bit set: signal or END_* */
 };
 
 struct config {

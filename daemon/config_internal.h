@@ -8,11 +8,12 @@
 #include "config.h"
 
 /* Bounds of the table's keys; the array of places in struct config_load needs it. */
-#define CONFIG_KEYS_MAX 32
+#define CONFIG_KEYS_MAX 64
 
 #define CONFIG_COOLDOWN (30 * 1000000000ull)
 #define CONFIG_HOLD (2 * 1000000000ull)
 #define CONFIG_POST (200 * 1000000ull)
+#define CONFIG_POST_EXIT (50 * 1000000ull) /* the last second is before it */
 #define CONFIG_PER_HOUR 20
 
 /* Where something was said; line 0: nowhere. file belongs to the caller of the load. */
@@ -75,6 +76,11 @@ bool config_trigger_name_ok(const char *name);
 void config_trigger_init(struct config_trigger *t, const char *name);
 void config_trigger_defaults(struct config *config);
 void config_trigger_check(struct config_load *l, struct config_section *s);
+
+/* config_ends.c: those of kind exit */
+config_parser config_trigger_signals, config_trigger_exit_codes;
+void config_ends_finish(struct config_trigger *t);
+bool config_ends_any_code(const struct config_trigger *t);
 
 /* config_parse.c: a line for l->errors, fit for a terminal */
 void config_say(struct config_load *l, const char *format, ...)

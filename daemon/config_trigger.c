@@ -14,12 +14,13 @@ static const char *const kind_names[] = {
 	[TRIGGER_LOCK] = "lock",     [TRIGGER_FUTEX] = "futex",	      [TRIGGER_SYSCALL] = "syscall",
 	[TRIGGER_OFFCPU] = "offcpu", [TRIGGER_RUNQUEUE] = "runqueue", [TRIGGER_IOWAIT] = "iowait",
 	[TRIGGER_MANUAL] = "manual", [TRIGGER_REQUEST] = "request",
+	[TRIGGER_EXIT] = "exit",
 	[TRIGGER_APP] = "app",
 };
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
 static const char *const later_kinds[] = {
-	"span", "exit", "pressure", "percentile",
+	"span", "pressure", "percentile",
 };
 
 const char *config_kind_name(enum trigger_kind kind)
@@ -254,6 +255,7 @@ void config_trigger_defaults(struct config *config)
 		{ "default-lock", TRIGGER_LOCK, 1 * NSEC_PER_SEC },
 		{ "default-iowait", TRIGGER_IOWAIT, 2 * NSEC_PER_SEC },
 		{ "default-runqueue", TRIGGER_RUNQUEUE, 1 * NSEC_PER_SEC },
+		{ "default-exit", TRIGGER_EXIT, 0 },
 	};
 
 	config->n_triggers = 0;
@@ -265,6 +267,9 @@ void config_trigger_defaults(struct config *config)
 		t->filter.threshold = defaults[i].threshold;
 		t->cooldown = 600 * NSEC_PER_SEC;
 		t->max_per_hour = 3;
+		if (t->filter.kind == TRIGGER_EXIT)
+			t->post = CONFIG_POST_EXIT;
+		config_ends_finish(t);
 	}
 }
 
@@ -291,6 +296,32 @@ static void check_within(struct config_load *l, const struct config_section *s, 
 		       "at most %s, %s", units_format_duration(max, most, sizeof(most)), what);
 }
 
+/* Kinds that fire whatever it takes. */
+static bool has_threshold(enum trigger_kind kind)
+{
+	return kind != TRIGGER_MANUAL && kind != TRIGGER_APP && kind != TRIGGER_EXIT;
+}
+
+static void check_exit(struct config_load *l, struct config_section *s)
+{
+	struct config_place kind = place_of(s, "kind"), signals = place_of(s, "signals");
+	struct config_place codes = place_of(s, "exit_codes");
+	const struct trigger_filter *f = &s->trigger.filter;
+	unsigned int line = signals.line ? signals.line : codes.line;
+
+	if (config_kind_name(f->kind) && f->kind != TRIGGER_EXIT && line)
+		config_mistake(l, &kind, "kind", config_kind_name(f->kind), "exit, as line %u has %s",
+			       line, signals.line ? "signals" : "exit_codes");
+	/* programs that say no by their exit code are many on any host */
+	if (f->kind == TRIGGER_EXIT && config_ends_any_code(&s->trigger) &&
+	    !(f->filters & (FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
+		config_mistake(l, &codes, "exit_codes", "",
+			       "whose: comm, exe, pid or unit, in [trigger %s]", s->trigger.name);
+	config_ends_finish(&s->trigger);
+	if (f->kind == TRIGGER_EXIT && !place_of(s, "post").line)
+		s->trigger.post = CONFIG_POST_EXIT;
+}
+
 static void check_kind(struct config_load *l, struct config_section *s)
 {
 	struct config_place kind = place_of(s, "kind"), threshold = place_of(s, "threshold");
@@ -304,10 +335,10 @@ static void check_kind(struct config_load *l, struct config_section *s)
 	/* Said, but bad: the rest depends on it. */
 	if (!name)
 		return;
-	if ((f->kind == TRIGGER_MANUAL || f->kind == TRIGGER_APP) && threshold.line)
+	if (!has_threshold(f->kind) && threshold.line)
 		config_mistake(l, &kind, "kind", name, "another one, as line %u has a threshold",
 			       threshold.line);
-	if (f->kind != TRIGGER_MANUAL && f->kind != TRIGGER_APP && !threshold.line)
+	if (has_threshold(f->kind) && !threshold.line)
 		config_mistake(l, &s->place, "threshold", "",
 			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
 	if (f->kind == TRIGGER_APP && (f->filters & FILTER_EXE)) /* only the kernel side knows it */
@@ -329,6 +360,7 @@ static void check_kind(struct config_load *l, struct config_section *s)
 void config_trigger_check(struct config_load *l, struct config_section *s)
 {
 	check_kind(l, s);
+	check_exit(l, s);
 	check_within(l, s, "hold", &s->trigger.hold, l->config.window / 2, "half the window");
 	check_within(l, s, "post", &s->trigger.post, l->config.window, "the window");
 }

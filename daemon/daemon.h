@@ -96,6 +96,8 @@ int setup_opener(struct daemon *d);
 
 /* Has the opener note what processes have mapped whose stacks were taken. */
 void notes_take(struct daemon *d);
+/* A process that dies: passes on what it has mapped, once the last part has come. */
+void notes_map(struct daemon *d, const struct trigger_map *m);
 
 /* ---- loop.c ---- */
 

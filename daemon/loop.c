@@ -163,6 +163,8 @@ static void on_trigger(void *arg, const struct trigger_record *t)
 
 	if (t->index == TRIGGER_CPU)
 		add_cpus(d);
+	else if (t->index == TRIGGER_MAP)
+		notes_map(d, (const void *)t);
 	else if (t->index == TRIGGER_ENDED)
 		policy_ended(&d->policy, now, t);
 	else if (policy_trigger(&d->policy, now, t) != POLICY_SUPPRESSED &&
@@ -175,6 +177,7 @@ static void on_trigger(void *arg, const struct trigger_record *t)
 static void take_triggers(struct daemon *d)
 {
 	recorder_take_triggers(d->recorder, on_trigger, d);
+	notes_take(d); /* at once: who dies does not wait */
 	loop_publish(d);
 	shoot_due(d, clock_monotonic());
 }

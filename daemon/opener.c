@@ -234,9 +234,9 @@ static void remember(const struct opener_request *r)
 /* Descriptors that a client attaches are dropped by recv() itself. */
 static void serve(int sock)
 {
-	struct {
+	static struct {
 		struct opener_request r;
-		char path[PATH_MAX];
+		char path[OPENER_TOLD_MAX + 1]; /* or a text */
 	} in;
 	ssize_t n;
 
@@ -246,6 +246,8 @@ static void serve(int sock)
 			((char *)&in)[n] = '\0';
 			if (in.r.op == OPENER_REMEMBER)
 				remember(&in.r);
+			else if (in.r.op == OPENER_TOLD)
+				opener_remember_told(&in.r, in.path, n - sizeof(in.r));
 			else
 				answer(sock, &in.r, in.path);
 		}

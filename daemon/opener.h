@@ -25,6 +25,7 @@ enum opener_op {
 	OPENER_MAPPED = 4,  /* of the file mapped at map_start … map_end */
 	OPENER_PERF_MAP = 5,   /* of /tmp/perf-NUMBER.map in the process's root */
 	OPENER_REMEMBER = 6,   /* its maps, for when it is gone; not answered */
+	OPENER_TOLD = 7,       /* likewise, but the text is behind the struct; inode: mount namespace */
 };
 
 /*
@@ -78,6 +79,10 @@ int opener_start(uid_t uid, gid_t gid, int *ret_fd, pid_t *ret_pid);
  * opener has not yet taken earlier requests, -EPIPE if it is gone.
  */
 int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset);
+
+/* The same with a text of at most OPENER_TOLD_MAX bytes, as /proc/PID/maps would have it. */
+#define OPENER_TOLD_MAX (64u << 10)
+int opener_tell(int fd, uint32_t pid, uint64_t start, uint32_t mnt_ns, const char *text, size_t len);
 
 /* ---- the worker's side ---- */
 

@@ -284,6 +284,19 @@ int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset)
 	return send(fd, &r, sizeof(r), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+int opener_tell(int fd, uint32_t pid, uint64_t start, uint32_t mnt_ns, const char *text, size_t len)
+{
+	struct opener_request r = {
+		.op = OPENER_TOLD, .pid = pid, .start = start, .inode = mnt_ns
+	};
+	struct iovec parts[2] = {{&r, sizeof(r)}, {(void *)(uintptr_t)text, len}};
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (len > OPENER_TOLD_MAX)
+		return -EMSGSIZE;
+	return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
 int opener_perf_map(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		    uint32_t ns_pid, int *ret_fd)
 {

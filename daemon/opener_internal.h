@@ -35,6 +35,11 @@ bool opener_is_host(int proc);
 
 /* Notes what the process has mapped; what was noted longest ago is forgotten. */
 void opener_remember_maps(int proc, const struct opener_request *r);
+/*
+ * The same of one that dies, with the lines that the kernel told: of its code alone. They count only
+ * where what was noted lacks some of them. r->inode: its mount namespace.
+ */
+void opener_remember_told(const struct opener_request *r, const char *text, size_t len);
 /* Descriptors of that text, and of a file in it; -ESRCH if it is not known. */
 int opener_recall_maps(const struct opener_request *r);
 int opener_recall_mapped(const struct opener_request *r, const char *path);

@@ -114,6 +114,23 @@ static struct memory *take_same(const struct opener_request *r, const char *text
 	return NULL;
 }
 
+static struct memory *memory_new(const struct opener_request *r, const char *text, size_t len,
+				 bool host)
+{
+	struct memory *m;
+
+	make_room(r, len);
+	m = malloc(sizeof(*m) + len + 1);
+	if (!m)
+		return NULL;
+	*m = (struct memory){.pid = r->pid, .start = r->start, .host = host,
+			     .first = clock_monotonic(), .first_real = clock_read(CLOCK_REALTIME),
+			     .len = len};
+	memcpy(m->text, text, len);
+	m->text[len] = '\0';
+	return m;
+}
+
 void opener_remember_maps(int proc, const struct opener_request *r)
 {
 	static char text[TEXT_MAX];
@@ -124,17 +141,49 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 		return;
 	m = take_same(r, text, len);
 	if (!m) {
-		make_room(r, len);
-		m = malloc(sizeof(*m) + len + 1);
+		m = memory_new(r, text, len, opener_is_host(proc));
 		if (!m)
 			return;
-		*m = (struct memory){.pid = r->pid, .start = r->start, .host = opener_is_host(proc),
-				     .first = clock_monotonic(),
-				     .first_real = clock_read(CLOCK_REALTIME), .len = len};
-		memcpy(m->text, text, len);
-		m->text[len] = '\0';
 	}
 	m->last = clock_monotonic();
+	m->next = memories;
+	memories = m;
+}
+
+/* Is all the code that the text tells of in m, which tells of data as well? */
+static bool has_code(const struct memory *m, const char *text, size_t len)
+{
+	for (const char *line = text, *end; line < text + len; line = end + 1) {
+		end = memchr(line, '\n', text + len - line);
+		if (!end || !memmem(m->text, m->len, line, strcspn(line, " ")))
+			return false;
+	}
+	return true;
+}
+
+/* The paths are those of mount namespace mnt_ns, seen from its root. */
+static bool is_our_mnt(uint64_t mnt_ns)
+{
+	struct stat st;
+
+	return (!stat("/proc/1/ns/mnt", &st) && st.st_ino == mnt_ns) ||
+	       (!stat("/proc/self/ns/mnt", &st) && st.st_ino == mnt_ns);
+}
+
+void opener_remember_told(const struct opener_request *r, const char *text, size_t len)
+{
+	struct memory *m = memories;
+
+	while (m && !is_of(m, r))
+		m = m->next;
+	if (m && has_code(m, text, len)) {
+		m->last = clock_monotonic();
+		return;
+	}
+	m = memory_new(r, text, len, is_our_mnt(r->inode));
+	if (!m)
+		return;
+	m->last = m->first;
 	m->next = memories;
 	memories = m;
 }

@@ -396,6 +396,17 @@ static void watch_requests(struct recorder *r, const struct config *c)
 	*r->requests = w;
 }
 
+/* How processes may end so that the kernel need not tell. */
+static void watch_ends(struct recorder *r, const struct config *c)
+{
+	uint64_t ends[SYSCALL_WORDS] = {0};
+
+	for (unsigned int i = 0; i < c->n_triggers; i++)
+		for (unsigned int k = 0; k < SYSCALL_WORDS; k++)
+			ends[k] |= c->triggers[i].ends[k];
+	memcpy(r->control->exit_ends, ends, sizeof(ends));
+}
+
 int recorder_configure(struct recorder *r, const struct config *c, char error[RECORDER_ERROR_MAX])
 {
 	int fd = bpf_object__find_map_fd_by_name(r->object, "trigger_filters");
@@ -416,6 +427,7 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 		memset(&r->counts[key], 0, sizeof(r->counts[key]));
 	}
 	watch_requests(r, c);
+	watch_ends(r, c);
 	err = recorder_attach_mode(r, c->syscalls, kinds_of(c), error);
 	if (err)
 		return err;

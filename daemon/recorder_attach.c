@@ -44,6 +44,11 @@ static const struct recorder_program programs[] = {
 	{"on_sock_def_readable", PROGRAM_KIND_OLD, "sk_data_ready", TRIGGER_REQUEST},
 	{"on_sock_recvmsg", PROGRAM_KIND_OLD, "sock_recv_length", TRIGGER_REQUEST},
 	{"on_sock_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
+	{"on_signal_generate", PROGRAM_KIND, NULL, TRIGGER_EXIT},
+	{"on_signal_deliver", PROGRAM_KIND, NULL, TRIGGER_EXIT},
+	{"on_signal_mapped", PROGRAM_KIND, NULL, TRIGGER_EXIT}, /* behind it */
+	{"on_process_end", PROGRAM_KIND, NULL, TRIGGER_EXIT},
+	{"on_exit_mmap", PROGRAM_KIND, "exit_mmap", TRIGGER_EXIT},
 	{"iter_adopt", PROGRAM_ITER, NULL, 0},
 	{"iter_tasks", PROGRAM_ITER, NULL, 0},
 	{"iter_overdue", PROGRAM_ITER, NULL, 0},
@@ -285,8 +290,8 @@ static bool is_our_pin(const char *name)
 					   "stack_rooms",  "stacks_seen",    "dump_rooms",
 					   "task_states",  "task_table",     "trigger_counts",
 					   "trigger_ring", "trigger_filters", "process_notes",
-					   "requests",	   "request_watch",  "app_senders",
-					   "app_flood",	   "app_threads"};
+					   "requests",	   "request_watch",  "deaths",
+					   "app_senders",  "app_flood",	     "app_threads"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

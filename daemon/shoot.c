@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../lib/protocol.h"
+#include "../lib/signals.h"
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
@@ -179,8 +180,12 @@ static void log_hit(const struct policy_hit *hit)
 {
 	const struct wait_facts *f = &hit->record.w;
 	unsigned long long ms = hit->record.duration / 1000000;
+	char text[64];
 
-	if (hit->kind == TRIGGER_APP)
+	if (hit->kind == TRIGGER_EXIT)
+		log_notice("trigger %s: %.16s (tid %u, pid %u) %s, writing a snapshot", hit->name,
+			   f->comm, f->tid, f->tgid, signal_end_text(f->nr, text, sizeof(text)));
+	else if (hit->kind == TRIGGER_APP)
 		log_notice("trigger %s: %.16s (tid %u, pid %u) says%s%s%s, writing a snapshot", hit->name,
 			   f->comm, f->tid, f->tgid, *hit->text ? " '" : " so", hit->text,
 			   *hit->text ? "'" : "");

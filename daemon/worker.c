@@ -31,6 +31,7 @@ static int write_all(struct worker *w)
 	worker_write_tasks(w);
 	err = worker_write_cpus(w);
 	worker_write_waits(w);
+	worker_write_ends(w);
 	worker_judge(w);
 	worker_write_triggers(w);
 	worker_write_requests(w);

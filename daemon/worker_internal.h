@@ -76,6 +76,9 @@ struct worker {
 	size_t n_files, size_files;
 	const struct ev_request **requests;
 	size_t n_requests, size_requests;
+	const struct ev_exit **ends;
+	size_t n_ends, size_ends;
+	struct wait_facts *end_facts; /* one for each, as the naming of stacks wants them */
 	struct peer *peers; /* of the files that have another end */
 	size_t n_peers;
 	struct lock_wait *locks; /* those that wait for the lock of a file now */
@@ -177,6 +180,20 @@ const struct ev_request *worker_request(const struct worker *w, const struct pol
 size_t worker_request_args(struct worker *w, const struct ev_request *e, struct trace_arg *ret,
 			   char text[WORKER_REQUEST_TEXT]);
 void worker_write_requests(struct worker *w);
+
+/* ---- worker_ends.c: ends of processes ---- */
+
+bool worker_end_ok(const struct ev_exit *e, uint64_t len);
+/* The end that this hit of a trigger is about, or NULL. */
+const struct ev_exit *worker_end(const struct worker *w, const struct policy_hit *hit);
+void worker_end_facts(const struct ev_exit *e, struct wait_facts *ret);
+#define WORKER_END_ARGS 10
+#define WORKER_END_TEXT 64
+size_t worker_end_args(const struct ev_exit *e, struct trace_arg ret[WORKER_END_ARGS],
+		       char text[WORKER_END_TEXT]);
+void worker_write_ends(struct worker *w);
+/* Fills in the verdict on the first hit, which is an end. */
+void worker_judge_end(struct worker *w);
 
 /* ---- worker_peers.c: the other ends of pipes and connections ---- */
 

@@ -47,6 +47,9 @@ static void add_all(struct order *o)
 			add(o, &w->waits[i]->w, w->told[i] & TOLD_BRIEF);
 	for (size_t i = 0; i < w->n_open; i++)
 		add(o, &w->open[i]->w, false);
+	for (size_t i = 0; i < w->n_ends; i++)
+		o->list[o->n++] = (struct naming){.what = NAMING_EXIT, .tgid = w->end_facts[i].tgid,
+						  .f = &w->end_facts[i]};
 }
 
 /* ---- how near ---- */
@@ -135,7 +138,7 @@ static int by_need(const void *a, const void *b)
 
 int naming_order(struct worker *w, struct naming **ret, size_t *ret_n)
 {
-	size_t max = 3 * (w->h->n_hits + w->n_waits + w->n_open);
+	size_t max = 3 * (w->h->n_hits + w->n_waits + w->n_open) + w->n_ends;
 	struct order o = {.w = w};
 
 	o.list = calloc(max + 1, sizeof(*o.list));
@@ -145,6 +148,11 @@ int naming_order(struct worker *w, struct naming **ret, size_t *ret_n)
 		free(o.processes);
 		return -ENOMEM;
 	}
+	w->end_facts = calloc(w->n_ends + 1, sizeof(*w->end_facts));
+	if (!w->end_facts)
+		w->n_ends = 0;
+	for (size_t i = 0; i < w->n_ends; i++)
+		worker_end_facts(w->ends[i], &w->end_facts[i]);
 	add_all(&o);
 	list_processes(&o);
 	measure(&o);

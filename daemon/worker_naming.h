@@ -9,7 +9,7 @@
 
 /* Of one wait that will be told. */
 struct naming {
-	enum { NAMING_SLEEPER, NAMING_WAKER, NAMING_VARIABLE } what;
+	enum { NAMING_SLEEPER, NAMING_WAKER, NAMING_VARIABLE, NAMING_EXIT } what;
 	uint32_t tgid; /* whose memory it is about */
 	uint32_t hops; /* from what the snapshot is about; NAMING_FAR: further, or not connected */
 	uint64_t process_ns; /* its longest wait */

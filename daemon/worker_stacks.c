@@ -311,6 +311,9 @@ static void make_one(struct stacks *s, const struct naming *n)
 		user = ref_find(s, STACK_SLEEPER, f->tid, f->start, f->in);
 		kernel = ref_find(s, STACK_KERNEL, f->tid, f->start, f->in);
 		break;
+	case NAMING_EXIT:
+		user = ref_find(s, STACK_EXIT, f->tid, f->in, f->in);
+		break;
 	case NAMING_WAKER:
 		user = ref_find(s, STACK_WAKER, f->tid, f->start, f->woken);
 		break;

@@ -189,6 +189,24 @@ static void put_request(struct worker *w, struct attributes *a, const struct ev_
 	}
 }
 
+static void put_end(struct attributes *a, const struct ev_exit *e)
+{
+	struct trace_arg args[WORKER_END_ARGS];
+	char text[WORKER_END_TEXT];
+	size_t n = worker_end_args(e, args, text);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *key = keep(a, "frec.trigger.%s", args[i].key);
+
+		if (args[i].type == TRACE_ARG_STRING)
+			put_string(a, key, keep(a, "%s", args[i].string));
+		else if (args[i].type == TRACE_ARG_POINTER)
+			put_string(a, key, keep(a, "0x%llx", (unsigned long long)args[i].u));
+		else
+			put_number(a, key, args[i].u);
+	}
+}
+
 static void put_verdict(struct attributes *a, const struct worker_verdict *v)
 {
 	if (!*v->text)
@@ -277,6 +295,10 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 {
 	const struct wait_facts *f = &hit->record.w;
 
+	if (hit->kind == TRIGGER_EXIT) {
+		put_line(a, w->verdict.text);
+		return;
+	}
 	if (hit->kind == TRIGGER_REQUEST) {
 		put_line(a, keep(a, "%s answered a request after %s", who(w, a, f->tid, f->end),
 				 duration(a, hit->record.duration)));
@@ -386,6 +408,8 @@ void worker_write_summary(struct worker *w)
 		put_hit(a, &w->h->hits[0]);
 		if (request)
 			put_request(w, a, request);
+		if (worker_end(w, &w->h->hits[0]))
+			put_end(a, worker_end(w, &w->h->hits[0]));
 		put_number(a, "frec.trigger.merged", w->h->n_merged);
 		put_verdict(a, &w->verdict);
 		tell_hit(w, a, &w->h->hits[0]);

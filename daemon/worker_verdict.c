@@ -59,7 +59,13 @@ void worker_judge(struct worker *w)
 	uint64_t start, end;
 	uint32_t thread;
 
-	if (!w->h->n_hits || trace_writer_flush(w->out))
+	if (!w->h->n_hits)
+		return;
+	if (w->h->hits[0].kind == TRIGGER_EXIT) {
+		worker_judge_end(w);
+		return;
+	}
+	if (trace_writer_flush(w->out))
 		return;
 	start = worker_boot(w, f->start > w->h->from ? f->start : w->h->from);
 	/* of a wait that goes on, all until now, as the file will have it */

@@ -434,6 +434,7 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	struct task *t = worker_task(w, f->tid, f->end);
 	char waker[COMM_LEN + 1], comm[COMM_LEN + 1], name[CONFIG_NAME_MAX + 16], buf[64];
 	const struct ev_request *request = worker_request(w, hit);
+	const struct ev_exit *end = worker_end(w, hit);
 	char text[WORKER_REQUEST_TEXT];
 	uint64_t start = f->start > w->h->from ? f->start : w->h->from;
 	const struct stack *stack;
@@ -456,7 +457,9 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 		arg(&a, TRACE_STRING("cgroup", worker_cgroup(w, t)));
 	if (*hit->text)
 		arg(&a, TRACE_STRING("text", hit->text));
-	if (request) {
+	if (end) {
+		a.n += worker_end_args(end, a.list + a.n, text);
+	} else if (request) {
 		a.n += worker_request_args(w, request, a.list + a.n, text);
 	} else if (hit->kind != TRIGGER_APP) {
 		arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
@@ -466,7 +469,8 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 		arg(&a, TRACE_STRING("verdict", w->verdict.text));
 	s.n_args = a.n;
 	if (hit->kind != TRIGGER_APP) {
-		stack = stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
+		stack = end ? stacks_find(w->stack_index, STACK_EXIT, f->tid, f->in, f->in)
+			    : stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
 		s.stack_id = stacks_put(w->stack_index, stack);
 	}
 	trace_put_slice(w->out, &s);

@@ -119,10 +119,14 @@ static void test_defaults(void **state)
 	config_defaults(&defaults);
 	assert_string_equal(defaults.run_directory, "/run/frec");
 	assert_true(defaults.window == 10 * NSEC_PER_SEC && defaults.memory == 0);
-	assert_int_equal(defaults.n_triggers, 3);
+	assert_int_equal(defaults.n_triggers, 4);
 	assert_string_equal(t[0].name, "default-lock");
 	assert_string_equal(t[1].name, "default-iowait");
 	assert_string_equal(t[2].name, "default-runqueue");
+	assert_string_equal(t[3].name, "default-exit");
+	/* SIGSEGV but not SIGKILL; the OOM killer */
+	assert_int_equal(t[3].filter.syscalls[0] & (1 << 9 | 1 << 11), 1 << 11);
+	assert_int_equal(t[3].filter.syscalls[1], 1 << (END_OOM - 64));
 	assert_int_equal(t[1].filter.kind, TRIGGER_IOWAIT);
 	assert_true(t[1].filter.threshold == 2 * NSEC_PER_SEC);
 	assert_true(t[1].cooldown == 600 * NSEC_PER_SEC && t[1].post == 200 * NSEC_PER_MSEC);
@@ -457,7 +461,7 @@ static void test_dropins(void **state)
 {
 	(void)state;
 	assert_int_equal(load_root(), 0);
-	assert_int_equal(config.n_triggers, 3);
+	assert_int_equal(config.n_triggers, 4);
 
 	put("frec.conf", "[recorder]\nwindow=5s\nstacks=1s\n" TRIGGER("main"));
 	put("conf.d/20.conf", "[recorder]\nwindow=20s\n" TRIGGER("twenty"));

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mapped.bpf.c - tells what a process has mapped for execution at the moment of its death, as it
+ * will be gone before anybody can look into /proc.
+ *
+ * The kernel lends its own walk over mappings to no program that runs with interrupts off, as
+ * signals are delivered. So this reads the maple tree, without its lock: other threads may change
+ * it meanwhile. What comes of it is checked against the files, and is only to name functions.
+ */
+#include "path.bpf.h"
+
+#define LEAVES_MAX 256
+#define DEPTH_MAX 8
+#define FILES_MAX 64
+#define PAGE_SHIFT_ 12
+
+/* Pointers to nodes have in their low bits that they are one, and of which type. */
+#define NODE_MASK 255ul
+#define NODE_TYPE(entry) ((entry) >> 3 & 15)
+#define TYPE_LEAVES_END 2 /* maple_range_64 and those above are no leaves */
+#define TYPE_ARANGE 3
+#define IS_NODE(entry) (((entry) & 3) == 2 && (entry) > 4096)
+
+static __always_inline void node_read(struct scratch *s, u64 entry)
+{
+	struct maple_node *node = (void *)(entry & ~NODE_MASK);
+	struct maple_range_64 *r = (void *)node + bpf_core_field_offset(struct maple_node, mr64);
+	struct maple_arange_64 *a = (void *)node + bpf_core_field_offset(struct maple_node, ma64);
+
+	__builtin_memset(&s->mapped.pivots, 0, sizeof(s->mapped.pivots));
+	__builtin_memset(&s->mapped.slots, 0, sizeof(s->mapped.slots));
+	if (NODE_TYPE(entry) == TYPE_ARANGE) {
+		bpf_probe_read_kernel(s->mapped.pivots, sizeof(a->pivot),
+				      (void *)a + bpf_core_field_offset(struct maple_arange_64, pivot));
+		bpf_probe_read_kernel(s->mapped.slots, sizeof(a->slot),
+				      (void *)a + bpf_core_field_offset(struct maple_arange_64, slot));
+	} else {
+		bpf_probe_read_kernel(s->mapped.pivots, sizeof(s->mapped.pivots),
+				      (void *)r + bpf_core_field_offset(struct maple_range_64, pivot));
+		bpf_probe_read_kernel(s->mapped.slots, sizeof(s->mapped.slots),
+				      (void *)r + bpf_core_field_offset(struct maple_range_64, slot));
+	}
+}
+
+/* The highest address of slot i; pivots that are not used are 0. */
+static __always_inline u64 slot_end(const struct scratch *s, u32 i)
+{
+	u64 pivot = i < 15 ? s->mapped.pivots[i] : 0;
+
+	return (pivot || !i) && pivot < s->mapped.max ? pivot : s->mapped.max;
+}
+
+static long down_step(u32 level, struct scratch **arg)
+{
+	struct scratch *s = *arg;
+	u64 entry = s->mapped.node;
+
+	node_read(s, entry);
+	if (NODE_TYPE(entry) < TYPE_LEAVES_END) {
+		s->mapped.node = 0;
+		return 1;
+	}
+	for (u32 i = 0; i < 16; i++) {
+		u64 end = slot_end(s, i);
+
+		if (s->mapped.at > end)
+			continue;
+		s->mapped.max = end;
+		s->mapped.node = s->mapped.slots[i];
+		return !s->mapped.node;
+	}
+	return 1;
+}
+
+static __always_inline void file_tell(struct scratch *s, u32 which, struct vm_area_struct *vma,
+				      struct file *file)
+{
+	struct trigger_map *m = &s->map;
+	u32 pos, len;
+
+	m->start = BPF_CORE_READ(vma, vm_start);
+	m->end = BPF_CORE_READ(vma, vm_end);
+	m->offset = BPF_CORE_READ(vma, vm_pgoff) << PAGE_SHIFT_;
+	m->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	m->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	s->file_address = (u64)file;
+	pos = path_file(which);
+	if (pos & PATH_CLIPPED)
+		return;
+	pos &= PATH_MAX_ - 1;
+	len = PATH_MAX_ - pos;
+	bpf_probe_read_kernel(m->path, len, &s->path[pos]);
+	bpf_ringbuf_output(&trigger_ring, m, sizeof(*m), BPF_RB_NO_WAKEUP);
+}
+
+struct slot_walk {
+	struct scratch *s;
+	u32 which;
+};
+
+static long slot_step(u32 i, struct slot_walk *w)
+{
+	struct scratch *s = w->s;
+	struct vm_area_struct *vma = (void *)s->mapped.slots[i & 15];
+	struct file *file;
+
+	if (vma && BPF_CORE_READ(vma, vm_flags) & VM_EXEC_) {
+		file = BPF_CORE_READ(vma, vm_file);
+		if (file && s->mapped.n++ < FILES_MAX)
+			file_tell(s, w->which, vma, file);
+	}
+	return slot_end(s, i & 15) >= s->mapped.max;
+}
+
+/* The leaf that has s->mapped.at, and on to the address behind it. */
+static long leaf_step(u32 n, struct slot_walk *w)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct scratch *s = w->s;
+	u64 root = (u64)BPF_CORE_READ(t, mm, mm_mt.ma_root);
+
+	if (!IS_NODE(root))
+		return 1;
+	s->mapped.node = root;
+	s->mapped.max = ~0ull;
+	bpf_loop(DEPTH_MAX, down_step, &s, 0);
+	if (s->mapped.node)
+		return 1;
+	bpf_loop(16, slot_step, w, 0);
+	s->mapped.at = s->mapped.max + 1;
+	return !s->mapped.at;
+}
+
+static __always_inline void head_fill(struct trigger_map *m, struct task_struct *t)
+{
+	__builtin_memset(m, 0, sizeof(*m));
+	m->h.len = sizeof(*m);
+	m->index = TRIGGER_MAP;
+	m->tgid = t->tgid;
+	m->process_start = BPF_CORE_READ(t, group_leader, start_time);
+	m->mnt_ns = BPF_CORE_READ(t, nsproxy, mnt_ns, ns.inum);
+}
+
+/* Right behind on_signal_deliver, if that has fired a trigger. */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal_mapped)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct slot_walk w = {.which = SCRATCH_EXIT};
+
+	w.s = scratch_get(SCRATCH_EXIT);
+	if (!w.s || w.s->ended != (u64)t)
+		return 0;
+	head_fill(&w.s->map, t);
+	w.s->mapped.at = 0;
+	w.s->mapped.n = 0;
+	bpf_loop(LEAVES_MAX, leaf_step, &w, 0);
+	w.s->map.path[0] = 0;
+	bpf_ringbuf_output(&trigger_ring, &w.s->map, sizeof(w.s->map), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
