@@ -151,10 +151,26 @@ struct judged {
 	struct verdict verdict;
 };
 
+/* A process that ended did not wait for it: why it did is as the recorder wrote it. */
+static void judge_end(const struct facts *f, struct verdict *v)
+{
+	const char *kind = "", *text = "";
+
+	protocol_get_string(f->trigger, "kind", &kind);
+	protocol_get_string(f->attributes, "frec.verdict.text", &text);
+	if (strcmp(kind, "exit") || !*text)
+		return;
+	v->cause = VERDICT_EXIT;
+	v->culprit = v->thread;
+	v->cause_ns = 0;
+	snprintf(v->text, sizeof(v->text), "%s", text);
+}
+
 /* The interval that the snapshot was written for, or without one the worst waits. */
 static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
 {
 	uint64_t tid = 0, pid = args->pid;
+	int err;
 
 	protocol_get_u64(f->trigger, "tid", &tid);
 	if (!pid && !args->unit) /* a snapshot of one process is about that */
@@ -163,10 +179,15 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		const struct story_trigger *t = &j->story->triggers[i];
 		uint32_t thread = story_thread_at(j->story, t->tid, t->start);
 
-		if ((uint64_t)t->tid == tid) /* nothing recorded of it: then that, and not another's waits */
-			return t->end > t->start ?
-				       verdict_of(j->story, thread, t->start, t->end, &j->verdict) :
-				       verdict_worst_of(j->story, thread, t->end, &j->verdict);
+		if ((uint64_t)t->tid != tid)
+			continue;
+		/* nothing recorded of it: then that, and not another's waits */
+		err = t->end > t->start ?
+			      verdict_of(j->story, thread, t->start, t->end, &j->verdict) :
+			      verdict_worst_of(j->story, thread, t->end, &j->verdict);
+		if (!err)
+			judge_end(f, &j->verdict);
+		return err;
 	}
 	return verdict_worst(j->story, pid, args->unit, &j->verdict);
 }

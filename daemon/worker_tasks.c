@@ -351,9 +351,11 @@ static int read_hits(struct worker *w)
 	int err = 0;
 
 	for (uint32_t i = 0; i < w->h->n_hits && i < POLICY_HITS_MAX && !err; i++) {
-		const struct policy_hit *hit = &w->h->hits[i];
+		struct policy_hit *hit = &w->h->hits[i];
 		const struct wait_facts *f = &hit->record.w;
 
+		if (hit->kind == TRIGGER_EXIT)
+			hit->record.duration = 0; /* it takes no time */
 		if (!trigger_of_sleep(hit->kind) || f->flags & WAIT_OPEN || has_wait(w, f))
 			continue;
 		own[i] = (struct ev_wait){.h = hit->record.h, .w = *f};

@@ -31,6 +31,7 @@ enum verdict_wait {
 	VERDICT_KERNEL_LOCK,
 	VERDICT_STOPPED,
 	VERDICT_DEADLOCK,
+	VERDICT_EXIT, /* no wait: the process ended */
 	VERDICT_WAITS
 };
 

@@ -24,6 +24,7 @@ static const char *const names[VERDICT_WAITS] = {
 	[VERDICT_KERNEL_LOCK] = "kernel-lock",
 	[VERDICT_STOPPED] = "stopped",
 	[VERDICT_DEADLOCK] = "deadlock",
+	[VERDICT_EXIT] = "exit",
 };
 
 const char *verdict_wait_name(enum verdict_wait w)
