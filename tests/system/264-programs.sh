@@ -78,3 +78,16 @@ seen() {
 	END
 }
 within 25 seen || fail "stacks: $(cat "$work/why")"
+
+# with no evidence to spare, stacks are refused, and the status tells how many of what was refused
+stop_frecd || fail "frecd ended with $?"
+write_quiet_config "window = 60s" "evidence = 1M"
+start_frecd
+for _ in 1 2 3 4 5 6; do
+	"$work/naps" 50 &
+	pids+=($!)
+done
+refused() {
+	[ "$(status "0 < d['events']['refused_stacks'] <= d['events']['refused']")" = true ]
+}
+within 20 refused || fail "refused: $(status "d['events']")"
