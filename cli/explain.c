@@ -169,12 +169,17 @@ static void judge_end(const struct facts *f, struct verdict *v)
 /* The interval that the snapshot was written for, or without one the worst waits. */
 static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
 {
+	const char *kind = "", *text = "";
 	uint64_t tid = 0, pid = args->pid;
 	int err;
 
 	protocol_get_u64(f->trigger, "tid", &tid);
 	if (!pid && !args->unit) /* a snapshot of one process is about that */
 		protocol_get_u64(f->attributes, "frec.snapshot.pid", &pid);
+	protocol_get_string(f->trigger, "kind", &kind);
+	protocol_get_string(f->trigger, "text", &text);
+	if (!pid && !args->unit && !strcmp(kind, "pressure"))
+		return verdict_pressure(j->story, text, &j->verdict);
 	for (size_t i = 0; i < j->story->n_triggers && !args->pid && !args->unit; i++) {
 		const struct story_trigger *t = &j->story->triggers[i];
 		uint32_t thread = story_thread_at(j->story, t->tid, t->start);

@@ -12,6 +12,8 @@
 
 #define CONFIG_NAME_MAX 64
 
+enum config_pressure { PRESSURE_CPU, PRESSURE_MEMORY, PRESSURE_IO };
+
 struct config_trigger {
 	char name[CONFIG_NAME_MAX]; /* [A-Za-z0-9._-]+, unique */
 	struct trigger_filter filter; /* what the kernel evaluates; globs already normalised */
@@ -19,6 +21,10 @@ struct config_trigger {
 	uint64_t hold;	   /* ns */
 	uint64_t post;	   /* ns */
 	uint32_t max_per_hour; /* 0: no limit */
+	/* kind pressure; what may be stalled of the window is filter.threshold */
+	enum config_pressure pressure;
+	bool pressure_full;
+	uint64_t pressure_window; /* ns */
 	bool signals_said;     /* kind exit: else those that are meant by default */
 	uint64_t ends[SYSCALL_WORDS]; /* likewise: bit set: signal or END_* */
 };
@@ -72,5 +78,8 @@ int config_parse(FILE *in, const char *name, FILE *errors, struct config *ret);
 
 /* The word of a trigger kind ("lock"), or NULL. */
 const char *config_kind_name(enum trigger_kind kind);
+
+/* "cpu", "memory", "io". */
+const char *config_pressure_name(enum config_pressure p);
 
 #endif

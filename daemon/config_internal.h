@@ -82,6 +82,10 @@ config_parser config_trigger_signals, config_trigger_exit_codes;
 void config_ends_finish(struct config_trigger *t);
 bool config_ends_any_code(const struct config_trigger *t);
 
+/* config_pressure.c */
+config_parser config_trigger_pressure;
+void config_pressure_check(struct config_load *l, struct config_section *s);
+
 /* config_parse.c: a line for l->errors, fit for a terminal */
 void config_say(struct config_load *l, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -204,7 +204,7 @@ const struct config_key config_keys[] = {
 		  NULL),
 
 	TRIGGER("kind", filter.kind, config_trigger_kind,
-		"lock, futex, syscall, offcpu, runqueue, iowait, request, app, exit or manual", 0, 0, NULL),
+		"lock, futex, syscall, offcpu, runqueue, iowait, request, app, exit, pressure or manual", 0, 0, NULL),
 	TRIGGER("threshold", filter.threshold, parse_duration, "a time from 1us to 24h",
 		NSEC_PER_USEC, 24 * HOUR, NULL),
 	TRIGGER("comm", filter.comm, config_trigger_comm,
@@ -231,6 +231,9 @@ const struct config_key config_keys[] = {
 		0, 0, NULL),
 	TRIGGER("exit_codes", ends, config_trigger_exit_codes,
 		"any, or numbers from 1 to 255, with commas between", 1, 255, NULL),
+	TRIGGER("pressure", pressure, config_trigger_pressure,
+		"cpu, memory or io, then some or full, then a time and its window from 500ms to 10s",
+		500 * MSEC, 10 * NSEC_PER_SEC, NULL),
 	TRIGGER("cooldown", cooldown, parse_duration, "a time from 0 to 168h", 0, 168 * HOUR, NULL),
 	TRIGGER("hold", hold, parse_duration, "a time from 0 to half the window", 0, HOUR, NULL),
 	TRIGGER("max_per_hour", max_per_hour, parse_count, "a number from 0 (no limit) to 3600", 0,

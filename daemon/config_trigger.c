@@ -14,13 +14,13 @@ static const char *const kind_names[] = {
 	[TRIGGER_LOCK] = "lock",     [TRIGGER_FUTEX] = "futex",	      [TRIGGER_SYSCALL] = "syscall",
 	[TRIGGER_OFFCPU] = "offcpu", [TRIGGER_RUNQUEUE] = "runqueue", [TRIGGER_IOWAIT] = "iowait",
 	[TRIGGER_MANUAL] = "manual", [TRIGGER_REQUEST] = "request",
-	[TRIGGER_EXIT] = "exit",
+	[TRIGGER_EXIT] = "exit",     [TRIGGER_PRESSURE] = "pressure",
 	[TRIGGER_APP] = "app",
 };
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
 static const char *const later_kinds[] = {
-	"span", "pressure", "percentile",
+	"span", "percentile",
 };
 
 const char *config_kind_name(enum trigger_kind kind)
@@ -299,7 +299,8 @@ static void check_within(struct config_load *l, const struct config_section *s, 
 /* Kinds that fire whatever it takes. */
 static bool has_threshold(enum trigger_kind kind)
 {
-	return kind != TRIGGER_MANUAL && kind != TRIGGER_APP && kind != TRIGGER_EXIT;
+	return kind != TRIGGER_MANUAL && kind != TRIGGER_APP && kind != TRIGGER_EXIT &&
+	       kind != TRIGGER_PRESSURE; /* which has its own key */
 }
 
 static void check_exit(struct config_load *l, struct config_section *s)
@@ -361,6 +362,7 @@ void config_trigger_check(struct config_load *l, struct config_section *s)
 {
 	check_kind(l, s);
 	check_exit(l, s);
+	config_pressure_check(l, s);
 	check_within(l, s, "hold", &s->trigger.hold, l->config.window / 2, "half the window");
 	check_within(l, s, "post", &s->trigger.post, l->config.window, "the window");
 }

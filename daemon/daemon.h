@@ -11,6 +11,7 @@
 #include "config.h"
 #include "pins.h"
 #include "policy.h"
+#include "pressure.h"
 #include "recorder.h"
 #include "scan.h"
 #include "snapshot.h"
@@ -67,6 +68,7 @@ struct daemon {
 	struct pins pins;
 	struct client clients[CLIENTS_MAX];
 	struct app app;
+	struct pressure pressure;
 	uint64_t next_id;
 
 	uint64_t window_since; /* when the window wanted was last made longer, at first the start */
@@ -98,6 +100,15 @@ int setup_opener(struct daemon *d);
 void notes_take(struct daemon *d);
 /* A process that dies: passes on what it has mapped, once the last part has come. */
 void notes_map(struct daemon *d, const struct trigger_map *m);
+
+/* ---- pressure.c: triggers of that kind ---- */
+
+/* At the start and after a reload: watches what the configuration says. */
+void pressure_configure(struct daemon *d);
+/* The kernel tells of trigger i; events: EPOLL*. */
+void pressure_readable(struct daemon *d, unsigned int i, uint32_t events);
+/* At each tick: looks where the kernel does not tell. */
+void pressure_tick(struct daemon *d, uint64_t now);
 
 /* ---- loop.c ---- */
 

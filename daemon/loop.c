@@ -149,6 +149,7 @@ static void tick(struct daemon *d)
 			   *ring->consumer);
 	__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
 	scan(d, now);
+	pressure_tick(d, now);
 	snapshot_watch(&d->snapshot, now);
 	shoot_due(d, now);
 	every_second(d, now);
@@ -219,6 +220,7 @@ static void reload(struct daemon *d)
 	loop_publish(d);
 	window_resize(&d->window, evidence_span(&d->config));
 	scan_configure(&d->scan, &d->config);
+	pressure_configure(d);
 	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
 }
 
@@ -278,7 +280,7 @@ static int open_sources(struct daemon *d)
 	return err ? err : loop_add(d, d->listen_fd, LOOP_LISTEN);
 }
 
-static void dispatch(struct daemon *d, unsigned int source)
+static void dispatch(struct daemon *d, unsigned int source, uint32_t events)
 {
 	switch (source) {
 	case LOOP_SIGNAL:
@@ -303,7 +305,10 @@ static void dispatch(struct daemon *d, unsigned int source)
 		app_readable(d);
 		break;
 	default:
-		control_readable(d, source - LOOP_CLIENT);
+		if (source >= LOOP_PRESSURE)
+			pressure_readable(d, source - LOOP_PRESSURE, events);
+		else
+			control_readable(d, source - LOOP_CLIENT);
 	}
 }
 
@@ -317,11 +322,12 @@ int loop_run(struct daemon *d)
 		return err;
 	}
 	store_watch(d, clock_monotonic());
+	pressure_configure(d);
 	sd_notify(0, "READY=1");
 	while (!d->stopping) {
 		n = epoll_wait(d->epoll_fd, events, 16, -1);
 		for (int i = 0; i < n; i++)
-			dispatch(d, events[i].data.u32);
+			dispatch(d, events[i].data.u32, events[i].events);
 		shoot_due(d, clock_monotonic());
 	}
 	sd_notify(0, "STOPPING=1");

@@ -16,6 +16,7 @@ enum loop_source {
 	LOOP_SPOOLER,
 	LOOP_APP,
 	LOOP_CLIENT, /* + index */
+	LOOP_PRESSURE = 0x100, /* + index of the trigger */
 };
 
 /* Those that the loop takes, so that none ends us half-way through the start. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/text.h"
 #include "app.h"
 
 static int read_file(const char *path, char *buf, size_t size)
@@ -19,30 +20,6 @@ static int read_file(const char *path, char *buf, size_t size)
 	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	return n > 0 ? 0 : -ESRCH;
-}
-
-/* '*' and '?', as the kernel side matches. */
-static bool glob_matches(const char *glob, const char *text)
-{
-	const char *star = NULL, *retry = NULL;
-
-	while (*text) {
-		if (*glob == '*') {
-			star = glob++;
-			retry = text;
-		} else if (*glob == '?' || *glob == *text) {
-			glob++;
-			text++;
-		} else if (star) {
-			glob = star + 1;
-			text = ++retry;
-		} else {
-			return false;
-		}
-	}
-	while (*glob == '*')
-		glob++;
-	return !*glob;
 }
 
 /* Over the path of its cgroup v2, with a '/' at its end. */
@@ -60,7 +37,7 @@ static bool unit_matches(uint32_t pid, const char *glob)
 	line[strcspn(line, "\n")] = '\0';
 	if (!*line || line[strlen(line) - 1] != '/')
 		strcat(line, "/");
-	return glob_matches(glob, line);
+	return text_glob(glob, line);
 }
 
 bool sender_matches(const struct app_sender *s, uint32_t uid, const struct trigger_filter *f)
@@ -72,7 +49,7 @@ bool sender_matches(const struct app_sender *s, uint32_t uid, const struct trigg
 		return false;
 	if ((f->filters & FILTER_UID) && f->uid != uid)
 		return false;
-	if ((f->filters & FILTER_COMM) && !glob_matches(f->comm, comm))
+	if ((f->filters & FILTER_COMM) && !text_glob(f->comm, comm))
 		return false;
 	return !(f->filters & FILTER_UNIT) || unit_matches(s->tgid, f->unit);
 }

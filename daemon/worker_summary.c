@@ -157,9 +157,11 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 
 	put_string(a, "frec.trigger.name", hit->name);
 	put_string(a, "frec.trigger.kind", config_kind_name(hit->kind));
-	put_number(a, "frec.trigger.pid", f->tgid);
-	put_number(a, "frec.trigger.tid", f->tid);
-	put_string(a, "frec.trigger.comm", keep(a, "%.16s", f->comm));
+	if (f->tid) { /* pressure has no thread */
+		put_number(a, "frec.trigger.pid", f->tgid);
+		put_number(a, "frec.trigger.tid", f->tid);
+		put_string(a, "frec.trigger.comm", keep(a, "%.16s", f->comm));
+	}
 	put_number(a, "frec.trigger.duration_ns", hit->record.duration);
 	put_number(a, "frec.trigger.threshold_ns", hit->threshold);
 	if (*hit->text)
@@ -295,7 +297,7 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 {
 	const struct wait_facts *f = &hit->record.w;
 
-	if (hit->kind == TRIGGER_EXIT) {
+	if (hit->kind == TRIGGER_EXIT || hit->kind == TRIGGER_PRESSURE) {
 		put_line(a, w->verdict.text);
 		return;
 	}

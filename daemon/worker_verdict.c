@@ -51,6 +51,20 @@ static void keep_verdict(struct worker *w, const struct story *s, const struct v
 	ret->ns = v->cause_ns;
 }
 
+static void judge_pressure(struct worker *w)
+{
+	const char *text = w->h->hits[0].text;
+	static struct verdict v;
+	struct story *s = NULL;
+
+	snprintf(w->verdict.text, sizeof(w->verdict.text), "%s", text);
+	if (read_story(0, &s))
+		return;
+	if (!verdict_pressure(s, text, &v))
+		keep_verdict(w, s, &v);
+	story_free(s);
+}
+
 void worker_judge(struct worker *w)
 {
 	const struct wait_facts *f = &w->h->hits[0].record.w;
@@ -67,6 +81,10 @@ void worker_judge(struct worker *w)
 	}
 	if (trace_writer_flush(w->out))
 		return;
+	if (w->h->hits[0].kind == TRIGGER_PRESSURE) {
+		judge_pressure(w);
+		return;
+	}
 	start = worker_boot(w, f->start > w->h->from ? f->start : w->h->from);
 	/* of a wait that goes on, all until now, as the file will have it */
 	end = f->flags & WAIT_OPEN ? w->h->clocks.boottime : worker_boot(w, f->end);

@@ -450,9 +450,11 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	arg(&a, TRACE_STRING("kind", config_kind_name(hit->kind)));
 	arg(&a, TRACE_UINT("threshold_ns", hit->threshold));
 	arg(&a, TRACE_UINT("duration_ns", hit->record.duration));
-	arg(&a, TRACE_UINT("pid", f->tgid));
-	arg(&a, TRACE_UINT("tid", f->tid));
-	arg(&a, TRACE_STRING("comm", comm));
+	if (f->tid) {
+		arg(&a, TRACE_UINT("pid", f->tgid));
+		arg(&a, TRACE_UINT("tid", f->tid));
+		arg(&a, TRACE_STRING("comm", comm));
+	}
 	if (t && worker_cgroup(w, t))
 		arg(&a, TRACE_STRING("cgroup", worker_cgroup(w, t)));
 	if (*hit->text)
@@ -461,14 +463,14 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 		a.n += worker_end_args(end, a.list + a.n, text);
 	} else if (request) {
 		a.n += worker_request_args(w, request, a.list + a.n, text);
-	} else if (hit->kind != TRIGGER_APP) {
+	} else if (hit->kind != TRIGGER_APP && hit->kind != TRIGGER_PRESSURE) {
 		arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
 		wait_args(w, f, waker_name(w, f, waker), &a);
 	}
 	if (hit == w->h->hits && *w->verdict.text)
 		arg(&a, TRACE_STRING("verdict", w->verdict.text));
 	s.n_args = a.n;
-	if (hit->kind != TRIGGER_APP) {
+	if (hit->kind != TRIGGER_APP && hit->kind != TRIGGER_PRESSURE) {
 		stack = end ? stacks_find(w->stack_index, STACK_EXIT, f->tid, f->in, f->in)
 			    : stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
 		s.stack_id = stacks_put(w->stack_index, stack);

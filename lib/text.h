@@ -19,6 +19,9 @@ bool text_acts(uint32_t c);
  */
 size_t text_next(const char *text, bool *ret_fit);
 
+/* '*' is any run of characters, '?' any one, as the kernel side matches. */
+bool text_glob(const char *glob, const char *text);
+
 /* Puts a '?' in the place of each character, or stray byte, that is not fit. */
 void text_clean(char *text);
 

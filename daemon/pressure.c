@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "pressure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "../lib/text.h"
+#include "../lib/units.h"
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+#include "loop.h"
+
+#define RETRY_NS (10 * NSEC_PER_SEC) /* of a cgroup that is not there */
+#define LOOKS 10		     /* in a window */
+
+/* ---- what is pure ---- */
+
+uint64_t pressure_window_add(struct pressure_window *w, uint64_t now, uint64_t total)
+{
+	uint64_t elapsed = now - w->since, growth = total - w->value;
+
+	if (!w->since || total < w->value) {
+		*w = (struct pressure_window){.size = w->size, .since = now, .value = total};
+		return 0;
+	}
+	if (elapsed > w->size) {
+		w->since = now;
+		w->value = total;
+		w->before = growth;
+		return growth > w->size ? w->size : growth;
+	}
+	/* the part of the window before that is still within reach, as if it had been even */
+	return growth + (uint64_t)((double)w->before * (w->size - elapsed) / w->size);
+}
+
+int pressure_parse(const char *text, bool full, uint64_t *ret)
+{
+	const char *line = strstr(text, full ? "full " : "some "), *total;
+	unsigned long long us;
+	char *end;
+
+	total = line ? strstr(line, "total=") : NULL;
+	if (!total || memchr(line, '\n', total - line))
+		return -EBADMSG;
+	total += strlen("total=");
+	errno = 0;
+	us = strtoull(total, &end, 10);
+	if (errno || end == total || us > UINT64_MAX / NSEC_PER_USEC)
+		return -EBADMSG;
+	*ret = us * NSEC_PER_USEC;
+	return 0;
+}
+
+/* ---- which file ---- */
+
+static int cgroup_root(char *buf, size_t size)
+{
+	FILE *f = fopen("/proc/self/mounts", "re");
+	char line[PATH_MAX + 256], path[PATH_MAX], type[64];
+	int err = -ENOENT;
+
+	while (f && err && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %4095s %63s", path, type) == 2 && !strcmp(type, "cgroup2") &&
+		    (size_t)snprintf(buf, size, "%s", path) < size)
+			err = 0;
+	if (f)
+		fclose(f);
+	return err;
+}
+
+static struct {
+	const char *glob;
+	size_t root; /* length of the mount point's path */
+	int level;   /* of what was found */
+	char found[PATH_MAX];
+} search;
+
+static int look_at(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char text[PATH_MAX + 1];
+
+	(void)st;
+	if (type != FTW_D || (search.found[0] && ftw->level >= search.level))
+		return 0;
+	if ((size_t)snprintf(text, sizeof(text), "%s/", path + search.root) < sizeof(text) &&
+	    text_glob(search.glob, text) &&
+	    (size_t)snprintf(search.found, sizeof(search.found), "%s", path) < sizeof(search.found))
+		search.level = ftw->level;
+	return 0;
+}
+
+/* The cgroup that the trigger's glob means; of several the one nearest to the root. */
+static int find_cgroup(const char *glob, char *buf, size_t size)
+{
+	char root[PATH_MAX];
+	int err = cgroup_root(root, sizeof(root));
+
+	if (err)
+		return err;
+	search.glob = glob;
+	search.root = strcmp(root, "/") ? strlen(root) : 0;
+	search.found[0] = '\0';
+	nftw(root, look_at, 16, FTW_PHYS);
+	if (!search.found[0])
+		return -ENOENT;
+	return (size_t)snprintf(buf, size, "%s", search.found) < size ? 0 : -ENAMETOOLONG;
+}
+
+static int find_file(const struct config_trigger *t, char *buf, size_t size)
+{
+	char directory[PATH_MAX];
+	int err;
+
+	if (!(t->filter.filters & FILTER_UNIT)) {
+		snprintf(buf, size, "/proc/pressure/%s", config_pressure_name(t->pressure));
+		return 0;
+	}
+	err = find_cgroup(t->filter.unit, directory, sizeof(directory));
+	if (!err && (size_t)snprintf(buf, size, "%s/%s.pressure", directory,
+				     config_pressure_name(t->pressure)) >= size)
+		err = -ENAMETOOLONG;
+	return err;
+}
+
+/* ---- opening ---- */
+
+/* The kernel may refuse to watch: not permitted, or not for a window of this length. */
+static int ask_kernel(struct daemon *d, unsigned int i, const struct config_trigger *t,
+		      const char *path)
+{
+	struct epoll_event e = {.events = EPOLLPRI, .data.u32 = LOOP_PRESSURE + i};
+	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), n, err;
+	char order[64];
+
+	if (fd < 0)
+		return -errno;
+	n = snprintf(order, sizeof(order), "%s %llu %llu", t->pressure_full ? "full" : "some",
+		     (unsigned long long)(t->filter.threshold / NSEC_PER_USEC),
+		     (unsigned long long)(t->pressure_window / NSEC_PER_USEC));
+	if (write(fd, order, n + 1) < 0 || epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static void watch_open(struct daemon *d, unsigned int i, uint64_t now)
+{
+	const struct config_trigger *t = &d->config.triggers[i];
+	struct pressure_watch *w = &d->pressure.watches[i];
+	bool again = w->next;
+	int err;
+
+	w->next = now + RETRY_NS;
+	err = find_file(t, w->path, sizeof(w->path));
+	if (!err) {
+		w->fd = ask_kernel(d, i, t, w->path);
+		w->told = w->fd >= 0;
+		if (!w->told)
+			w->fd = open(w->path, O_RDONLY | O_CLOEXEC);
+		err = w->fd < 0 ? -errno : 0;
+	}
+	if (err && !again)
+		log_warning("trigger %s cannot fire: %s: %s%s", t->name,
+			    err == -ENOENT && !*w->path ? "its cgroup" : w->path, strerror(-err),
+			    t->filter.filters & FILTER_UNIT ? "; it is looked for again" :
+				"; the kernel needs CONFIG_PSI, or psi=1 on its command line");
+	if (err)
+		return;
+	w->window = (struct pressure_window){.size = t->pressure_window};
+	w->next = now;
+	log_notice("trigger %s watches %s%s", t->name, w->path,
+		   w->told ? "" : ", by reading it: to be told by the kernel takes CAP_SYS_RESOURCE, or "
+				  "from Linux 6.5 on a window of a multiple of 2s");
+}
+
+static void watch_close(struct pressure_watch *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}
+
+/* ---- firing ---- */
+
+static void fire(struct daemon *d, unsigned int i, uint64_t now, uint64_t stalled)
+{
+	const struct config_trigger *t = &d->config.triggers[i];
+	struct pressure_watch *w = &d->pressure.watches[i];
+	struct trigger_record r = {.h = {.ts = now, .len = sizeof(r)}, .index = i,
+				   .bank = recorder_bank(d->recorder), .duration = stalled};
+	char amount[UNITS_TEXT_MAX], window[UNITS_TEXT_MAX], text[POLICY_TEXT_MAX];
+
+	if (now < w->silent_until || recorder_paused(d->recorder))
+		return;
+	w->silent_until = now + t->pressure_window;
+	r.w.start = now - t->pressure_window;
+	r.w.in = r.w.end = now;
+	r.w.nr = -1;
+	snprintf(r.w.comm, sizeof(r.w.comm), "%s", config_pressure_name(t->pressure));
+	snprintf(text, sizeof(text), "%s pressure%s%.100s: %s stalled for %s%s of %s",
+		 config_pressure_name(t->pressure), t->filter.filters & FILTER_UNIT ? " in " : "",
+		 t->filter.filters & FILTER_UNIT ? w->path : "",
+		 t->pressure_full ? "all tasks" : "some task", w->told ? "at least " : "",
+		 units_format_duration(stalled, amount, sizeof(amount)),
+		 units_format_duration(t->pressure_window, window, sizeof(window)));
+	if (policy_trigger(&d->policy, now, &r) != POLICY_SUPPRESSED)
+		policy_tell(&d->policy, &r, text);
+	loop_publish(d);
+}
+
+/* -errno: it cannot be read, so the cgroup is gone. */
+static int look(struct daemon *d, unsigned int i, uint64_t now)
+{
+	const struct config_trigger *t = &d->config.triggers[i];
+	struct pressure_watch *w = &d->pressure.watches[i];
+	uint64_t total, stalled;
+	char text[512];
+	ssize_t n = pread(w->fd, text, sizeof(text) - 1, 0);
+	int err;
+
+	if (n <= 0)
+		return n ? -errno : -EBADMSG;
+	text[n] = '\0';
+	err = pressure_parse(text, t->pressure_full, &total);
+	if (err)
+		return err;
+	stalled = pressure_window_add(&w->window, now, total);
+	if (stalled >= t->filter.threshold)
+		fire(d, i, now, stalled);
+	return 0;
+}
+
+void pressure_readable(struct daemon *d, unsigned int i, uint32_t events)
+{
+	struct pressure_watch *w;
+
+	if (i >= d->pressure.n || d->pressure.watches[i].fd < 0)
+		return;
+	w = &d->pressure.watches[i];
+	if (events & EPOLLERR)
+		watch_close(w); /* its cgroup is gone */
+	else
+		fire(d, i, clock_monotonic(), d->config.triggers[i].filter.threshold);
+}
+
+void pressure_tick(struct daemon *d, uint64_t now)
+{
+	for (unsigned int i = 0; i < d->pressure.n; i++) {
+		struct pressure_watch *w = &d->pressure.watches[i];
+
+		if (d->config.triggers[i].filter.kind != TRIGGER_PRESSURE || now < w->next)
+			continue;
+		if (w->fd < 0) {
+			watch_open(d, i, now);
+		} else if (!w->told) {
+			w->next = now + d->config.triggers[i].pressure_window / LOOKS;
+			if (look(d, i, now))
+				watch_close(w);
+		}
+	}
+}
+
+void pressure_configure(struct daemon *d)
+{
+	struct pressure *p = &d->pressure;
+	bool any = false;
+
+	for (unsigned int i = 0; i < p->n; i++)
+		watch_close(&p->watches[i]);
+	free(p->watches);
+	*p = (struct pressure){.n = 0};
+	for (unsigned int i = 0; i < d->config.n_triggers; i++)
+		any |= d->config.triggers[i].filter.kind == TRIGGER_PRESSURE;
+	p->watches = any ? calloc(d->config.n_triggers, sizeof(*p->watches)) : NULL;
+	if (!p->watches)
+		return;
+	p->n = d->config.n_triggers;
+	for (unsigned int i = 0; i < p->n; i++)
+		p->watches[i].fd = -1;
+	pressure_tick(d, clock_monotonic());
+}
