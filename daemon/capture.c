@@ -348,7 +348,8 @@ static bool header_ok(const struct capture_header *h, uint64_t size)
 			return false;
 	}
 	for (uint32_t i = 0; i < h->n_hits; i++)
-		if (!memchr(h->hits[i].name, 0, sizeof(h->hits[i].name)))
+		if (!memchr(h->hits[i].name, 0, sizeof(h->hits[i].name)) ||
+		    !memchr(h->hits[i].text, 0, sizeof(h->hits[i].text)))
 			return false;
 	return span_ok(h, h->evidence) && h->evidence.offset % 8 == 0 && span_ok(h, h->walked) &&
 	       h->walked.offset % 8 == 0 && span_ok(h, h->table) && h->table.offset % 8 == 0 && span_ok(h, h->text);

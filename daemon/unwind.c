@@ -283,6 +283,30 @@ static bool attach(struct image *image)
 	       dwfl_attach_state(image->dwfl, image->machine, THREAD, &thread_callbacks, image);
 }
 
+/*
+ * Called through a pointer to no function: nothing was done there, and the address to return to is
+ * on top of the stack. Then these are the caller's registers, within the call.
+ */
+static bool called_nothing(const struct image *image, const struct unwind_regs *regs,
+			   const void *stack, size_t len, struct unwind_regs *ret)
+{
+#ifdef REG_PC
+	const struct proc_mapping *m = proc_maps_find(&image->maps, regs->pc);
+
+	if ((m && m->executable) || len < sizeof(ret->pc))
+		return false;
+	*ret = *regs;
+	memcpy(&ret->pc, stack, sizeof(ret->pc));
+	ret->pc--;
+	ret->sp += sizeof(ret->pc);
+	m = proc_maps_find(&image->maps, ret->pc);
+	return m && m->executable;
+#else
+	(void)image, (void)regs, (void)stack, (void)len, (void)ret;
+	return false;
+#endif
+}
+
 size_t unwind_dwarf(struct image *image, const struct unwind_regs *regs, const void *stack,
 		    size_t len, uint64_t deadline, struct image_frame *frames, size_t max,
 		    enum unwind_end *ret_end)
@@ -292,7 +316,13 @@ size_t unwind_dwarf(struct image *image, const struct unwind_regs *regs, const v
 				  .len = len,
 				  .deadline = deadline,
 				  .stack_end = stack_end(image, regs) };
+	struct unwind_regs caller;
 
+	if (called_nothing(image, regs, stack, len, &caller)) {
+		job.regs = regs = &caller;
+		job.stack += sizeof(caller.pc);
+		job.len -= sizeof(caller.pc);
+	}
 	image->job = &job;
 	if (attach(image))
 		dwfl_getthread_frames(image->dwfl, THREAD, on_frame, image);

@@ -57,16 +57,24 @@ static void test_no_module(void **state)
 {
 	struct image *image = open_subject();
 	struct unwind_regs r = subject->regs;
+	uint8_t stack[STACK_BYTES] = { 0 };
 	size_t n;
 
 	(void)state;
 	r.pc = 0x1000;
 	r.valid = 0;
-	assert_int_equal(unwind(image, &r, subject->stack, subject->len, &n), UNWIND_BROKEN);
+	assert_int_equal(unwind(image, &r, stack, sizeof(stack), &n), UNWIND_BROKEN);
 	assert_int_equal(n, 1);
 	assert_null(frames[0].mapping);
 	assert_null(frames[0].function);
 	assert_int_equal(frames[0].rel_pc, 0);
+	assert_int_equal(unwind(image, &r, stack, 7, &n), UNWIND_BROKEN);
+	assert_int_equal(n, 1);
+#ifdef __x86_64__
+	/* with code on top of the stack: from there it was called */
+	unwind(image, &r, subject->stack, subject->len, &n);
+	assert_true(n >= 1 && frames[0].mapping);
+#endif
 	image_close(image);
 }
 
