@@ -75,7 +75,8 @@ static __always_inline bool sent_by_process(u64 info)
 }
 
 SEC("tp_btf/signal_generate")
-int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *t)
+int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *t, int group,
+	     int result)
 {
 	u64 me = bpf_get_current_pid_tgid();
 	struct death d = {.sig = sig}, *old;
@@ -83,7 +84,7 @@ int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct ta
 	u32 tgid, cpu;
 
 	c = cpu_self(&cpu);
-	if (!c || !signal_ends(t, sig))
+	if (!c || result || !signal_ends(t, sig)) /* who dies already, or has it pending, is not sent it */
 		return 0;
 	tgid = t->tgid;
 	d.start = leader_start(t);
