@@ -174,19 +174,29 @@ static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 
 /* ---- answering ---- */
 
+/* An abstract name begins with NUL. What follows the name in the kernel's memory is not its. */
+static __always_inline void request_path(struct ev_request *e, struct unix_sock *u)
+{
+	struct unix_address *addr = BPF_CORE_READ(u, addr);
+	u64 len;
+
+	if (!addr)
+		return;
+	len = (u32)BPF_CORE_READ(addr, len) - bpf_core_field_offset(struct sockaddr_un, sun_path);
+	barrier_var(len);
+	if (len > sizeof(e->path))
+		return;
+	bpf_probe_read_kernel(e->path, len,
+			      (void *)addr + bpf_core_field_offset(struct unix_address, name) +
+				      bpf_core_field_offset(struct sockaddr_un, sun_path));
+	e->path_len = len;
+}
+
 static __always_inline void request_address(struct ev_request *e, struct sock *sk)
 {
 	e->family = sk->__sk_common.skc_family;
 	if (e->family == AF_UNIX) {
-		struct unix_sock *u = (void *)sk;
-		struct unix_address *addr = BPF_CORE_READ(u, addr);
-
-		if (addr) /* an abstract name begins with NUL */
-			bpf_probe_read_kernel(e->path, sizeof(e->path),
-					      (void *)addr +
-						      bpf_core_field_offset(struct unix_address, name) +
-						      bpf_core_field_offset(struct sockaddr_un, sun_path));
-		e->path_len = addr ? BPF_CORE_READ(addr, len) - 2 : 0;
+		request_path(e, (void *)sk);
 		return;
 	}
 	e->local_port = sk->__sk_common.skc_num;
@@ -326,7 +336,7 @@ int BPF_PROG(on_sock_send_length, struct sock *sk, int ret, int flags)
 	return request_answered(sk, ret);
 }
 
-/* ---- before, its functions ---- */
+/* ---- before, functions: those that the compiler cannot inline, as they are called by pointer ---- */
 
 SEC("fentry/sock_def_readable")
 int BPF_PROG(on_sock_def_readable, struct sock *sk)
@@ -334,16 +344,30 @@ int BPF_PROG(on_sock_def_readable, struct sock *sk)
 	return request_arrives(sk);
 }
 
-SEC("fexit/sock_recvmsg")
-int BPF_PROG(on_sock_recvmsg, struct socket *sock, struct msghdr *msg, int flags, int ret)
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(on_tcp_recvmsg, struct sock *sk, struct msghdr *msg, u64 len, int flags,
+	     int *addr_len, int ret)
+{
+	return request_is_read(sk, ret, flags);
+}
+
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(on_tcp_sendmsg, struct sock *sk, struct msghdr *msg, u64 size, int ret)
+{
+	return request_answered(sk, ret);
+}
+
+SEC("fexit/unix_stream_recvmsg")
+int BPF_PROG(on_unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, u64 size,
+	     int flags, int ret)
 {
 	struct sock *sk = sock->sk;
 
 	return sk ? request_is_read(sk, ret, flags) : 0;
 }
 
-SEC("fexit/sock_sendmsg")
-int BPF_PROG(on_sock_sendmsg, struct socket *sock, struct msghdr *msg, int ret)
+SEC("fexit/unix_stream_sendmsg")
+int BPF_PROG(on_unix_stream_sendmsg, struct socket *sock, struct msghdr *msg, u64 len, int ret)
 {
 	struct sock *sk = sock->sk;
 

@@ -182,7 +182,7 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		return verdict_pressure(j->story, text, &j->verdict);
 	for (size_t i = 0; i < j->story->n_triggers && !args->pid && !args->unit; i++) {
 		const struct story_trigger *t = &j->story->triggers[i];
-		uint32_t thread = story_thread_at(j->story, t->tid, t->start);
+		uint32_t thread = story_thread_at(j->story, t->tid, t->end);
 
 		if ((uint64_t)t->tid != tid)
 			continue;

@@ -42,8 +42,10 @@ static const struct recorder_program programs[] = {
 	{"on_sock_recv_length", PROGRAM_KIND, "sock_recv_length", TRIGGER_REQUEST},
 	{"on_sock_send_length", PROGRAM_KIND, "sock_send_length", TRIGGER_REQUEST},
 	{"on_sock_def_readable", PROGRAM_KIND_OLD, "sk_data_ready", TRIGGER_REQUEST},
-	{"on_sock_recvmsg", PROGRAM_KIND_OLD, "sock_recv_length", TRIGGER_REQUEST},
-	{"on_sock_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
+	{"on_tcp_recvmsg", PROGRAM_KIND_OLD, "sock_recv_length", TRIGGER_REQUEST},
+	{"on_tcp_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
+	{"on_unix_stream_recvmsg", PROGRAM_KIND_OLD, "sock_recv_length", TRIGGER_REQUEST},
+	{"on_unix_stream_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
 	{"on_signal_generate", PROGRAM_KIND, NULL, TRIGGER_EXIT},
 	{"on_signal_deliver", PROGRAM_KIND, NULL, TRIGGER_EXIT},
 	{"on_signal_mapped", PROGRAM_KIND, NULL, TRIGGER_EXIT}, /* behind it */

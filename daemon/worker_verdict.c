@@ -93,7 +93,7 @@ void worker_judge(struct worker *w)
 		return;
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
-	thread = story_thread_at(s, f->tid, start);
+	thread = story_thread_at(s, f->tid, end);
 	if (thread != STORY_NOBODY && !(end > start ? verdict_of(s, thread, start, end, &v)
 						    : verdict_worst_of(s, thread, end, &v)))
 		keep_verdict(w, s, &v);
