@@ -113,16 +113,18 @@ static int find_cgroup(const char *glob, char *buf, size_t size)
 	return (size_t)snprintf(buf, size, "%s", search.found) < size ? 0 : -ENAMETOOLONG;
 }
 
-static int find_file(const struct config_trigger *t, char *buf, size_t size)
+static int find_file(const struct config_trigger *t, char *buf, size_t size, size_t *ret_cgroup)
 {
 	char directory[PATH_MAX];
 	int err;
 
 	if (!(t->filter.filters & FILTER_UNIT)) {
+		*ret_cgroup = 0;
 		snprintf(buf, size, "/proc/pressure/%s", config_pressure_name(t->pressure));
 		return 0;
 	}
 	err = find_cgroup(t->filter.unit, directory, sizeof(directory));
+	*ret_cgroup = search.root;
 	if (!err && (size_t)snprintf(buf, size, "%s/%s.pressure", directory,
 				     config_pressure_name(t->pressure)) >= size)
 		err = -ENAMETOOLONG;
@@ -160,7 +162,7 @@ static void watch_open(struct daemon *d, unsigned int i, uint64_t now)
 	int err;
 
 	w->next = now + RETRY_NS;
-	err = find_file(t, w->path, sizeof(w->path));
+	err = find_file(t, w->path, sizeof(w->path), &w->cgroup);
 	if (!err) {
 		w->fd = ask_kernel(d, i, t, w->path);
 		w->told = w->fd >= 0;
@@ -198,6 +200,7 @@ static void fire(struct daemon *d, unsigned int i, uint64_t now, uint64_t stalle
 	struct trigger_record r = {.h = {.ts = now, .len = sizeof(r)}, .index = i,
 				   .bank = recorder_bank(d->recorder), .duration = stalled};
 	char amount[UNITS_TEXT_MAX], window[UNITS_TEXT_MAX], text[POLICY_TEXT_MAX];
+	int cgroup = 0; /* length of its path: of the root it is 0, too */
 
 	if (now < w->silent_until || recorder_paused(d->recorder))
 		return;
@@ -206,10 +209,12 @@ static void fire(struct daemon *d, unsigned int i, uint64_t now, uint64_t stalle
 	r.w.in = r.w.end = now;
 	r.w.nr = -1;
 	snprintf(r.w.comm, sizeof(r.w.comm), "%s", config_pressure_name(t->pressure));
-	snprintf(text, sizeof(text), "%s pressure%s%.100s: %s stalled for %s%s of %s",
-		 config_pressure_name(t->pressure), t->filter.filters & FILTER_UNIT ? " in " : "",
-		 t->filter.filters & FILTER_UNIT ? w->path : "",
-		 t->pressure_full ? "all tasks" : "some task", w->told ? "at least " : "",
+	if (w->cgroup)
+		cgroup = strrchr(w->path, '/') - (w->path + w->cgroup);
+	/* verdict_pressure() looks for the cgroup in this */
+	snprintf(text, sizeof(text), "%s pressure%s%.*s: %s stalled for %s%s of %s",
+		 config_pressure_name(t->pressure), cgroup ? " in " : "", cgroup,
+		 w->path + w->cgroup, t->pressure_full ? "all tasks" : "some task", w->told ? "at least " : "",
 		 units_format_duration(stalled, amount, sizeof(amount)),
 		 units_format_duration(t->pressure_window, window, sizeof(window)));
 	if (policy_trigger(&d->policy, now, &r) != POLICY_SUPPRESSED)

@@ -35,6 +35,7 @@ struct pressure_watch {
 	uint64_t next; /* MONOTONIC ns: when to look again, or to try again to open */
 	uint64_t silent_until;
 	struct pressure_window window;
+	size_t cgroup;	     /* where in path that of the cgroup begins; 0: it is the host's */
 	char path[PATH_MAX]; /* of the file */
 };
 

@@ -106,7 +106,7 @@ int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct v
 /* The worst of the waits of this thread that began before until, and why it took so long. -ENOMEM. */
 int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret);
 
-/* The same of the whole host, which was under pressure: text says of what, and how much. */
+/* The same of a host or cgroup under pressure: text, as the trigger has it, says which. */
 int verdict_pressure(const struct story *s, const char *text, struct verdict *ret);
 
 /* ---- between the verdict's own files ---- */

@@ -1,19 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* verdict_pressure.c - a host under pressure: nobody is the subject, the worst waits are. */
+/* verdict_pressure.c - a host or a cgroup under pressure: nobody is the subject, the worst waits are. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "verdict.h"
 
+/* Of "memory pressure in CGROUP: all tasks stalled for …"; NULL: of the host. */
+static char *cgroup_of(const char *text)
+{
+	static const char in[] = " pressure in ";
+	const char *from = strstr(text, in), *to = NULL;
+
+	if (!from)
+		return NULL;
+	from += strlen(in);
+	for (const char *p = from; (p = strstr(p, ": ")); p++)
+		to = p; /* there may be one in its name */
+	return to ? strndup(from, to - from) : NULL;
+}
+
 int verdict_pressure(const struct story *s, const char *text, struct verdict *ret)
 {
-	int err = verdict_worst(s, 0, NULL, ret);
-	char *worst = err ? NULL : strdup(ret->text);
+	char *cgroup = cgroup_of(text), *worst;
+	int err = verdict_worst(s, 0, cgroup, ret);
 
+	if (err == -ESRCH) /* nothing is known of its processes */
+		err = verdict_worst(s, 0, NULL, ret);
+	worst = err ? NULL : strdup(ret->text);
 	if (worst)
 		snprintf(ret->text, sizeof(ret->text), "%.256s; %.4000s", text,
 			 *worst ? worst : "nothing in this snapshot waited in a way that hurts");
+	free(cgroup);
 	free(worst);
 	return err;
 }

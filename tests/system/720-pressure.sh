@@ -62,12 +62,11 @@ within 30 fired || fail "nothing fired where the kernel may tell: $(ctl triggers
 
 file=$(snapshots "*-looked-cpu-0")
 ctl explain "$file" --json >"$work/explain" || fail "explain"
-json "$work/explain" 'd["trigger"]["text"]' | grep -q "^cpu pressure in $group/cpu.pressure: some task stalled for .* of 1 s" ||
+json "$work/explain" 'd["trigger"]["text"]' | grep -q "^cpu pressure in ${group#"$root"}: some task stalled for .* of 1 s" ||
 	fail "text: $(json "$work/explain" 'd["trigger"]')"
 [ "$(json "$work/explain" '"pid" in d["trigger"]')" = false ] || fail "a subject: $(json "$work/explain" 'd["trigger"]')"
-json "$work/explain" 'd["cause"]["text"]' | grep -q '^cpu pressure in .*; ' || fail "cause: $(ctl explain "$file")"
+json "$work/explain" 'd["cause"]["text"]' | grep -q '^cpu pressure in .*; sh (tid [0-9]*) waited .* for a CPU' || fail "cause: $(ctl explain "$file")"
 within 5 grep -q "why looked: cpu pressure in" "$work/frecd.log" || fail "the log does not say why"
-# three that share a CPU wait for it, whatever else there is
 ctl export "$file" --format json >"$work/events"
 grep -q '"name":"trigger: looked"' "$work/events" || fail "no slice of the trigger"
 
