@@ -49,6 +49,30 @@ static void read_line(const char *path, char *buf, size_t size)
 	fclose(f);
 }
 
+/* Of the host, in bytes. */
+static void say_memory(struct text *t)
+{
+	static const struct {
+		const char *name, *key;
+	} lines[] = {
+		{"MemTotal", "frec.host.memory.total"},
+		{"MemAvailable", "frec.host.memory.available"},
+		{"SwapTotal", "frec.host.memory.swap_total"},
+		{"SwapFree", "frec.host.memory.swap_free"},
+	};
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128], name[32];
+	unsigned long long kib;
+
+	while (f && fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+			if (sscanf(line, "%31[^:]: %llu kB", name, &kib) == 2 &&
+			    !strcmp(name, lines[i].name))
+				say(t, lines[i].key, "%llu", kib << 10);
+	if (f)
+		fclose(f);
+}
+
 static void say_config(struct text *t, const struct config *c)
 {
 	static const char *const modes[] = {"off", "slow", "all"};
@@ -96,6 +120,7 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 	say(t, "frec.memory.hot", "%llu", (unsigned long long)sizes->hot);
 	say(t, "frec.memory.evidence", "%llu", (unsigned long long)sizes->evidence);
 	say(t, "frec.interrupts", "%s", recorder_variant(d->recorder));
+	say_memory(t);
 	say_config(t, &d->config);
 	say_fired(t, job, client);
 	return fclose(t->f) ? -ENOMEM : 0;
