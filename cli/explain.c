@@ -166,6 +166,11 @@ static void judge_end(const struct facts *f, struct verdict *v)
 	snprintf(v->text, sizeof(v->text), "%s", text);
 }
 
+static uint32_t reader_of(const struct story *s, const struct story_trigger *t)
+{
+	return t->reader ? story_thread_at(s, t->reader, t->read) : STORY_NOBODY;
+}
+
 /* The interval that the snapshot was written for, or without one the worst waits. */
 static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
 {
@@ -188,7 +193,8 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 			continue;
 		/* nothing recorded of it: then that, and not another's waits */
 		err = t->end > t->start ?
-			      verdict_of(j->story, thread, t->start, t->end, &j->verdict) :
+			      verdict_of_request(j->story, reader_of(j->story, t), t->read, thread,
+						 t->start, t->end, &j->verdict) :
 			      verdict_worst_of(j->story, thread, t->end, &j->verdict);
 		if (!err)
 			judge_end(f, &j->verdict);

@@ -69,12 +69,14 @@ void worker_judge(struct worker *w)
 {
 	const struct wait_facts *f = &w->h->hits[0].record.w;
 	static struct verdict v; /* some ten KB */
+	const struct ev_request *request;
 	struct story *s = NULL;
-	uint64_t start, end;
-	uint32_t thread;
+	uint64_t start, end, read = 0;
+	uint32_t thread, reader = STORY_NOBODY;
 
 	if (!w->h->n_hits)
 		return;
+	request = worker_request(w, &w->h->hits[0]);
 	if (w->h->hits[0].kind == TRIGGER_EXIT) {
 		worker_judge_end(w);
 		return;
@@ -94,8 +96,13 @@ void worker_judge(struct worker *w)
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
 	thread = story_thread_at(s, f->tid, end);
-	if (thread != STORY_NOBODY && !(end > start ? verdict_of(s, thread, start, end, &v)
-						    : verdict_worst_of(s, thread, end, &v)))
+	if (request)
+		read = worker_boot(w, request->read);
+	if (request)
+		reader = story_thread_at(s, request->reader_tid, read);
+	if (thread != STORY_NOBODY &&
+	    !(end > start ? verdict_of_request(s, reader, read, thread, start, end, &v)
+			  : verdict_worst_of(s, thread, end, &v)))
 		keep_verdict(w, s, &v);
 	story_free(s);
 }

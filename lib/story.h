@@ -18,6 +18,7 @@
 /* One life of a tid. Those of tid 0 are not here: idle CPUs run nobody. */
 struct story_thread {
 	int32_t tid, pid;
+	int32_t creator; /* tid of who made it at `from`, 0: not known */
 	uint64_t from, until; /* of its life, as far as the snapshot knows */
 	const char *comm;
 	uint32_t runs, n_runs;	 /* in story.by_thread */
@@ -106,6 +107,8 @@ struct story_trigger {
 	uint64_t start, end, duration, threshold;
 	int32_t pid, tid;
 	const char *name, *kind, *comm;
+	int32_t reader; /* of a request: tid of who read it, 0: it is none … */
+	uint64_t read;	/* … and when */
 };
 
 struct story {

@@ -46,6 +46,8 @@ static void merge_births(struct story *s, const struct birth *first, const struc
 		}
 		if (b->comm && !b->is_new && !b->is_guess)
 			comm = b->comm;
+		if (b->pid < 0)
+			t->creator = -b->pid;
 		if (b->pid)
 			t->pid = b->pid;
 		if (b->pid > 0)

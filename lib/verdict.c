@@ -264,34 +264,43 @@ static bool find_circle(const struct story *s, uint32_t thread, uint64_t end, ui
 	return false;
 }
 
-static int account_for(const struct story *s, struct verdict *v, const struct verdict_spans *spans)
+/* Fills in what each hand's time went to; *ret is the one that the most of one kind went to. */
+static int account_for(const struct story *s, struct verdict *v, const struct verdict_hand *hands,
+		       size_t n, const struct verdict_hand **ret)
 {
-	struct account a = { 0 };
-	int err = verdict_each_piece(s, v->thread, spans, add_piece, &a);
+	uint64_t all = 0, known = 0, most = 0;
 
-	memcpy(v->parts, a.parts, sizeof(v->parts));
-	v->explained = a.all ? (double)a.known / a.all : 0;
-	return err;
+	*ret = hands;
+	for (size_t i = 0; i < n; i++) {
+		struct verdict_span span = hands[i].span;
+		const struct verdict_spans spans = { .list = &span, .n = 1 };
+		struct account a = { 0 };
+		int err = verdict_each_piece(s, hands[i].thread, &spans, add_piece, &a);
+
+		if (err)
+			return err;
+		for (unsigned int k = 0; k < VERDICT_WAITS; k++)
+			v->parts[k] += a.parts[k];
+		all += a.all;
+		known += a.known;
+		if (a.parts[largest(a.parts)] > most) {
+			most = a.parts[largest(a.parts)];
+			*ret = &hands[i];
+		}
+	}
+	v->explained = all ? (double)known / all : 0;
+	return 0;
 }
 
-int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
-	       struct verdict *ret)
+static int follow(const struct story *s, struct verdict *v, const struct verdict_hand *hand)
 {
 	struct verdict_spans spans = { 0 }, next = { 0 };
-	int more = verdict_spans_add(&spans, start, end);
-	struct verdict *v = ret;
+	uint32_t thread = hand->thread;
 	uint64_t since;
+	int more = verdict_spans_add(&spans, hand->span.start, hand->span.end);
 
-	*v = (struct verdict){ .thread = thread, .start = start, .end = end, .culprit = thread };
-	if (thread >= s->n_threads || end <= start) {
-		v->parts[VERDICT_UNKNOWN] = end > start ? end - start : 0;
-		snprintf(v->text, sizeof(v->text), "unknown: nothing recorded is about this %s",
-			 end > start ? "thread" : "time");
-		more = 1;
-	}
-	if (!more)
-		more = account_for(s, v, &spans);
-	if (!more && find_circle(s, thread, end, &since) && since > start && since < end)
+	if (!more && find_circle(s, thread, hand->span.end, &since) && since > hand->span.start &&
+	    since < hand->span.end)
 		spans.list[0].start = since;
 	while (!more) {
 		more = add_link(s, v, thread, &spans, &next);
@@ -304,11 +313,40 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 		more = v->n_chain == VERDICT_HOPS || in_chain(v, thread);
 	}
 	free(spans.list);
-	if (more < 0)
-		return more;
+	return more < 0 ? more : 0;
+}
+
+int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
+		       uint64_t start, uint64_t end, struct verdict *ret)
+{
+	struct verdict_hand hands[VERDICT_HANDS];
+	const struct verdict_hand *most;
+	struct verdict *v = ret;
+	size_t n;
+	int err;
+
+	*v = (struct verdict){ .thread = thread, .start = start, .end = end, .culprit = thread };
+	if (thread >= s->n_threads || end <= start) {
+		v->parts[VERDICT_UNKNOWN] = end > start ? end - start : 0;
+		snprintf(v->text, sizeof(v->text), "unknown: nothing recorded is about this %s",
+			 end > start ? "thread" : "time");
+		return 0;
+	}
+	n = verdict_hands(s, reader, read, thread, (struct verdict_span){ start, end }, hands);
+	err = account_for(s, v, hands, n, &most);
+	if (!err)
+		err = follow(s, v, most);
+	if (err)
+		return err;
 	if (v->n_chain) {
 		conclude(s, v);
 		verdict_tell(s, v);
 	}
 	return 0;
+}
+
+int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+	       struct verdict *ret)
+{
+	return verdict_of_request(s, STORY_NOBODY, 0, thread, start, end, ret);
 }

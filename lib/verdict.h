@@ -94,9 +94,18 @@ struct verdict {
 	size_t n_groups;
 };
 
-/* Why thread took from start to end. -ENOMEM. */
+/*
+ * Why thread took from start to end. What was before its birth is looked for with who made it.
+ * -ENOMEM.
+ */
 int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
 	       struct verdict *ret);
+/*
+ * The same of a request that thread answered at end, and the thread `reader` (STORY_NOBODY: thread
+ * itself) had read at `read`: until then it was in that one's hands.
+ */
+int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
+		       uint64_t start, uint64_t end, struct verdict *ret);
 /*
  * The worst waits of process pid, unless it is 0, of the systemd unit or cgroup, unless it is NULL,
  * and why the longest of the worst kind was. -ENOMEM; -ESRCH: there is no such process.
@@ -137,6 +146,16 @@ bool verdict_joins(const struct story_wait *w);
 bool verdict_is_unconnected(const struct story_wait *w);
 /* Does a runtime that schedules tasks of its own park in this wait? Its name, or NULL. */
 const char *verdict_runtime(const struct story_wait *w);
+
+/* verdict_hands.c: whose turn it was, one after the other and without gaps. */
+#define VERDICT_HANDS 8
+struct verdict_hand {
+	uint32_t thread;
+	struct verdict_span span;
+};
+/* As verdict_of_request(). Returns how many, at least 1. */
+size_t verdict_hands(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
+		     struct verdict_span span, struct verdict_hand ret[VERDICT_HANDS]);
 
 /* verdict_blame.c: whom a thread waited for. */
 struct verdict_blame {

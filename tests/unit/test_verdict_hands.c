@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Work that goes from thread to thread: what was slow is looked for with whom it was. */
+#include "test_verdict.h"
+
+/* Queued for a CPU before it made the thread that then did the work. */
+static void test_born_late(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	sw(&sc, 0, 1, 0, R, 12);
+	wake(&sc, 0, 10, 12, 11);
+	sw(&sc, 0, 70, 12, P, 11);
+	born(&sc, 0, 71, 11, 20, true);
+	sw(&sc, 0, 72, 11, S, 20);
+	sw(&sc, 0, 90, 20, S, 0);
+	s = scene_end(&sc, 100);
+	v = explain(s, 20, 10, 90);
+	is_link(s, &v, 0, 11, VERDICT_RUNQUEUE);
+	is_cause(s, &v, VERDICT_RUNQUEUE, 11);
+	assert_int_equal(s->threads[v.thread].tid, 20);
+	assert_int_equal(v.parts[VERDICT_RUNQUEUE], 61 * MS);
+	assert_int_equal(v.parts[VERDICT_RUNNING], 19 * MS);
+	story_free(s);
+}
+
+/* 11 reads at 20, and computes until it wakes 12 at 70, which answers at 80. */
+static struct story *relay(void)
+{
+	struct scene sc = workers();
+
+	sw(&sc, 0, 1, 0, R, 13);
+	sw(&sc, 1, 1, 0, R, 11);
+	wait_for(&sc, (struct told){ .tid = 12, .start = 2, .end = 70, .name = "futex", .waker = 11 });
+	wake(&sc, 1, 70, 11, 12);
+	sw(&sc, 0, 70.5, 13, S, 12);
+	sw(&sc, 0, 80, 12, S, 0);
+	return scene_end(&sc, 100);
+}
+
+static void test_reader(void **state)
+{
+	struct story *s = relay();
+	struct verdict v;
+
+	(void)state;
+	/* in the hands of 11 until it was read, then of 12, which waited for 11 to pass it on */
+	assert_int_equal(verdict_of_request(s, who(s, 11), AT(20), who(s, 12), AT(10), AT(80), &v), 0);
+	is_link(s, &v, 0, 12, VERDICT_FUTEX);
+	is_link(s, &v, 1, 11, VERDICT_RUNNING);
+	assert_int_equal(v.parts[VERDICT_FUTEX], 50 * MS);
+	assert_int_equal(v.parts[VERDICT_RUNNING], 19.5 * MS);
+	/* read late: that is the reader's */
+	assert_int_equal(verdict_of_request(s, who(s, 11), AT(69), who(s, 12), AT(10), AT(80), &v), 0);
+	is_link(s, &v, 0, 11, VERDICT_RUNNING);
+	assert_int_equal(v.n_chain, 1);
+	assert_int_equal(v.parts[VERDICT_FUTEX], MS);
+	story_free(s);
+}
+
+/* Times that lie, and a reader of whom nothing is known: then it is who answered. */
+static void test_lies(void **state)
+{
+	struct story *s = relay();
+	struct verdict v;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		uint32_t reader = i == 2 ? STORY_NOBODY : who(s, 11);
+
+		assert_int_equal(verdict_of_request(s, reader, i ? AT(95) : AT(5), who(s, 12), AT(10),
+						    AT(80), &v), 0);
+		is_link(s, &v, 0, 12, VERDICT_FUTEX);
+		assert_int_equal(v.parts[VERDICT_FUTEX], 60 * MS);
+	}
+	story_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_born_late),
+		cmocka_unit_test(test_reader),
+		cmocka_unit_test(test_lies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
