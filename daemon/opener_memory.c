@@ -153,9 +153,10 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 /* Is all the code that the text tells of in m, which tells of data as well? */
 static bool has_code(const struct memory *m, const char *text, size_t len)
 {
-	for (const char *line = text, *end; line < text + len; line = end + 1) {
+	for (const char *line = text, *range, *end; line < text + len; line = end + 1) {
 		end = memchr(line, '\n', text + len - line);
-		if (!end || !memmem(m->text, m->len, line, strcspn(line, " ")))
+		range = end ? memchr(line, ' ', end - line) : NULL;
+		if (!range || !memmem(m->text, m->len, line, range - line))
 			return false;
 	}
 	return true;
@@ -176,6 +177,8 @@ void opener_remember_told(const struct opener_request *r, const char *text, size
 
 	while (m && !is_of(m, r))
 		m = m->next;
+	if (!len)
+		return;
 	if (m && has_code(m, text, len)) {
 		m->last = clock_monotonic();
 		return;

@@ -211,13 +211,100 @@ static void test_many(void **state)
 	assert_int_equal(opener_maps(&client, &first, &fd), -ESRCH);
 }
 
+/* As the kernel tells it of a process that dies: this program's own code, as a line of its maps. */
+static size_t tell_own(const struct opener_life *life, uint32_t mnt_ns, struct line *ret)
+{
+	char line[512], found[512] = "";
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	while (!*found && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " r-xp %*x %*s %" SCNu64 " %255s", &ret->start,
+			   &ret->end, &ret->inode, ret->path) == 4 && strstr(ret->path, "test_opener"))
+			strcpy(found, line);
+	fclose(maps);
+	assert_true(*found);
+	assert_int_equal(opener_tell(server_fd, life->pid, life->start, mnt_ns, found, strlen(found)), 0);
+	return strlen(found);
+}
+
+static uint32_t own_mnt_ns(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat("/proc/self/ns/mnt", &st), 0);
+	return st.st_ino;
+}
+
+static void test_told(void **state)
+{
+	struct opener_life life;
+	char text[65536];
+	struct line code;
+	size_t len;
+	int hold, fd = -1;
+
+	(void)state;
+	life = subject_start(&hold);
+	subject_end(&life, hold);
+	len = tell_own(&life, own_mnt_ns(), &code);
+	assert_int_equal(read_maps(&life, text, sizeof(text)), len);
+	assert_int_equal(mapped(&life, &code, code.inode, code.path, &fd), 0);
+	close(fd);
+	/* another file of that name, or another place */
+	assert_true(mapped(&life, &code, code.inode + 1, code.path, &fd) < 0);
+	code.start += 4096;
+	assert_true(mapped(&life, &code, code.inode, code.path, &fd) < 0);
+}
+
+/* In another mount namespace that path is another file. */
+static void test_told_elsewhere(void **state)
+{
+	struct opener_life life;
+	struct line code;
+	int hold, fd = -1;
+
+	(void)state;
+	life = subject_start(&hold);
+	subject_end(&life, hold);
+	tell_own(&life, 1, &code);
+	assert_int_equal(mapped(&life, &code, code.inode, code.path, &fd), -ESRCH);
+}
+
+/* What was noted while it lived says more, as long as the code is the same. */
+static void test_told_what_is_known(void **state)
+{
+	struct opener_life life = past();
+	char before[65536], after[65536], *line;
+	struct line code;
+	size_t len, n;
+
+	(void)state;
+	len = read_maps(&life, before, sizeof(before));
+	line = strstr(before, " r-xp ");
+	while (line > before && line[-1] != '\n')
+		line--;
+	n = strcspn(line, "\n") + 1;
+	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, line, n), 0);
+	assert_int_equal(read_maps(&life, after, sizeof(after)), len);
+	assert_memory_equal(before, after, len);
+	/* it has another program's code */
+	n = tell_own(&life, own_mnt_ns(), &code);
+	assert_int_equal(read_maps(&life, after, sizeof(after)), n);
+	/* rubbish: kept as text, and no line of it */
+	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, "\n\0x", 3), 0);
+	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, "", 0), 0);
+	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, before, OPENER_TOLD_MAX + 1),
+			 -EMSGSIZE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_gone),    TEST(test_other_files), TEST(test_between_execs),
-		TEST(test_unknown), TEST(test_many),
+		TEST(test_unknown), TEST(test_many),	    TEST(test_told),
+		TEST(test_told_elsewhere), TEST(test_told_what_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
