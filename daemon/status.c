@@ -181,8 +181,9 @@ json_t *status_json(struct daemon *d)
 		"warnings", warnings_json(d, now, t.bpf_share));
 }
 
-static json_t *filters_json(const struct trigger_filter *f)
+static json_t *filters_json(const struct config_trigger *c)
 {
+	const struct trigger_filter *f = &c->filter;
 	json_t *o = json_object();
 
 	if (f->filters & FILTER_COMM)
@@ -201,6 +202,10 @@ static json_t *filters_json(const struct trigger_filter *f)
 		json_object_set_new(o, "port",
 				    f->socket[0] ? json_string(f->socket)
 						 : json_sprintf("@%s", f->socket + 1));
+	if (f->kind == TRIGGER_PRESSURE)
+		json_object_set_new(o, "pressure",
+				    json_sprintf("%s %s", config_pressure_name(c->pressure),
+						 c->pressure_full ? "full" : "some"));
 	return o;
 }
 
@@ -220,7 +225,7 @@ json_t *status_triggers(struct daemon *d)
 				  (json_int_t)c->filter.threshold, "cooldown_ns",
 				  (json_int_t)c->cooldown, "hold_ns", (json_int_t)c->hold,
 				  "max_per_hour", (json_int_t)c->max_per_hour, "post_ns",
-				  (json_int_t)c->post, "filters", filters_json(&c->filter), "fired",
+				  (json_int_t)c->post, "filters", filters_json(c), "fired",
 				  (json_int_t)t->fired, "suppressed", (json_int_t)suppressed(d, i),
 				  "merged", (json_int_t)t->merged, "last_ns",
 				  (json_int_t)(t->last ? t->last + offset : 0)));
