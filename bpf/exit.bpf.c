@@ -16,11 +16,12 @@
 #define BIT_(sig) (1ull << ((sig) - 1))
 
 /* By default QUIT ILL TRAP ABRT BUS FPE SEGV XCPU XFSZ SYS dump core … */
-#define DUMPS_CORE (BIT_(3) | BIT_(4) | BIT_(5) | BIT_(6) | BIT_(7) | BIT_(8) | BIT_(11) | BIT_(24) | \
-		    BIT_(25) | BIT_(31))
+#define DUMPS_CORE                                                                         \
+	(BIT_(3) | BIT_(4) | BIT_(5) | BIT_(6) | BIT_(7) | BIT_(8) | BIT_(11) | BIT_(24) | \
+	 BIT_(25) | BIT_(31))
 /* … and CHLD CONT STOP TSTP TTIN TTOU URG WINCH end nothing. */
-#define ENDS_NOTHING (BIT_(17) | BIT_(18) | BIT_(19) | BIT_(20) | BIT_(21) | BIT_(22) | BIT_(23) | \
-		      BIT_(28))
+#define ENDS_NOTHING \
+	(BIT_(17) | BIT_(18) | BIT_(19) | BIT_(20) | BIT_(21) | BIT_(22) | BIT_(23) | BIT_(28))
 
 #define LAST_NS 1000000000ull /* before its end: what the trigger is about */
 #define PAGE_SIZE_ 4096u
@@ -75,16 +76,17 @@ static __always_inline bool sent_by_process(u64 info)
 }
 
 SEC("tp_btf/signal_generate")
-int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *t, int group,
-	     int result)
+int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *t,
+	     int group, int result)
 {
 	u64 me = bpf_get_current_pid_tgid();
-	struct death d = {.sig = sig}, *old;
+	struct death d = { .sig = sig }, *old;
 	struct cpu_state *c;
 	u32 tgid, cpu;
 
 	c = cpu_self(&cpu);
-	if (!c || result || !signal_ends(t, sig)) /* who dies already, or has it pending, is not sent it */
+	/* who dies already, or has it pending, is not sent it */
+	if (!c || result || !signal_ends(t, sig))
 		return 0;
 	tgid = t->tgid;
 	d.start = leader_start(t);
@@ -119,7 +121,8 @@ static __always_inline u32 end_of(struct task_struct *t, u32 sig, u64 action)
 	bpf_probe_read_kernel(&handler, sizeof(handler),
 			      (void *)action + bpf_core_field_offset(struct k_sigaction, sa) +
 				      bpf_core_field_offset(struct sigaction, sa_handler));
-	if (handler || !sig || sig > SIGNALS_ || ENDS_NOTHING & BIT_(sig) || flags & SIGNAL_UNKILLABLE_)
+	if (handler || !sig || sig > SIGNALS_ || ENDS_NOTHING & BIT_(sig) ||
+	    flags & SIGNAL_UNKILLABLE_)
 		return 0;
 	return sig;
 }
@@ -135,7 +138,7 @@ static __always_inline bool end_wanted(const struct control *ctl, u32 end)
 /* True for the first thread of the process that comes here; with who sent it. */
 static __always_inline bool end_first(struct task_struct *t, u32 sig, struct ev_exit *e)
 {
-	struct death d = {.sig = sig, .told = 1}, *known;
+	struct death d = { .sig = sig, .told = 1 }, *known;
 	u32 tgid = t->tgid;
 
 	d.start = leader_start(t);
@@ -167,10 +170,12 @@ static __always_inline void end_memory(struct ev_exit *e, struct task_struct *t)
 		return;
 	id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	bpf_probe_read_kernel(&css, sizeof(css),
-			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + id * sizeof(css));
+			      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
+				      id * sizeof(css));
 	for (u32 i = 0; i < 6 && css; i++) {
 		struct mem_cgroup *m = (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
-		u64 usage = BPF_CORE_READ(m, memory.usage.counter), max = BPF_CORE_READ(m, memory.max);
+		u64 usage = BPF_CORE_READ(m, memory.usage.counter),
+		    max = BPF_CORE_READ(m, memory.max);
 
 		usage *= PAGE_SIZE_;
 		max *= PAGE_SIZE_;

@@ -19,7 +19,7 @@
 #define NODE_TYPE(entry) ((entry) >> 3 & 15)
 #define TYPE_LEAVES_END 2 /* maple_range_64 and those above are no leaves */
 #define TYPE_ARANGE 3
-#define IS_NODE(entry) (((entry) & 3) == 2 && (entry) > 4096)
+#define IS_NODE(entry) (((entry)&3) == 2 && (entry) > 4096)
 
 static __always_inline void node_read(struct scratch *s, u64 entry)
 {
@@ -31,14 +31,18 @@ static __always_inline void node_read(struct scratch *s, u64 entry)
 	__builtin_memset(&s->mapped.slots, 0, sizeof(s->mapped.slots));
 	if (NODE_TYPE(entry) == TYPE_ARANGE) {
 		bpf_probe_read_kernel(s->mapped.pivots, sizeof(a->pivot),
-				      (void *)a + bpf_core_field_offset(struct maple_arange_64, pivot));
+				      (void *)a +
+					      bpf_core_field_offset(struct maple_arange_64, pivot));
 		bpf_probe_read_kernel(s->mapped.slots, sizeof(a->slot),
-				      (void *)a + bpf_core_field_offset(struct maple_arange_64, slot));
+				      (void *)a +
+					      bpf_core_field_offset(struct maple_arange_64, slot));
 	} else {
 		bpf_probe_read_kernel(s->mapped.pivots, sizeof(s->mapped.pivots),
-				      (void *)r + bpf_core_field_offset(struct maple_range_64, pivot));
+				      (void *)r +
+					      bpf_core_field_offset(struct maple_range_64, pivot));
 		bpf_probe_read_kernel(s->mapped.slots, sizeof(s->mapped.slots),
-				      (void *)r + bpf_core_field_offset(struct maple_range_64, slot));
+				      (void *)r +
+					      bpf_core_field_offset(struct maple_range_64, slot));
 	}
 }
 
@@ -146,7 +150,7 @@ SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_mapped)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct slot_walk w = {.which = SCRATCH_EXIT};
+	struct slot_walk w = { .which = SCRATCH_EXIT };
 
 	w.s = scratch_get(SCRATCH_EXIT);
 	if (!w.s || w.s->ended != (u64)t)

@@ -18,8 +18,8 @@ static void set_bit(uint64_t mask[SYSCALL_WORDS], unsigned int bit)
 /* Those that dump core by default, and the OOM killer: a program never ends so by itself. */
 static void set_core(uint64_t mask[SYSCALL_WORDS])
 {
-	static const int signals[] = {SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS,
-				      SIGFPE,  SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS};
+	static const int signals[] = { SIGQUIT, SIGILL,	 SIGTRAP, SIGABRT, SIGBUS,
+				       SIGFPE,	SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS };
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		set_bit(mask, signals[i]);

@@ -9,7 +9,8 @@
 #include "../lib/units.h"
 
 static const char *const names[] = {
-	[PRESSURE_CPU] = "cpu", [PRESSURE_MEMORY] = "memory", [PRESSURE_IO] = "io"};
+	[PRESSURE_CPU] = "cpu", [PRESSURE_MEMORY] = "memory", [PRESSURE_IO] = "io"
+};
 
 const char *config_pressure_name(enum config_pressure p)
 {
@@ -36,7 +37,8 @@ int config_trigger_pressure(struct config_load *l, const struct config_key *key,
 	int end = 0;
 
 	(void)l;
-	if (sscanf(value, "%15s %15s %31[^/ ] / %31s %n", resource, how, stall, window, &end) != 4 ||
+	if (sscanf(value, "%15s %15s %31[^/ ] / %31s %n", resource, how, stall, window, &end) !=
+		    4 ||
 	    value[end])
 		return -EINVAL;
 	t->pressure_full = !strcmp(how, "full");
@@ -55,12 +57,14 @@ int config_trigger_pressure(struct config_load *l, const struct config_key *key,
 void config_pressure_check(struct config_load *l, struct config_section *s)
 {
 	const struct trigger_filter *f = &s->trigger.filter;
-	struct config_place kind = {s->place.file, s->lines[config_keys_find("trigger", "kind")]};
-	struct config_place said = {s->place.file, s->lines[config_keys_find("trigger", "pressure")]};
+	struct config_place kind = { s->place.file, s->lines[config_keys_find("trigger", "kind")] };
+	struct config_place said = { s->place.file,
+				     s->lines[config_keys_find("trigger", "pressure")] };
 	const char *name = config_kind_name(f->kind);
 
 	if (name && f->kind != TRIGGER_PRESSURE && said.line)
-		config_mistake(l, &kind, "kind", name, "pressure, as line %u has pressure", said.line);
+		config_mistake(l, &kind, "kind", name, "pressure, as line %u has pressure",
+			       said.line);
 	if (f->kind != TRIGGER_PRESSURE)
 		return;
 	if (!said.line)
@@ -68,10 +72,11 @@ void config_pressure_check(struct config_load *l, struct config_section *s)
 			       "a pressure in [trigger %s], such as memory full 150ms/1s",
 			       s->trigger.name);
 	if (f->filters & ~FILTER_UNIT)
-		config_mistake(l, &kind, "kind", name,
-			       "another one, or no filter but unit, in [trigger %s]: pressure is that "
-			       "of the host or of a cgroup",
-			       s->trigger.name);
+		config_mistake(
+			l, &kind, "kind", name,
+			"another one, or no filter but unit, in [trigger %s]: pressure is that "
+			"of the host or of a cgroup",
+			s->trigger.name);
 	if (said.line && s->trigger.pressure == PRESSURE_CPU && s->trigger.pressure_full &&
 	    !(f->filters & FILTER_UNIT))
 		config_mistake(l, &said, "pressure", "cpu full",

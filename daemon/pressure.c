@@ -27,7 +27,7 @@ uint64_t pressure_window_add(struct pressure_window *w, uint64_t now, uint64_t t
 	uint64_t elapsed = now - w->since, growth = total - w->value;
 
 	if (!w->since || total < w->value) {
-		*w = (struct pressure_window){.size = w->size, .since = now, .value = total};
+		*w = (struct pressure_window){ .size = w->size, .since = now, .value = total };
 		return 0;
 	}
 	if (elapsed > w->size) {
@@ -137,7 +137,7 @@ static int find_file(const struct config_trigger *t, char *buf, size_t size, siz
 static int ask_kernel(struct daemon *d, unsigned int i, const struct config_trigger *t,
 		      const char *path)
 {
-	struct epoll_event e = {.events = EPOLLPRI, .data.u32 = LOOP_PRESSURE + i};
+	struct epoll_event e = { .events = EPOLLPRI, .data.u32 = LOOP_PRESSURE + i };
 	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), n, err;
 	char order[64];
 
@@ -171,17 +171,20 @@ static void watch_open(struct daemon *d, unsigned int i, uint64_t now)
 		err = w->fd < 0 ? -errno : 0;
 	}
 	if (err && !again)
-		log_warning("trigger %s cannot fire: %s: %s%s", t->name,
-			    err == -ENOENT && !*w->path ? "its cgroup" : w->path, strerror(-err),
-			    t->filter.filters & FILTER_UNIT ? "; it is looked for again" :
-				"; the kernel needs CONFIG_PSI, or psi=1 on its command line");
+		log_warning(
+			"trigger %s cannot fire: %s: %s%s", t->name,
+			err == -ENOENT && !*w->path ? "its cgroup" : w->path, strerror(-err),
+			t->filter.filters & FILTER_UNIT
+				? "; it is looked for again"
+				: "; the kernel needs CONFIG_PSI, or psi=1 on its command line");
 	if (err)
 		return;
-	w->window = (struct pressure_window){.size = t->pressure_window};
+	w->window = (struct pressure_window){ .size = t->pressure_window };
 	w->next = now;
 	log_notice("trigger %s watches %s%s", t->name, w->path,
-		   w->told ? "" : ", by reading it: to be told by the kernel takes CAP_SYS_RESOURCE, or "
-				  "from Linux 6.5 on a window of a multiple of 2s");
+		   w->told ? ""
+			   : ", by reading it: to be told by the kernel takes CAP_SYS_RESOURCE, or "
+			     "from Linux 6.5 on a window of a multiple of 2s");
 }
 
 static void watch_close(struct pressure_watch *w)
@@ -197,8 +200,10 @@ static void fire(struct daemon *d, unsigned int i, uint64_t now, uint64_t stalle
 {
 	const struct config_trigger *t = &d->config.triggers[i];
 	struct pressure_watch *w = &d->pressure.watches[i];
-	struct trigger_record r = {.h = {.ts = now, .len = sizeof(r)}, .index = i,
-				   .bank = recorder_bank(d->recorder), .duration = stalled};
+	struct trigger_record r = { .h = { .ts = now, .len = sizeof(r) },
+				    .index = i,
+				    .bank = recorder_bank(d->recorder),
+				    .duration = stalled };
 	char amount[UNITS_TEXT_MAX], window[UNITS_TEXT_MAX], text[POLICY_TEXT_MAX];
 	int cgroup = 0; /* length of its path: of the root it is 0, too */
 
@@ -214,8 +219,8 @@ static void fire(struct daemon *d, unsigned int i, uint64_t now, uint64_t stalle
 	/* verdict_pressure() looks for the cgroup in this */
 	snprintf(text, sizeof(text), "%s pressure%s%.*s: %s stalled for %s%s of %s",
 		 config_pressure_name(t->pressure), cgroup ? " in " : "", cgroup,
-		 w->path + w->cgroup, t->pressure_full ? "all tasks" : "some task", w->told ? "at least " : "",
-		 units_format_duration(stalled, amount, sizeof(amount)),
+		 w->path + w->cgroup, t->pressure_full ? "all tasks" : "some task",
+		 w->told ? "at least " : "", units_format_duration(stalled, amount, sizeof(amount)),
 		 units_format_duration(t->pressure_window, window, sizeof(window)));
 	if (policy_trigger(&d->policy, now, &r) != POLICY_SUPPRESSED)
 		policy_tell(&d->policy, &r, text);
@@ -282,7 +287,7 @@ void pressure_configure(struct daemon *d)
 	for (unsigned int i = 0; i < p->n; i++)
 		watch_close(&p->watches[i]);
 	free(p->watches);
-	*p = (struct pressure){.n = 0};
+	*p = (struct pressure){ .n = 0 };
 	for (unsigned int i = 0; i < d->config.n_triggers; i++)
 		any |= d->config.triggers[i].filter.kind == TRIGGER_PRESSURE;
 	p->watches = any ? calloc(d->config.n_triggers, sizeof(*p->watches)) : NULL;

@@ -17,9 +17,9 @@
 
 /* How much of a window that ends now was stalled, from totals now and then: as the kernel reckons. */
 struct pressure_window {
-	uint64_t size;	/* ns */
-	uint64_t since; /* MONOTONIC ns; 0: nothing has been seen yet */
-	uint64_t value; /* total at since, ns */
+	uint64_t size;	 /* ns */
+	uint64_t since;	 /* MONOTONIC ns; 0: nothing has been seen yet */
+	uint64_t value;	 /* total at since, ns */
 	uint64_t before; /* growth in the window before */
 };
 
@@ -30,8 +30,8 @@ uint64_t pressure_window_add(struct pressure_window *w, uint64_t now, uint64_t t
 int pressure_parse(const char *text, bool full, uint64_t *ret);
 
 struct pressure_watch {
-	int fd; /* -1: not watched */
-	bool told; /* by the kernel; else it is looked at */
+	int fd;	       /* -1: not watched */
+	bool told;     /* by the kernel; else it is looked at */
 	uint64_t next; /* MONOTONIC ns: when to look again, or to try again to open */
 	uint64_t silent_until;
 	struct pressure_window window;

@@ -30,8 +30,13 @@ bool worker_end_ok(const struct ev_exit *e, uint64_t len)
 /* What the naming of stacks wants to know of an end. */
 void worker_end_facts(const struct ev_exit *e, struct wait_facts *ret)
 {
-	*ret = (struct wait_facts){.start = e->h.ts, .in = e->h.ts, .end = e->h.ts, .tid = e->tid,
-				   .tgid = e->tgid, .task_start = e->task_start, .nr = -1};
+	*ret = (struct wait_facts){ .start = e->h.ts,
+				    .in = e->h.ts,
+				    .end = e->h.ts,
+				    .tid = e->tid,
+				    .tgid = e->tgid,
+				    .task_start = e->task_start,
+				    .nr = -1 };
 }
 
 static const struct stack *stack_of(struct worker *w, const struct ev_exit *e)
@@ -71,8 +76,8 @@ size_t worker_end_args(const struct ev_exit *e, struct trace_arg ret[WORKER_END_
 		ret[n++] = TRACE_UINT("exit_code", e->end - END_CODE);
 		return n;
 	}
-	ret[n++] = TRACE_STRING("signal", e->end == END_OOM ? "SIGKILL"
-							    : signal_name(e->end, signal, 32));
+	ret[n++] = TRACE_STRING("signal",
+				e->end == END_OOM ? "SIGKILL" : signal_name(e->end, signal, 32));
 	if (e->end == END_OOM)
 		ret[n++] = TRACE_BOOL("oom", true);
 	if (is_fault(e)) {
@@ -100,8 +105,11 @@ static void put_end(struct worker *w, const struct ev_exit *e)
 	struct trace_arg args[WORKER_END_ARGS];
 	struct task *t = worker_task(w, e->tid, e->h.ts);
 	char text[WORKER_END_TEXT], name[96];
-	struct trace_slice s = {.ts = worker_boot(w, e->h.ts), .type = TRACE_INSTANT, .name = name,
-				.category = "frec", .args = args};
+	struct trace_slice s = { .ts = worker_boot(w, e->h.ts),
+				 .type = TRACE_INSTANT,
+				 .name = name,
+				 .category = "frec",
+				 .args = args };
 	int n;
 
 	if (!t || e->h.ts <= w->h->from)
@@ -137,7 +145,8 @@ static void say(FILE *f, const char *format, ...)
 
 static bool is_library(const struct trace_frame *f)
 {
-	static const char *const names[] = {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl"};
+	static const char *const names[] = { "libc.so", "libc-", "libpthread", "ld-linux",
+					     "ld-musl" };
 	const char *path = f->mapping && f->mapping->path ? f->mapping->path : "";
 	const char *base = strrchr(path, '/');
 
@@ -170,8 +179,8 @@ static void say_stack(FILE *f, const struct stack *s)
 			continue;
 		say(f, "%s%s", said == 0 ? ", in " : said == 1 ? ", called by " : ", ", name);
 		said++;
-		if (!strcmp(name, "main"))
-			break;
+		if (!strncmp(name, "main", 4) && (!name[4] || name[4] == '.'))
+			break; /* "main.cold" is part of it */
 	}
 }
 
@@ -203,17 +212,13 @@ static void say_memory(FILE *f, const struct ev_exit *e)
 /* "reporter (pid 7) was killed by SIGSEGV at address 0x10 (nothing is mapped there), in …" */
 static void say_end(FILE *f, struct worker *w, const struct ev_exit *e)
 {
-	struct task *t = worker_task(w, e->tid, e->h.ts), *leader;
+	const struct task *leader;
 	const char *reason = is_fault(e) ? signal_reason(e->end, e->code) : NULL;
 	char text[64];
 
 	leader = worker_task(w, e->tgid, e->h.ts);
-	if (leader && leader != t && e->tid != e->tgid)
-		say(f, "%.*s (pid %u) %s", COMM_LEN, leader->comm, e->tgid,
-		    signal_end_text(e->end, text, sizeof(text)));
-	else
-		say(f, "%.*s (pid %u) %s", COMM_LEN, e->comm, e->tgid,
-		    signal_end_text(e->end, text, sizeof(text)));
+	say(f, "%.*s (pid %u) %s", COMM_LEN, leader ? leader->comm : e->comm, e->tgid,
+	    signal_end_text(e->end, text, sizeof(text)));
 	if (is_fault(e))
 		say(f, " at address 0x%" PRIx64, (uint64_t)e->address);
 	if (reason)

@@ -204,6 +204,8 @@ static void put_end(struct attributes *a, const struct ev_exit *e)
 			put_string(a, key, keep(a, "%s", args[i].string));
 		else if (args[i].type == TRACE_ARG_POINTER)
 			put_string(a, key, keep(a, "0x%llx", (unsigned long long)args[i].u));
+		else if (args[i].type == TRACE_ARG_BOOL)
+			put_number(a, key, args[i].b);
 		else
 			put_number(a, key, args[i].u);
 	}

@@ -62,17 +62,17 @@ const char *signal_reason(int sig, int code)
 		int sig, code;
 		const char *text;
 	} reasons[] = {
-		{SIGSEGV, SEGV_MAPERR, "nothing is mapped there"},
-		{SIGSEGV, SEGV_ACCERR, "access is not allowed there"},
-		{SIGBUS, BUS_ADRALN, "the address is not aligned"},
-		{SIGBUS, BUS_ADRERR, "there is no such memory, as behind the end of a file"},
-		{SIGBUS, BUS_OBJERR, "the hardware reports an error"},
-		{SIGBUS, BUS_MCEERR_AR, "the memory is damaged"},
-		{SIGFPE, FPE_INTDIV, "division by zero"},
-		{SIGFPE, FPE_INTOVF, "integer overflow"},
-		{SIGILL, ILL_ILLOPC, "illegal instruction"},
-		{SIGILL, ILL_ILLOPN, "illegal instruction"},
-		{SIGSYS, 1, "a system call that its seccomp filter forbids"},
+		{ SIGSEGV, SEGV_MAPERR, "nothing is mapped there" },
+		{ SIGSEGV, SEGV_ACCERR, "access is not allowed there" },
+		{ SIGBUS, BUS_ADRALN, "the address is not aligned" },
+		{ SIGBUS, BUS_ADRERR, "there is no such memory, as behind the end of a file" },
+		{ SIGBUS, BUS_OBJERR, "the hardware reports an error" },
+		{ SIGBUS, BUS_MCEERR_AR, "the memory is damaged" },
+		{ SIGFPE, FPE_INTDIV, "division by zero" },
+		{ SIGFPE, FPE_INTOVF, "integer overflow" },
+		{ SIGILL, ILL_ILLOPC, "illegal instruction" },
+		{ SIGILL, ILL_ILLOPN, "illegal instruction" },
+		{ SIGSYS, 1, "a system call that its seccomp filter forbids" },
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)

@@ -96,7 +96,8 @@ int main(int argc, char **argv)
 	int at = 2, code = 0;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: dies segv|abort|fpe|jump|memory|wait|thread|exit CODE [MS]\n");
+		fprintf(stderr,
+			"usage: dies segv|abort|fpe|jump|memory|wait|thread|exit CODE [MS]\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "exit"))
