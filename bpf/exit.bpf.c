@@ -281,7 +281,7 @@ int BPF_PROG(on_signal_deliver, int sig, struct kernel_siginfo *info, struct k_s
 	end_memory(&s->exit, t);
 	end_emit(ctl, c, now, &s->exit);
 	stack_take_user(ctx, ctl, c, cpu, now, t, STACK_EXIT, t->pid, now, STACK_ROOM_EXIT,
-			BUDGET_EXIT);
+			BUDGET_FIRES);
 	if (end_judge(s, ctl, cpu, t))
 		s->ended = (u64)t;
 	return 0;

@@ -38,4 +38,15 @@ says died 'SIGABRT, which it sent itself, in abort, called by check_it'
 until_true 30 snapshot_there exited || fail "no snapshot: $(frecctl triggers)"
 says exited '"dies (pid [0-9]*) exited with 7'
 [ "$(fired exited)" = 1 ] || fail "exited fired '$(fired exited)' times, want 1: $(frecctl triggers)"
+
+# the OOM killer's victim has its memory and the cgroup's limit
+group=/sys/fs/cgroup/small
+rm -f "$spool"/*
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control && mkdir "$group" || fail "no memory controller"
+echo 16M >"$group/memory.max" || fail "no limit"
+sh -c "echo \$\$ >$group/cgroup.procs; exec /tests/bin/dies memory"
+[ $? = 137 ] || fail "it was not killed"
+until_true 30 snapshot_there died || fail "no snapshot: $(frecctl triggers)"
+says died 'killed by the OOM killer: it had 1[5-9][0-9.]* MiB, its memory cgroup 1[56][0-9.]* MiB of at most 16.0 MiB, in .*take_memory'
+[ "$(fired died)" = 3 ] || fail "died fired '$(fired died)' times, want 3: $(frecctl triggers)"
 recorder_stop || fail "frecd left with status $?"
