@@ -84,9 +84,11 @@ int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct ta
 	struct cpu_state *c;
 	u32 tgid, cpu;
 
-	c = cpu_self(&cpu);
 	/* who dies already, or has it pending, is not sent it */
-	if (!c || result || !signal_ends(t, sig))
+	if (result || !signal_ends(t, sig))
+		return 0;
+	c = cpu_self(&cpu);
+	if (!c)
 		return 0;
 	tgid = t->tgid;
 	d.start = leader_start(t);

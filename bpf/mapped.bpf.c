@@ -76,9 +76,22 @@ static long down_step(u32 level, struct scratch **arg)
 	return 1;
 }
 
-static __always_inline void file_tell(struct scratch *s, u32 which, struct vm_area_struct *vma,
+static __always_inline void map_send(struct cpu_state *c, struct trigger_map *m, u64 wakeup)
+{
+	if (bpf_ringbuf_output(&trigger_ring, m, sizeof(*m), wakeup))
+		__sync_fetch_and_add(&c->lost_trigger, 1);
+}
+
+struct slot_walk {
+	struct scratch *s;
+	struct cpu_state *c;
+	u32 which;
+};
+
+static __always_inline void file_tell(struct slot_walk *w, struct vm_area_struct *vma,
 				      struct file *file)
 {
+	struct scratch *s = w->s;
 	struct trigger_map *m = &s->map;
 	u32 pos, len;
 
@@ -88,19 +101,14 @@ static __always_inline void file_tell(struct scratch *s, u32 which, struct vm_ar
 	m->inode = BPF_CORE_READ(file, f_inode, i_ino);
 	m->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	s->file_address = (u64)file;
-	pos = path_file(which);
+	pos = path_file(w->which);
 	if (pos & PATH_CLIPPED)
 		return;
 	pos &= PATH_MAX_ - 1;
 	len = PATH_MAX_ - pos;
 	bpf_probe_read_kernel(m->path, len, &s->path[pos]);
-	bpf_ringbuf_output(&trigger_ring, m, sizeof(*m), BPF_RB_NO_WAKEUP);
+	map_send(w->c, m, BPF_RB_NO_WAKEUP);
 }
-
-struct slot_walk {
-	struct scratch *s;
-	u32 which;
-};
 
 static long slot_step(u32 i, struct slot_walk *w)
 {
@@ -111,7 +119,7 @@ static long slot_step(u32 i, struct slot_walk *w)
 	if (vma && BPF_CORE_READ(vma, vm_flags) & VM_EXEC_) {
 		file = BPF_CORE_READ(vma, vm_file);
 		if (file && s->mapped.n++ < FILES_MAX)
-			file_tell(s, w->which, vma, file);
+			file_tell(w, vma, file);
 	}
 	return slot_end(s, i & 15) >= s->mapped.max;
 }
@@ -151,16 +159,18 @@ int BPF_PROG(on_signal_mapped)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct slot_walk w = { .which = SCRATCH_EXIT };
+	u32 cpu;
 
+	w.c = cpu_self(&cpu);
 	w.s = scratch_get(SCRATCH_EXIT);
-	if (!w.s || w.s->ended != (u64)t)
+	if (!w.c || !w.s || w.s->ended != (u64)t)
 		return 0;
 	head_fill(&w.s->map, t);
 	w.s->mapped.at = 0;
 	w.s->mapped.n = 0;
 	bpf_loop(LEAVES_MAX, leaf_step, &w, 0);
 	w.s->map.path[0] = 0;
-	bpf_ringbuf_output(&trigger_ring, &w.s->map, sizeof(w.s->map), BPF_RB_FORCE_WAKEUP);
+	map_send(w.c, &w.s->map, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 
