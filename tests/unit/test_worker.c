@@ -24,6 +24,7 @@
 #define NOW 20000000000ull
 #define FROM 10000000000ull
 #define SLOTS 96u
+#define END_TS (FROM + 60000)
 #define SIZE (64u << 10)
 
 static uint64_t random_state;
@@ -126,6 +127,10 @@ static void put_evidence(struct capture_header *h)
 		make_wait(&wait, i);
 		p += put_record(p, &wait, sizeof(wait));
 	}
+	p += put_record(p, &(struct ev_exit){.h = {END_TS, EV_EXIT, 1, sizeof(struct ev_exit)},
+					     .tid = 100, .tgid = 100, .end = 11, .code = 1,
+					     .address = 0x10, .rss = 4096,
+					     .comm = "not ended by NUL"}, sizeof(struct ev_exit));
 	h->evidence.len = p - (area + h->evidence.offset);
 	h->walked = reserve(2 * 112);
 	make_task(area + h->walked.offset, 200, TASK_ALIVE, NOW);
@@ -196,8 +201,9 @@ static void become_worker(int capture, int output, int result)
 
 /* What the last file said. */
 static struct {
-	unsigned int uuids, stats, lost;
+	unsigned int uuids, stats, lost, ends;
 	int64_t memory;
+	char verdict[512];
 } said;
 
 static void note(const struct trace_event *e)
@@ -207,6 +213,10 @@ static void note(const struct trace_event *e)
 	said.lost += e->kind == TRACE_EVENT_CPU && e->of_cpu.lost;
 	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.memory.hot"))
 		said.memory = e->attribute.number;
+	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.verdict.text"))
+		snprintf(said.verdict, sizeof(said.verdict), "%s", e->attribute.string);
+	said.ends += e->kind == TRACE_EVENT_SLICE && e->slice.name &&
+		     !strcmp(e->slice.name, "was killed by SIGSEGV at 0x10");
 }
 
 /* Events of the file that it wrote; it must be whole. */
@@ -289,6 +299,54 @@ static void test_facts(void **state)
 	slots[SLOTS / 2].seq = 0;
 	assert_int_equal(run(whole, h->size, &events), 0);
 	assert_int_equal(said.lost, 1);
+}
+
+static struct ev_exit *find_end(const struct capture_header *h)
+{
+	uint8_t *p = capture_at(h, h->evidence);
+
+	return (void *)(p + h->evidence.len - sizeof(struct ev_exit));
+}
+
+static void test_end(void **state)
+{
+	struct capture_header *h = make(whole);
+	struct ev_exit *e = find_end(h);
+	uint64_t events;
+
+	(void)state;
+	h->hits[0].kind = TRIGGER_EXIT;
+	h->hits[0].record.w = (struct wait_facts){.start = FROM, .in = END_TS, .end = END_TS,
+						  .tid = 100, .tgid = 100, .nr = 11};
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.ends, 1);
+	assert_string_equal(said.verdict, "worker (pid 100) was killed by SIGSEGV at address 0x10 "
+					  "(nothing is mapped there)");
+	e->end = END_CODE + 3;
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.verdict, "worker (pid 100) exited with 3");
+	e->end = END_CODE + 256; /* no such thing */
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.verdict, "");
+	e->h.ts--; /* of another end than the hit's */
+	e->end = END_OOM;
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.verdict, "");
+}
+
+static void test_pressure(void **state)
+{
+	struct capture_header *h = make(whole);
+	uint64_t events;
+
+	(void)state;
+	h->hits[0].kind = TRIGGER_PRESSURE;
+	h->hits[0].record.w = (struct wait_facts){.start = FROM, .in = NOW, .end = NOW, .nr = -1};
+	strcpy(h->hits[0].text, "io pressure in /x: y: all tasks stalled for 1 s of 2 s");
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_memory_equal(said.verdict, h->hits[0].text, strlen(h->hits[0].text));
+	memset(h->hits[0].text, 'x', sizeof(h->hits[0].text)); /* has no end */
+	assert_int_equal(run(whole, h->size, &events), -EBADMSG);
 }
 
 static void test_cut(void **state)
@@ -402,6 +460,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_whole, start),
 		cmocka_unit_test_setup(test_facts, start),
+		cmocka_unit_test_setup(test_end, start),
+		cmocka_unit_test_setup(test_pressure, start),
 		cmocka_unit_test_setup(test_cut, start),
 		cmocka_unit_test_setup(test_wrong_spans, start),
 		cmocka_unit_test_setup(test_wrong_counts, start),
