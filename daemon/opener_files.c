@@ -3,10 +3,12 @@
  * opener_files.c - files of recorded processes, which may be hostile: regular
  * files only, never waited for, never outside of the process's root.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -73,6 +75,48 @@ static int open_in_root(int proc, const char *path, uint64_t resolve)
 int opener_open_host(const char *path, struct stat *st)
 {
 	return reopen_regular(open_below(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), path, 0), st);
+}
+
+/* /proc/PID of the process, if it is in that mount namespace; else -1. */
+static int open_member(uint32_t pid, uint64_t mnt_ns)
+{
+	char path[32];
+	struct stat st;
+	int proc;
+
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0 || (!fstatat(proc, "ns/mnt", &st, 0) && st.st_ino == mnt_ns))
+		return proc;
+	close(proc);
+	return -1;
+}
+
+static int find_member(uint64_t mnt_ns)
+{
+	static uint32_t last; /* many files of one namespace are asked for */
+	int proc = last ? open_member(last, mnt_ns) : -1;
+	DIR *d = proc < 0 ? opendir("/proc") : NULL;
+	struct dirent *e;
+
+	while (d && proc < 0 && (e = readdir(d))) {
+		last = strtoul(e->d_name, NULL, 10);
+		proc = last ? open_member(last, mnt_ns) : -1;
+	}
+	if (d)
+		closedir(d);
+	return proc;
+}
+
+int opener_open_elsewhere(uint64_t mnt_ns, const char *path, struct stat *st)
+{
+	int proc = find_member(mnt_ns), fd;
+
+	if (proc < 0)
+		return -ESRCH;
+	fd = reopen_regular(open_in_root(proc, path, 0), st);
+	close(proc);
+	return fd;
 }
 
 bool opener_is_overlay(int fd)

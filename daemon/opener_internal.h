@@ -25,6 +25,8 @@ int opener_open_mapped(int proc, const struct opener_request *r, const char *pat
 int opener_open_perf_map(int proc, uint32_t ns_pid);
 /* A regular file of this path in our own mount namespace. */
 int opener_open_host(const char *path, struct stat *st);
+/* The same in another one, as any process that lives in it sees it; -ESRCH: there is none. */
+int opener_open_elsewhere(uint64_t mnt_ns, const char *path, struct stat *st);
 bool opener_is_overlay(int fd);
 /* In the host's mount namespace, or in ours (a service has its own): its paths mean what they mean to us. */
 bool opener_is_host(int proc);

@@ -31,6 +31,7 @@ struct memory {
 	uint64_t first_real;  /* REALTIME ns, as the times of files */
 	uint32_t pid;
 	bool host; /* its paths mean what they mean to us */
+	uint64_t mnt_ns; /* what they are paths in; 0: not known */
 	size_t len;
 	char text[];
 };
@@ -115,7 +116,7 @@ static struct memory *take_same(const struct opener_request *r, const char *text
 }
 
 static struct memory *memory_new(const struct opener_request *r, const char *text, size_t len,
-				 bool host)
+				 bool host, uint64_t mnt_ns)
 {
 	struct memory *m;
 
@@ -124,11 +125,18 @@ static struct memory *memory_new(const struct opener_request *r, const char *tex
 	if (!m)
 		return NULL;
 	*m = (struct memory){.pid = r->pid, .start = r->start, .host = host,
-			     .first = clock_monotonic(), .first_real = clock_read(CLOCK_REALTIME),
+			     .mnt_ns = mnt_ns, .first = clock_monotonic(), .first_real = clock_read(CLOCK_REALTIME),
 			     .len = len};
 	memcpy(m->text, text, len);
 	m->text[len] = '\0';
 	return m;
+}
+
+static uint64_t mnt_ns_of(int proc)
+{
+	struct stat st;
+
+	return fstatat(proc, "ns/mnt", &st, 0) ? 0 : st.st_ino;
 }
 
 void opener_remember_maps(int proc, const struct opener_request *r)
@@ -141,7 +149,7 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 		return;
 	m = take_same(r, text, len);
 	if (!m) {
-		m = memory_new(r, text, len, opener_is_host(proc));
+		m = memory_new(r, text, len, opener_is_host(proc), mnt_ns_of(proc));
 		if (!m)
 			return;
 	}
@@ -183,7 +191,7 @@ void opener_remember_told(const struct opener_request *r, const char *text, size
 		m->last = clock_monotonic();
 		return;
 	}
-	m = memory_new(r, text, len, is_our_mnt(r->inode));
+	m = memory_new(r, text, len, is_our_mnt(r->inode), r->inode);
 	if (!m)
 		return;
 	m->last = m->first;
@@ -267,11 +275,11 @@ int opener_recall_mapped(const struct opener_request *r, const char *path)
 	struct stat st;
 	int fd;
 
-	if (!m || !m->host || path[0] != '/')
+	if (!m || (!m->host && !m->mnt_ns) || path[0] != '/')
 		return -ESRCH;
 	if (!find_line(m, r, path, &f))
 		return -ENOENT;
-	fd = opener_open_host(path, &st);
+	fd = m->host ? opener_open_host(path, &st) : opener_open_elsewhere(m->mnt_ns, path, &st);
 	if (fd < 0 || is_same_file(fd, &st, &f, m))
 		return fd;
 	close(fd);

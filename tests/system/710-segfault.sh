@@ -87,8 +87,24 @@ run jump
 died jump "$pid"
 says jump "SIGSEGV at address 0x1234 .*, in die, called by main$"
 
+# in a mount namespace of its own, where only those that live on in it see the program
+fired=4
+if can_mount; then
+	mkdir "$work/elsewhere"
+	unshare --mount sh -c 'mount -t tmpfs none "$2" && cp "$1" "$2/dies" || exit 1
+		"$2/dies" segv &
+		echo $! >"$3"
+		exec sleep 60' - "$workloads/dies" "$work/elsewhere" "$work/elsewhere.pid" 2>/dev/null &
+	pids+=($!)
+	within 10 test -s "$work/elsewhere.pid" || fail "elsewhere: it did not start"
+	pid=$(cat "$work/elsewhere.pid")
+	died elsewhere "$pid"
+	says elsewhere ", in touch_it, called by handle_report, die, main$"
+	fired=5
+fi
+
 [ "$(trigger other fired)" = 0 ] || fail "other fired"
-[ "$(trigger died fired)" = 4 ] || fail "died: $(ctl triggers)"
+[ "$(trigger died fired)" = "$fired" ] || fail "died: $(ctl triggers)"
 # who handles the signal lives
 python3 -c 'import os, signal
 signal.signal(signal.SIGSEGV, lambda *_: os._exit(0))
@@ -98,5 +114,5 @@ signal.pause()' || fail "it did not handle the signal"
 run exit 0
 run segv
 died last "$pid"
-[ "$(trigger died fired)" = 5 ] || fail "died at the end: $(ctl triggers)"
+[ "$(trigger died fired)" = $((fired + 1)) ] || fail "died at the end: $(ctl triggers)"
 exit 0
