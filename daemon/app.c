@@ -234,14 +234,16 @@ static uint64_t *fire(struct daemon *d, const struct ucred *who, const struct me
 	return NULL;
 }
 
-static void take(struct daemon *d, const struct app_envelope *e)
+static void take(struct daemon *d, struct app_envelope *e)
 {
 	uint64_t *failed = &d->app.malformed;
 	struct message m;
 
 	d->app.received++;
 	if (!message_parse(e->bytes, e->len, &m))
-		failed = fire(d, &e->who, &m);
+		failed = m.kind == FREC_SNAPSHOT ? NULL : fire(d, &e->who, &m);
+	if (!failed && m.kind == FREC_SNAPSHOT)
+		user_request(d, e);
 	if (failed)
 		++*failed;
 }

@@ -65,6 +65,8 @@ struct capture_header {
 	uint64_t n_merged;
 	uint32_t n_hits;
 	uint32_t n_offsets;
+	uint32_t anonymous;  /* focus_pid alone, all others are "other" */
+	uint32_t pad;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX]; /* oldest first */
 	struct policy_hit hits[POLICY_HITS_MAX];
 	struct capture_span evidence; /* BPF ring-buffer records, header words included */
@@ -78,6 +80,7 @@ struct capture_request {
 	uint64_t last; /* ns to reach back; 0: the whole window */
 	uint32_t focus_pid;
 	uint32_t only;
+	uint32_t anonymous;
 	const struct policy_job *job;
 	const struct capture_offset *offsets; /* at most CAPTURE_OFFSETS_MAX */
 	uint32_t n_offsets;

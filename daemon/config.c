@@ -85,8 +85,6 @@ static void warn_all(struct config_load *l)
 {
 	struct config *c = &l->config;
 
-	if (c->user_snapshots)
-		warn_key(l, "snapshots", "user_snapshots", "has no effect in this version yet");
 	if (c->on_snapshot[0])
 		warn_key(l, "snapshots", "on_snapshot", "has no effect in this version yet");
 	for (unsigned int i = 0; i < c->n_triggers; i++)

@@ -16,6 +16,7 @@
 #include "scan.h"
 #include "snapshot.h"
 #include "spooler.h"
+#include "user.h"
 #include "window.h"
 
 #define CLIENTS_MAX 16
@@ -28,6 +29,7 @@ struct client {
 	uint64_t last;
 	uint32_t pid;
 	bool only;
+	bool anonymous; /* all others are "other" */
 	char text[POLICY_TEXT_MAX]; /* of fire */
 };
 
@@ -69,6 +71,7 @@ struct daemon {
 	struct client clients[CLIENTS_MAX];
 	struct app app;
 	struct pressure pressure;
+	struct users users;
 	uint64_t next_id;
 
 	uint64_t window_since; /* when the window wanted was last made longer, at first the start */
@@ -121,6 +124,9 @@ void loop_publish(struct daemon *d);
 
 /* Takes what is due, if the worker is free. */
 void shoot_due(struct daemon *d, uint64_t now);
+/* Copies the window, and starts the worker. -EACCES: client may no longer have it. */
+int shoot_capture(struct daemon *d, const struct policy_job *job, const struct client *client,
+		  uint64_t now);
 /* The worker has ended, or not yet. */
 void shoot_finish(struct daemon *d);
 

@@ -152,6 +152,7 @@ static int run(struct daemon *d)
 	store_end(d);
 	control_close_all(d);
 	app_close(d);
+	user_close_all(d);
 	recorder_free(d->recorder);
 	setup_undo(d);
 	return err ? EXIT_FAILED : EXIT_DONE;

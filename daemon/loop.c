@@ -116,6 +116,7 @@ static void every_second(struct daemon *d, uint64_t now)
 	warnings_log(d, now);
 	control_expire(d, now);
 	app_check(d);
+	user_expire(d, now);
 	sd_notify(0, "WATCHDOG=1");
 }
 
@@ -303,6 +304,9 @@ static void dispatch(struct daemon *d, unsigned int source, uint32_t events)
 		break;
 	case LOOP_APP:
 		app_readable(d);
+		break;
+	case LOOP_USER ... LOOP_CLIENT - 1:
+		user_ready(d, source - LOOP_USER);
 		break;
 	default:
 		if (source >= LOOP_PRESSURE)

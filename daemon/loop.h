@@ -15,7 +15,8 @@ enum loop_source {
 	LOOP_WORKER,
 	LOOP_SPOOLER,
 	LOOP_APP,
-	LOOP_CLIENT, /* + index */
+	LOOP_USER, /* + index */
+	LOOP_CLIENT = LOOP_USER + USERS_MAX, /* + index */
 	LOOP_PRESSURE = 0x100, /* + index of the trigger */
 };
 

@@ -115,6 +115,8 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 	say(t, "frec.kernel", "%s", u.release);
 	read_line("/proc/sys/kernel/random/boot_id", line, sizeof(line));
 	say(t, "frec.boot", "%s", line);
+	if (client && client->anonymous)
+		return fclose(t->f) ? -ENOMEM : 0;
 	read_line("/etc/machine-id", line, sizeof(line));
 	say(t, "frec.machine", "%s", line);
 	say(t, "frec.memory.hot", "%llu", (unsigned long long)sizes->hot);
@@ -129,8 +131,8 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 /* ---- taking one ---- */
 
 /* The capture's own copy and descriptor live only in here: the worker has its own. */
-static int capture_and_start(struct daemon *d, const struct policy_job *job,
-			     const struct client *client, uint64_t now)
+int shoot_capture(struct daemon *d, const struct policy_job *job, const struct client *client,
+		  uint64_t now)
 {
 	struct capture_request q = {.job = job, .offsets = d->offsets, .n_offsets = d->n_offsets};
 	struct text text = {0};
@@ -141,6 +143,7 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 		q.last = client->last;
 		q.focus_pid = client->pid;
 		q.only = client->only;
+		q.anonymous = client->anonymous;
 	}
 	err = make_text(d, job, client, &text);
 	if (err)
@@ -151,6 +154,11 @@ static int capture_and_start(struct daemon *d, const struct policy_job *job,
 	free(text.bytes);
 	if (err)
 		return err;
+	/* as it was asked, so it still is: what was copied is of the process that was meant */
+	if (client && client->anonymous && user_flaw(client)) {
+		close(fd);
+		return -EACCES;
+	}
 	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd, recorder_ends(d->recorder),
 			     d->store.fd >= 0 ? d->store.fd : client->output, now);
 	close(fd);
@@ -227,8 +235,15 @@ void shoot_due(struct daemon *d, uint64_t now)
 	const struct client *client = NULL;
 	int err = 0;
 
-	if (d->snapshot.pid || take(d, now, &job))
+	/* those that anybody may ask for make way */
+	if (d->users.worker && !d->store.busy && policy_next_due(&d->policy) <= now)
+		snapshot_kill(&d->snapshot, -EBUSY);
+	if (d->snapshot.pid)
 		return;
+	if (take(d, now, &job)) {
+		user_due(d, now);
+		return;
+	}
 	if (job.manual) {
 		client = control_client(d, job.request.id);
 		if (!client) { /* hung up while it waited */
@@ -240,7 +255,7 @@ void shoot_due(struct daemon *d, uint64_t now)
 	if (!client || client->output < 0)
 		err = store_prepare(d, &job, client);
 	if (!err)
-		err = capture_and_start(d, &job, client, now);
+		err = shoot_capture(d, &job, client, now);
 	if (err)
 		fail(d, &job, err);
 	else if (!job.manual)
@@ -305,6 +320,10 @@ void shoot_finish(struct daemon *d)
 		return;
 	if (!err)
 		tell_opener(d, r.opener);
+	if (d->users.worker) {
+		user_finish(d, err, &r);
+		return;
+	}
 	if (!err && d->store.fd >= 0) {
 		store_begin(d, &r, took);
 		return;

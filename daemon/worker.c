@@ -16,11 +16,13 @@
 
 static int write_all(struct worker *w)
 {
-	int err;
+	int err = 0;
 
 	worker_check_owners(w);
-	worker_find_locks(w, WORKER_FD_LOCKS);
-	err = worker_find_peers(w, WORKER_FD_ENDS);
+	if (!w->h->anonymous) {
+		worker_find_locks(w, WORKER_FD_LOCKS);
+		err = worker_find_peers(w, WORKER_FD_ENDS);
+	}
 	if (!err)
 		err = worker_mark_details(w);
 	if (!err)
@@ -48,6 +50,10 @@ static int run(struct worker *w, bool plain, struct worker_result *result)
 	if (err)
 		return err;
 	err = worker_read(w);
+	if (err)
+		return err;
+	if (w->h->anonymous)
+		err = worker_hide_others(w);
 	if (err)
 		return err;
 	if (plain)

@@ -116,12 +116,24 @@ static void put_takeover(struct stream *s, uint64_t ts, uint32_t tid)
 	s->current = tid;
 }
 
+/* Until a process's exec it is "other", so this is the first that is known to have run here. */
+static void begin_as_other(struct stream *s, uint32_t cpu)
+{
+	if (s->running)
+		return;
+	s->running = true;
+	s->current = WORKER_OTHER + 1 + cpu;
+	trace_cpu_running(s->c, worker_boot(s->w, s->since), s->current, "other", 120);
+}
+
 static void put_task_event(struct worker *w, struct stream *s, const struct ev_task *e)
 {
 	uint64_t ts = worker_boot(w, e->h.ts);
 	char comm[COMM_LEN + 1] = "", filename[EV_CMDLINE_MAX] = "";
 	struct trace_cpu *c = s->c;
 
+	if (w->h->only && !is_detailed(w, e->tid, e->h.ts + 1))
+		return;
 	memcpy(comm, e->comm, COMM_LEN);
 	if (e->event == TASK_NEW) {
 		struct trace_newtask n = {.ts = ts,
@@ -131,7 +143,7 @@ static void put_task_event(struct worker *w, struct stream *s, const struct ev_t
 					  .clone_flags = e->tid != e->tgid ? 0x10000 : 0};
 
 		/* before, nobody would end the "runnable" that this begins */
-		if (e->h.ts >= w->held && (!w->h->only || is_detailed(w, e->tid, e->h.ts + 1)))
+		if (e->h.ts >= w->held)
 			trace_cpu_newtask(c, &n);
 	} else if (e->event == TASK_RENAME) {
 		struct trace_rename n = {.ts = ts, .tid = e->tid, .old_comm = "", .new_comm = comm};
@@ -145,7 +157,9 @@ static void put_task_event(struct worker *w, struct stream *s, const struct ev_t
 		if (e->event == TASK_EXEC && e->cmdline_len)
 			strncpy(filename, (const char *)(e + 1) + e->cgroup_len,
 				sizeof(filename) - 1);
-		if (e->event == TASK_EXEC && e->old_tid)
+		if (e->event == TASK_EXEC && w->h->anonymous)
+			begin_as_other(s, e->h.cpu);
+		if (e->event == TASK_EXEC && (e->old_tid || w->h->anonymous))
 			put_takeover(s, e->h.ts, e->tid);
 		if (e->event == TASK_EXEC)
 			trace_cpu_exec(c, &n);
@@ -243,7 +257,8 @@ static void put_waking(struct stream *s, const struct event *e)
 		.tid = h->waking.tid,
 		.prio = h->waking.prio,
 		.target_cpu = h->waking.target_cpu,
-		.waker_tid = h->waking.waker_tid,
+		.waker_tid = s->w->h->only && !is_detailed(s->w, h->waking.waker_tid, h->ts)
+				     ? 0 : h->waking.waker_tid,
 		.irq = h->waking.irq,
 		.comm = worker_comm(s->w, h->waking.tid, h->ts),
 	};

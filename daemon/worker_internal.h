@@ -90,7 +90,8 @@ struct worker {
 	struct extra *extras; /* ordered by CPU and time */
 	size_t n_extras;
 	uint8_t *told; /* of each of `waits`: TOLD_* */
-	uint64_t n_told; /* waits that are in the file, the open ones apart */
+	uint64_t n_told; /* waits that are in the file, the open ones apart … */
+	uint64_t n_open_told; /* … and those */
 	uint64_t dropped, dropped_ns; /* waits left out for room, and the longest of them */
 	uint64_t brief, brief_ns;     /* likewise told in brief */
 	uint64_t held; /* from here on the switches of all CPUs are there */
@@ -116,6 +117,17 @@ const char *worker_comm(struct worker *w, uint32_t tid, uint64_t ts);
 /* Path of its cgroup, NULL if that is not known. */
 const char *worker_cgroup(const struct worker *w, const struct task *t);
 void worker_write_tasks(struct worker *w);
+
+/* Another life of tid; -ENOMEM is NULL. */
+struct task *worker_add_task(struct tasks *ts, uint32_t tid, uint32_t tgid, uint64_t start);
+
+/* ---- worker_others.c ---- */
+
+/* The process of all that is not to be known; the kernel gives no such pid. */
+#define WORKER_OTHER 0x400000u
+
+/* Forgets all that is not about the process of the focus. -ESRCH: there is none. -ENOMEM. */
+int worker_hide_others(struct worker *w);
 
 /* ---- worker_exits.c ---- */
 

@@ -45,8 +45,13 @@ static void add_all(struct order *o)
 	for (size_t i = 0; i < w->n_waits; i++)
 		if (w->told[i] & TOLD_SLICE)
 			add(o, &w->waits[i]->w, w->told[i] & TOLD_BRIEF);
-	for (size_t i = 0; i < w->n_open; i++)
-		add(o, &w->open[i]->w, false);
+	for (size_t i = 0; i < w->n_open; i++) {
+		const struct wait_facts *f = &w->open[i]->w;
+		const struct task *t = worker_task(w, f->tid, f->end);
+
+		if (t && t->detailed)
+			add(o, f, false);
+	}
 	for (size_t i = 0; i < w->n_ends; i++)
 		o->list[o->n++] = (struct naming){.what = NAMING_EXIT, .tgid = w->end_facts[i].tgid,
 						  .f = &w->end_facts[i]};

@@ -422,10 +422,12 @@ void worker_write_summary(struct worker *w)
 	}
 	if (w->h->focus_pid)
 		put_number(a, "frec.snapshot.pid", w->h->focus_pid);
+	if (w->h->anonymous)
+		put_number(a, "frec.snapshot.anonymous", 1);
 	put_number(a, "frec.events.switches", w->events[HOT_SWITCH]);
 	put_number(a, "frec.events.wakeups", w->events[HOT_WAKING] + w->events[HOT_WAKEUP_NEW]);
 	put_number(a, "frec.events.syscalls", w->events[HOT_SYS_ENTER]);
-	put_number(a, "frec.events.waits", w->n_told + w->n_open);
+	put_number(a, "frec.events.waits", w->n_told + w->n_open_told);
 	put_shed(w, a);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);

@@ -32,7 +32,7 @@ static struct task *task_of_start(struct tasks *ts, uint32_t tid, uint64_t start
 	return NULL;
 }
 
-static struct task *task_add(struct tasks *ts, uint32_t tid, uint32_t tgid, uint64_t start)
+struct task *worker_add_task(struct tasks *ts, uint32_t tid, uint32_t tgid, uint64_t start)
 {
 	uint32_t *bucket = &ts->buckets[bucket_of(tid)];
 	struct task *t;
@@ -138,7 +138,7 @@ static int learn_task(struct worker *w, const struct ev_task *e)
 	struct task *t = task_of_start(&w->tasks, e->tid, e->start), *old;
 
 	if (!t)
-		t = task_add(&w->tasks, e->tid, e->tgid, e->start);
+		t = worker_add_task(&w->tasks, e->tid, e->tgid, e->start);
 	if (!t)
 		return -ENOMEM;
 	if (e->event == TASK_NEW)
@@ -400,6 +400,11 @@ static bool long_dead(const struct worker *w, const struct task *t)
 	return t->exited && t->exited < w->h->from && !t->threads_live && t->gone <= w->h->from;
 }
 
+/* --only: of no others, not even that they are there. */
+static bool is_told(const struct worker *w, const struct task *t)
+{
+	return !long_dead(w, t) && (!w->h->only || t->detailed);
+}
 
 #define ARGV_MAX 64
 
@@ -475,13 +480,13 @@ void worker_write_tasks(struct worker *w)
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];
 
-		if (t->tid == t->tgid && !long_dead(w, t))
+		if (t->tid == t->tgid && is_told(w, t))
 			write_process(w, t);
 	}
 	for (size_t i = 0; i < w->tasks.n; i++) {
 		struct task *t = &w->tasks.list[i];
 
-		if (t->tid == t->tgid && !(t->last->flags & TASK_KTHREAD) && !long_dead(w, t))
+		if (t->tid == t->tgid && !(t->last->flags & TASK_KTHREAD) && is_told(w, t))
 			worker_track(w, t); /* which tells the cgroup */
 	}
 	for (size_t i = 0; i < w->tasks.n; i++) {
@@ -494,7 +499,7 @@ void worker_write_tasks(struct worker *w)
 			.name = t->comm,
 		};
 
-		if (!long_dead(w, t))
+		if (is_told(w, t))
 			trace_put_thread(w->out, &th);
 	}
 }

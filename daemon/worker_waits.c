@@ -403,8 +403,10 @@ static void put_open(struct worker *w)
 		const struct wait_facts *f = &w->open[i]->w;
 		struct task *t = worker_task(w, f->tid, f->end);
 
-		if (t && t->detailed && f->in > w->h->from && f->in >= f->start)
-			put_wait(w, t, f);
+		if (!t || !t->detailed || f->in <= w->h->from || f->in < f->start)
+			continue;
+		put_wait(w, t, f);
+		w->n_open_told++;
 	}
 }
 
