@@ -238,6 +238,7 @@ UNITS := $(PREFIX)/lib/systemd/system
 install: all ## installs below DESTDIR and PREFIX
 	install -D -m 0755 $(FRECD) $(DESTDIR)$(PREFIX)/sbin/frecd
 	install -D -m 0755 $(FRECCTL) $(DESTDIR)$(PREFIX)/bin/frecctl
+	install -D -m 0644 include/frec/frec.h $(DESTDIR)$(PREFIX)/include/frec/frec.h
 	install -d -m 0755 $(DESTDIR)$(UNITS)
 	sed 's|^ExecStart=/usr/sbin/|ExecStart=$(PREFIX)/sbin/|' systemd/frecd.service \
 		>$(DESTDIR)$(UNITS)/frecd.service
@@ -259,7 +260,8 @@ uninstall: ## removes what install with this PREFIX put there; configuration and
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf \
 		$(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/frec.conf.5 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/frec-snapshot.5
+		$(DESTDIR)$(PREFIX)/share/man/man5/frec-snapshot.5 \
+		$(DESTDIR)$(PREFIX)/include/frec/frec.h
 
 deb: ## builds the Debian package into build/deb
 	$(Q)BUILD=$(BUILD) debian/build.sh
