@@ -110,7 +110,7 @@ $(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) 
 # ---- test programs ----
 
 WORKLOADS := $(patsubst tests/workloads/%.c,$(BUILD)/tests/%,$(wildcard tests/workloads/*.c)) \
-	     $(BUILD)/tests/compat64
+	     $(BUILD)/tests/compat64 $(BUILD)/tests/guess_server_frec
 
 SCENARIOS := $(patsubst tests/scenarios/%.c,$(BUILD)/scenarios/%,$(wildcard tests/scenarios/*.c))
 
@@ -132,6 +132,12 @@ $(BUILD)/tests/compat64: tests/workloads/compat.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 -Wall -O2 -MMD -o $@ $<
+
+$(BUILD)/tests/guess_server_frec: tests/workloads/guess_server.c include/frec/frec.h
+	@mkdir -p $(@D)
+	$(call say,CC,$< (with frec.h))
+	$(Q)$(CC) -std=gnu11 -Wall -Wextra -O2 -g -fomit-frame-pointer -pthread -MMD -Iinclude -DWITH_FREC \
+		-o $@ $<
 
 $(BUILD)/tests/%: tests/workloads/%.c
 	@mkdir -p $(@D)

@@ -47,9 +47,8 @@ static __always_inline bool earned(u64 *until, u64 now)
 	return true;
 }
 
-static __always_inline void note_sender(u64 now)
+static __always_inline void note_sender(struct task_struct *t, u64 now)
 {
-	struct task_struct *t = (void *)bpf_get_current_task();
 	struct app_sender s = {.at = now,
 			       .start = BPF_CORE_READ(t, start_time),
 			       .tid = BPF_CORE_READ(t, pid),
@@ -65,7 +64,9 @@ static __always_inline void note_sender(u64 now)
 SEC("socket")
 int app_intake(struct __sk_buff *skb)
 {
-	u32 uid = bpf_get_socket_uid(skb), zero = 0;
+	struct task_struct *t = (void *)bpf_get_current_task();
+	/* not the socket's: in here that is the receiver's */
+	u32 uid = BPF_CORE_READ(t, real_cred, uid.val), zero = 0;
 	u64 none = 0, now = bpf_ktime_get_ns(), *until, *dropped;
 
 	until = bpf_map_lookup_elem(&app_senders, &uid);
@@ -74,7 +75,7 @@ int app_intake(struct __sk_buff *skb)
 		until = bpf_map_lookup_elem(&app_senders, &uid);
 	}
 	if (until && earned(until, now)) {
-		note_sender(now);
+		note_sender(t, now);
 		return skb->len;
 	}
 	dropped = bpf_map_lookup_elem(&app_flood, &zero);

@@ -6,6 +6,10 @@
 #define _GNU_SOURCE
 #include <sys/epoll.h>
 
+#ifdef WITH_FREC
+#include <frec/frec.h>
+#endif
+
 #include "loopback.h"
 #include "threads.h"
 
@@ -46,7 +50,14 @@ static bool answer_request(struct connection *connection)
 
 	if (sscanf(connection->text, "GET /guess?n=%18ld HTTP/1.%n", &guess, &parsed) == 1 &&
 	    parsed) {
+#ifdef WITH_FREC
+		uint64_t begin = frec_now();
+#endif
 		size = handle_guess(guess, body, sizeof(body));
+#ifdef WITH_FREC
+		if (frec_now() - begin > 100000000)
+			frec_trigger_since("slow-guess", begin, "guess %ld", guess);
+#endif
 	} else {
 		status = strncmp(connection->text, "GET /guess", 10) ? "404 Not Found"
 								     : "400 Bad Request";
