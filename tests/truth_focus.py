@@ -50,6 +50,8 @@ def main():
     left = [e for e in only.of('switch') if begin <= e['ts'] < end
             and {e['prev_tid'], e['next_tid']} - others <= {0}]
     check(not left, f'--only: {len(left)} switches of the stranger and idle, e.g. {left[:1]}')
+    listed = {e['pid'] for e in only.of('process')}
+    check({pid, partner} <= listed and stranger not in listed, f'--only: lists the processes {sorted(listed)}')
     first = min(e['ts'] for e in last.of('switch') + last.of('waking') if e['ts'] > last.start)
     check(last.end - last_ns - 1000000 <= first <= last.end - last_ns // 2,
           f'--last: begins {last.end - first} ns before its end, want {last_ns}')
