@@ -261,4 +261,9 @@ void verdict_tell(const struct story *s, struct verdict *v)
 		say_who(s, v, before->thread);
 		say(v, " waited for it: %s", before->what);
 	}
+	if (before && before > v->chain && *v->chain->what) { /* whom it was all about, beyond the middle */
+		say(v, "; so ");
+		say_who(s, v, v->chain->thread);
+		say(v, " waited %s for %s", duration(v->chain->ns), v->chain->what);
+	}
 }

@@ -22,7 +22,6 @@ static bool hurts(enum verdict_wait w, bool all)
 	case VERDICT_SOCKET:
 	case VERDICT_NETWORK:
 	case VERDICT_CHILD:
-	case VERDICT_STOPPED:
 		return all;
 	default:
 		return true;
@@ -133,13 +132,19 @@ static int compare_groups(const void *a, const void *b)
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
 }
 
-/* First what hurts by its nature, unless it is next to nothing; idle waiting is long, and last. */
-static void rank(const struct story *s, struct verdict_group *g)
+/*
+ * First what hurts by its nature, then what else there is, then idle waiting, which is long; what
+ * is next to nothing comes last. On a host somebody may have stopped a process on purpose.
+ */
+static void rank(const struct story *s, struct verdict_group *g, bool all)
 {
-	if (hurts(g->wait, false) && g->ns >= (s->end - s->start) / 50)
-		g->rank = 0;
+	if (g->ns < (s->end - s->start) / 50)
+		g->rank = 3;
+	else if (g->wait == VERDICT_POLL || g->wait == VERDICT_SLEEP ||
+		 (g->wait == VERDICT_STOPPED && !all))
+		g->rank = 2;
 	else
-		g->rank = g->wait == VERDICT_POLL || g->wait == VERDICT_SLEEP ? 2 : 1;
+		g->rank = !hurts(g->wait, false);
 }
 
 static int compare_by_process(const void *a, const void *b, void *story)
@@ -177,6 +182,12 @@ static bool in_unit(const struct story_process *p, const char *unit)
 	return false;
 }
 
+/* Who looks at a host does not look for us. */
+static bool is_recorder(const struct story_process *p)
+{
+	return p->name && (strncmp(p->name, "frecd", 5) == 0 || strcmp(p->name, "frecctl") == 0);
+}
+
 struct wanted {
 	int32_t pid;	  /* 0: any */
 	const char *unit; /* NULL: any */
@@ -196,7 +207,7 @@ static bool is_wanted(const struct story *s, uint32_t thread, const struct wante
 		return false;
 	if (unit && !in_unit(p, unit))
 		return false;
-	return pid || unit || !p || !p->kthread;
+	return pid || unit || !p || !(p->kthread || is_recorder(p));
 }
 
 static int worst(const struct story *s, const struct wanted *wanted, struct verdict *ret)
@@ -219,7 +230,7 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 	if (!err && !found && some)
 		err = -ESRCH;
 	for (size_t i = 0; i < g.n; i++)
-		rank(s, &g.list[i]);
+		rank(s, &g.list[i], some);
 	if (!err && g.n) {
 		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
 		err = verdict_of(s, g.list[0].thread, g.list[0].start, g.list[0].end, ret);

@@ -344,6 +344,33 @@ static void test_worst(void **state)
 	story_free(s);
 }
 
+/* The recorder is no news; nor is, beside a sleep of 90 ms, a fault of one; a stop may be meant. */
+static void test_worst_of_noise(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	process(&sc, 30, 1, "/usr/sbin/frecd");
+	thread(&sc, 30, 30, "frecd-worker");
+	wait_lock(&sc, 30, 1, 90, LOCK, 31);
+	sleeps(&sc, 11, 1, 91, "nanosleep");
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 92, .end = 93, .name = "fault" });
+	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 5, .end = 95, .name = "stopped" });
+	s = scene_end(&sc, 100);
+	assert_int_equal(verdict_worst(s, 0, NULL, &v), 0);
+	is_cause(s, &v, VERDICT_STOPPED, 12);
+	for (size_t i = 0; i < v.n_groups; i++)
+		assert_int_not_equal(v.groups[i].pid, 30);
+	assert_int_equal(verdict_worst(s, 10, NULL, &v), 0);
+	is_cause(s, &v, VERDICT_STOPPED, 12);
+	assert_int_equal(v.groups[1].wait, VERDICT_SLEEP);
+	assert_int_equal(verdict_worst(s, 30, NULL, &v), 0);
+	assert_int_equal(v.groups[0].wait, VERDICT_LOCK);
+	story_free(s);
+}
+
 /* ---- texts ---- */
 
 /* Whatever names there are, the sentence is whole, and of characters that only show. */
@@ -421,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_explained),
 		cmocka_unit_test(test_long_wait),
 		cmocka_unit_test(test_worst),
+		cmocka_unit_test(test_worst_of_noise),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_many_pieces),
 	};

@@ -232,6 +232,7 @@ static void test_chain(void **state)
 	is_link(s, &v, 4, 30, VERDICT_DISK);
 	is_cause(s, &v, VERDICT_DISK, 30);
 	says(&v, "reports (tid 30) waited 72.9 ms for the disk: fsync fd 4 /var/lib/käse; four (tid 14");
+	says(&v, "; so one (tid 11 of server, pid 10) waited 76.9 ms for mutex 0x4a30e0");
 	story_free(s);
 }
 
