@@ -78,21 +78,28 @@ static __always_inline void look_path(struct scratch *s, u32 which)
 	s->file.path_len = len;
 }
 
+static __always_inline struct file *file_of(struct task_struct *t, u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(t, files, fdt);
+	struct file **files, *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
 __noinline int file_look(u32 which, u32 fd)
 {
 	struct scratch *s = scratch_get(which);
 	struct task_struct *t;
-	struct fdtable *table;
-	struct file **files, *file = NULL;
+	struct file *file;
 
 	if (!s)
 		return 0;
 	t = (void *)s->task_address;
-	table = BPF_CORE_READ(t, files, fdt);
-	if (fd >= BPF_CORE_READ(table, max_fds))
-		return 0;
-	files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	file = file_of(t, fd);
 	if (!file)
 		return 0;
 	__builtin_memset(&s->file, 0, sizeof(s->file));
@@ -108,6 +115,44 @@ __noinline int file_look(u32 which, u32 fd)
 	else
 		look_path(s, which);
 	return s->file.h.len = (sizeof(s->file) + s->file.path_len + 7) & ~7u;
+}
+
+/* 127.0.0.0/8, or an address of this host's own, from which it then comes, too. */
+static __always_inline int sends_to(struct sock *sk)
+{
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	u64 from[2], to[2];
+
+	if (!BPF_CORE_READ(sk, __sk_common.skc_dport))
+		return SENDS_UNKNOWN;
+	if (family == AF_INET) {
+		u32 daddr = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+
+		return (daddr & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) ||
+				       daddr == BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)
+			       ? SENDS_HERE
+			       : SENDS_AWAY;
+	}
+	if (family != AF_INET6)
+		return SENDS_UNKNOWN;
+	BPF_CORE_READ_INTO((struct in6_addr *)from, sk, __sk_common.skc_v6_rcv_saddr);
+	BPF_CORE_READ_INTO((struct in6_addr *)to, sk, __sk_common.skc_v6_daddr);
+	return from[0] == to[0] && from[1] == to[1] ? SENDS_HERE : SENDS_AWAY;
+}
+
+__noinline int file_sends_to(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct socket *socket;
+	struct file *file;
+	u64 args[6];
+
+	regs_args((void *)bpf_task_pt_regs(t), false, args);
+	file = file_of(t, args[0]);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return SENDS_UNKNOWN;
+	socket = BPF_CORE_READ(file, private_data);
+	return sends_to(BPF_CORE_READ(socket, sk));
 }
 
 char LICENSE[] SEC("license") = "GPL";

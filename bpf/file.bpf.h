@@ -57,4 +57,10 @@ static __always_inline int file_of_call(const struct control *ctl, int nr, const
 	return s && syscall_in(ctl->poll_syscalls, nr) ? file_of_poll(s, args) : -1;
 }
 
+/* Where does the current thread's call send to, whose first argument is a socket's descriptor? */
+#define SENDS_UNKNOWN 0 /* no connected socket of TCP or UDP, or it is closed by now */
+#define SENDS_HERE 1	/* to this host itself, over loopback */
+#define SENDS_AWAY 2
+extern int file_sends_to(void);
+
 #endif

@@ -175,6 +175,7 @@ _Static_assert(sizeof(struct ev_task) == 88, "ev_task");
 #define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
 #define WAIT_OPEN 64u	/* still waits: end and in are the time of the snapshot */
 #define WAIT_FROZEN 128u	/* by the freezer: state says DISK, but no I/O was waited for */
+#define WAIT_SENT_HERE 1024u /* and that is on a connection to this host itself */
 #define WAIT_SENT 512u /* woken by a soft interrupt within a call of waker_tid that sends or closes */
 #define WAIT_AT_LEAST 256u	/* began before the recording did, which is where start stands */
 

@@ -282,6 +282,19 @@ static __always_inline bool wakeup_sent(const struct control *ctl)
 	       syscall_in(ctl->send_syscalls, regs_syscall((void *)bpf_task_pt_regs(me)));
 }
 
+/* What arrives while somebody sends to another host is not his. */
+static __always_inline u16 wakeup_sent_to(void)
+{
+	switch (file_sends_to()) {
+	case SENDS_HERE:
+		return WAIT_SENT | WAIT_SENT_HERE;
+	case SENDS_AWAY:
+		return 0;
+	default:
+		return WAIT_SENT;
+	}
+}
+
 static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 {
 	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
@@ -322,11 +335,11 @@ static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 	s->waker_irq = irq;
 	if (s->out)
 		slot_runnable(s, now);
-	s->flags &= ~WAIT_SENT;
+	s->flags &= ~(WAIT_SENT | WAIT_SENT_HERE);
 	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)) {
 		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
 		if (irq == IRQ_SOFT && me && wakeup_sent(ctl))
-			s->flags |= WAIT_SENT;
+			s->flags |= wakeup_sent_to();
 	} else {
 		s->waker_comm[0] = 0;
 	}

@@ -196,6 +196,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 			arg(a, TRACE_STRING("woken_by", irq_name(f->waker_irq)));
 			if (f->flags & WAIT_SENT)
 				arg(a, TRACE_UINT("sender_tid", f->waker_tid));
+			if (f->flags & WAIT_SENT_HERE)
+				arg(a, TRACE_BOOL("sent_here", true));
 		} else {
 			arg(a, TRACE_UINT("waker_tid", f->waker_tid));
 			arg(a, TRACE_STRING("waker_comm", waker_comm));

@@ -69,6 +69,7 @@ struct story_wait {
 	uint32_t owner;	   /* of the lock when the wait began */
 	uint32_t waker;	   /* who ended it */
 	uint32_t sender;   /* in whose call that sends a soft interrupt ended it */
+	bool sent_here;	   /* that was on a connection to this host itself */
 	int32_t peer_pid;  /* process at the other end of a socket or pipe, 0: not known */
 	const char *name;  /* "lock", "futex", "fault", "stopped", "kernel thread", or a syscall's */
 	const char *file;  /* what the descriptor is, NULL: not known */

@@ -326,6 +326,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.owner = number(slice, "owner_tid", owner),
 		.waker = number(slice, "waker_tid", TID_UNKNOWN),
 		.sender = number(slice, "sender_tid", TID_UNKNOWN),
+		.sent_here = number(slice, "sent_here", 0),
 		.peer_pid = number(slice, "peer_pid", 0),
 		.name = wait_name(s, title),
 		.file = text(s, slice, "file"),

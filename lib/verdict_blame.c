@@ -354,16 +354,21 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
 		       s->threads[waker].pid == w->peer_pid;
 	/* what comes over a socket of this host, somebody here has just sent */
-	bool is_sender = waker != STORY_NOBODY && kind == VERDICT_SOCKET && w->sender == waker;
+	bool is_sender = waker != STORY_NOBODY && w->sender == waker &&
+			 (kind == VERDICT_SOCKET || (kind == VERDICT_POLL && w->sent_here));
 
 	if (waker == STORY_NOBODY || (k && k->irq && !is_peer && !is_sender) ||
 	    (kind != VERDICT_KERNEL_LOCK && is_kthread(s, waker)))
 		blame_peer(s, kind, a);
 	else
-		/* anybody's soft interrupt may bring what a socket gets that is not connected */
+		/*
+		 * anybody's soft interrupt may bring what a socket gets that is not connected, or
+		 * whatever one polls for
+		 */
 		accuse(a, waker, a->part.start, a->part.end,
 		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0),
-		       (g->wake == k || !k) && !(k && k->irq && verdict_is_unconnected(w)));
+		       (g->wake == k || !k) &&
+			       !(k && k->irq && (kind == VERDICT_POLL || verdict_is_unconnected(w))));
 }
 
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
