@@ -30,10 +30,11 @@ static bool unit_matches(uint32_t pid, const char *glob)
 	snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
 	if (read_file(path, text, sizeof(text) - 1))
 		return false;
-	line = strncmp(text, "0::", 3) ? strstr(text, "\n0::") : text - 1;
+	/* with cgroup v1 beside it, it is the last line */
+	line = strncmp(text, "0::", 3) ? strstr(text, "\n0::") : text;
 	if (!line)
 		return false;
-	line += 4;
+	line += line == text ? 3 : 4;
 	line[strcspn(line, "\n")] = '\0';
 	if (!*line || line[strlen(line) - 1] != '/')
 		strcat(line, "/");
