@@ -39,9 +39,10 @@ static void add_time(struct table *t, const json_t *object, const char *key)
 
 static void add_duration(struct table *t, const json_t *object, const char *key)
 {
+	uint64_t ns = number(object, key);
 	char buf[UNITS_TEXT_MAX];
 
-	table_cell(t, units_format_duration(number(object, key), buf, sizeof(buf)));
+	table_cell(t, ns ? units_format_duration(ns, buf, sizeof(buf)) : "-");
 }
 
 static void print_list(const json_t *reply)

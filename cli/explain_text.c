@@ -54,6 +54,8 @@ static void print_trigger(const struct facts *f)
 	print_label("trigger");
 	protocol_get_string(f->trigger, "name", &name);
 	output_text(stdout, name);
+	print_text(f->attributes, "frec.fire.name", ", but `frecctl fire` of ");
+	print_text(f->attributes, "frec.fire.text", ": ");
 	print_text(f->trigger, "kind", ", kind ");
 	if (number(f->trigger, "tid")) {
 		print_text(f->trigger, "comm", ": ");

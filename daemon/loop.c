@@ -189,6 +189,7 @@ static void take_triggers(struct daemon *d)
 static void reload(struct daemon *d)
 {
 	static struct config fresh; /* large */
+	uint64_t withheld[TRIGGERS_MAX];
 	char error[RECORDER_ERROR_MAX];
 
 	if (config_load(d->config_file, stderr, &fresh)) {
@@ -205,10 +206,14 @@ static void reload(struct daemon *d)
 		fresh.memory = d->config.memory;
 		fresh.evidence = d->config.evidence;
 	}
+	for (unsigned int i = 0; i < d->policy.n_triggers; i++)
+		withheld[i] = recorder_trigger_count(d->recorder, i)->suppressed;
 	if (recorder_configure(d->recorder, &fresh, error)) {
 		log_error("cannot reload: %s", error);
 		return;
 	}
+	for (unsigned int i = 0; i < d->policy.n_triggers; i++) /* the kernel begins anew */
+		d->policy.triggers[i].suppressed_cooldown += withheld[i];
 	if (strcmp(fresh.directory, d->config.directory)) {
 		memset(&d->store.state, 0, sizeof(d->store.state));
 		d->store.tag++;

@@ -43,8 +43,9 @@ static void warn_window(json_t *array, struct daemon *d, uint64_t now)
 		if (held < 2 * t->filter.threshold)
 			warn(array,
 			     "the window held (%.1f s) is under twice the threshold of trigger %s (%.1f "
-			     "s): raise `memory`",
-			     held / 1e9, t->name, t->filter.threshold / 1e9);
+			     "s): raise `%s`",
+			     held / 1e9, t->name, t->filter.threshold / 1e9,
+			     held < d->config.window ? "memory" : "window");
 	}
 }
 
@@ -95,7 +96,7 @@ static void spent_text(struct daemon *d, unsigned int index, uint64_t now, char 
 	else
 		snprintf(buf, size,
 			 "trigger %s has spent its max_per_hour (%u): no more snapshots of it for %llu "
-			 "min; raise that, or its threshold",
+			 "min; raise that, or let it mean less",
 			 t->name, t->max_per_hour,
 			 (unsigned long long)((policy_spent_until(&d->policy, index, now) - now) /
 					      (60 * SECOND_NS)) + 1);

@@ -77,4 +77,17 @@ dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 [ "$(calls)" = 0 ] || fail "mode off: $(calls) syscalls"
 [ "$(status "d['events']['lost']")" = 0 ] || fail "lost: $(status "d['events']['lost_by']")"
 [ $((SECONDS - started)) -lt 60 ] || fail "the old event may have left the window: too slow"
+# what the kernel has withheld stays counted
+printf '[trigger once]\nkind = futex\nthreshold = 20ms\ncomm = reloads\ncooldown = 1h\n' | write_config
+kill -HUP "$frecd_pid"
+within 5 said "configuration reloaded, 1 triggers" || fail "no reload of 1"
+for _ in 1 2 3 4; do
+	"$work/reloads" lock --ms 60 >/dev/null
+done
+withheld() { [ "$(trigger once suppressed)" -ge 2 ]; }
+within 5 withheld || fail "suppressed $(trigger once suppressed)"
+before=$(trigger once suppressed)
+kill -HUP "$frecd_pid"
+within 5 said "configuration reloaded, 1 triggers" 2 || fail "no second reload of 1"
+[ "$(trigger once suppressed)" -ge "$before" ] || fail "suppressed: $(trigger once suppressed), was $before"
 stop_frecd || fail "frecd ended with $?"
