@@ -81,7 +81,9 @@ dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 printf '[trigger once]\nkind = futex\nthreshold = 20ms\ncomm = reloads\ncooldown = 1h\n' | write_config
 kill -HUP "$frecd_pid"
 within 5 said "configuration reloaded, 1 triggers" || fail "no reload of 1"
-for _ in 1 2 3 4; do
+"$work/reloads" lock --ms 60 >/dev/null
+within 10 has_snapshot "*-once-*" || fail "no snapshot of once"
+for _ in 1 2 3; do
 	"$work/reloads" lock --ms 60 >/dev/null
 done
 withheld() { [ "$(trigger once suppressed)" -ge 2 ]; }
