@@ -190,15 +190,6 @@ static __always_inline void end_memory(struct ev_exit *e, struct task_struct *t)
 	}
 }
 
-static __always_inline void end_emit(struct control *ctl, struct cpu_state *c, u64 now,
-				     const struct ev_exit *e)
-{
-	if (!evidence_afford(ctl, c, now, sizeof(*e), BUDGET_EXIT))
-		return;
-	evidence_count(c, bpf_ringbuf_output(&evidence, (void *)e, sizeof(*e), BPF_RB_NO_WAKEUP),
-		       sizeof(*e));
-}
-
 /* The last second of the thread is the interval that the trigger is about. */
 static __always_inline void end_facts(struct wait_facts *w, const struct ev_exit *e,
 				      struct task_struct *t)
@@ -223,11 +214,7 @@ static __always_inline int end_judge(struct scratch *s, struct control *ctl, u32
 {
 	end_facts(&s->facts, &s->exit, t);
 	s->task_address = (u64)t;
-	s->judge.now = s->exit.h.ts;
-	s->judge.bank = ctl->bank;
-	s->judge.cpu = cpu;
-	__builtin_memset(s->judge.durations, 0, sizeof(s->judge.durations));
-	s->judge.durations[TRIGGER_EXIT] = 1; /* whatever it took */
+	judge_one(s, ctl, cpu, s->exit.h.ts, TRIGGER_EXIT, 1); /* whatever it took */
 	return trigger_run(SCRATCH_EXIT);
 }
 
@@ -281,7 +268,7 @@ int BPF_PROG(on_signal_deliver, int sig, struct kernel_siginfo *info, struct k_s
 		return 0;
 	end_siginfo(&s->exit, (u64)info);
 	end_memory(&s->exit, t);
-	end_emit(ctl, c, now, &s->exit);
+	evidence_output(ctl, c, now, BUDGET_EXIT, &s->exit, sizeof(struct ev_exit));
 	stack_take_user(ctx, ctl, c, cpu, now, t, STACK_EXIT, t->pid, now, STACK_ROOM_EXIT,
 			BUDGET_FIRES);
 	if (end_judge(s, ctl, cpu, t))
@@ -322,7 +309,7 @@ static __always_inline void exit_tell(struct task_struct *t, u64 mm)
 		return;
 	if (end == END_OOM)
 		end_memory(&s->exit, t);
-	end_emit(ctl, c, now, &s->exit);
+	evidence_output(ctl, c, now, BUDGET_EXIT, &s->exit, sizeof(struct ev_exit));
 	s->mm_address = mm;
 	end_judge(s, ctl, cpu, t);
 	s->mm_address = 0;

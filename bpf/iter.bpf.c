@@ -302,7 +302,7 @@ int iter_overdue(struct bpf_iter__task *ctx)
 		told |= ANNOUNCED_SLEEP;
 	if (slept && s->first_out && !(told & ANNOUNCED_CALL)) {
 		scratch->facts.start = s->first_out;
-		judge_call(scratch, now - s->first_out);
+		judge_one(scratch, ctl, cpu, now, TRIGGER_SYSCALL, now - s->first_out);
 		if (trigger_run(SCRATCH_ITER))
 			told |= ANNOUNCED_CALL;
 	}

@@ -409,6 +409,15 @@ static __always_inline void evidence_count(struct cpu_state *c, long error, u32 
 	__sync_fetch_and_add(&c->evidence_bytes, len);
 }
 
+/* Writes a record of this size, if the budget pays for it. */
+static __always_inline void evidence_output(struct control *ctl, struct cpu_state *c, u64 now,
+					    enum budget_class class, const void *record, u32 len)
+{
+	if (!evidence_afford(ctl, c, now, len, class))
+		return;
+	evidence_count(c, bpf_ringbuf_output(&evidence, (void *)record, len, BPF_RB_NO_WAKEUP), len);
+}
+
 /* ---- task table ---- */
 
 static __always_inline u32 task_hash(u32 tid, u32 probe)

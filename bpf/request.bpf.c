@@ -238,15 +238,6 @@ static __always_inline void request_facts(struct wait_facts *w, const struct ev_
 	bpf_probe_read_kernel(w->comm, sizeof(w->comm), t->comm);
 }
 
-static __always_inline void request_emit(struct control *ctl, struct cpu_state *c, u64 now,
-					 const struct ev_request *e)
-{
-	if (!evidence_afford(ctl, c, now, sizeof(*e), BUDGET_FIRES))
-		return;
-	evidence_count(c, bpf_ringbuf_output(&evidence, (void *)e, sizeof(*e), BPF_RB_NO_WAKEUP),
-		       sizeof(*e));
-}
-
 static __always_inline void request_slow(struct control *ctl, struct cpu_state *c, u32 cpu,
 					 struct sock *sk, const struct request_state *st, u64 now,
 					 u64 end, u16 flags, u32 sent)
@@ -274,16 +265,12 @@ static __always_inline void request_slow(struct control *ctl, struct cpu_state *
 	e->bytes_out = sent;
 	e->flags = flags | (st->queued ? REQUEST_QUEUED : 0);
 	request_address(e, sk);
-	request_emit(ctl, c, now, e);
+	evidence_output(ctl, c, now, BUDGET_FIRES, e, sizeof(*e));
 	if (end - st->arrived < ctl->min_request_ns)
 		return;
 	request_facts(&scratch->facts, e, t);
 	scratch->task_address = (u64)t;
-	scratch->judge.now = now;
-	scratch->judge.bank = ctl->bank;
-	scratch->judge.cpu = cpu;
-	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
-	scratch->judge.durations[TRIGGER_REQUEST] = end - st->arrived;
+	judge_one(scratch, ctl, cpu, now, TRIGGER_REQUEST, end - st->arrived);
 	trigger_run(SCRATCH_REQUEST);
 }
 

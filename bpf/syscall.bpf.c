@@ -70,10 +70,7 @@ static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct
 		syscall_file(ctl, c, cpu, scratch, now);
 	if (duration < ctl->min_syscall_ns)
 		return;
-	scratch->judge.now = now;
-	scratch->judge.bank = ctl->bank;
-	scratch->judge.cpu = cpu;
-	judge_call(scratch, duration);
+	judge_one(scratch, ctl, cpu, now, TRIGGER_SYSCALL, duration);
 	if (s->announced & ANNOUNCED_CALL)
 		trigger_ended(SCRATCH_EXIT, TRIGGER_SYSCALL);
 	else

@@ -102,6 +102,24 @@ extern int trigger_ended(u32 which, u32 kind);
 #define ANNOUNCED_SLEEP 1u
 #define ANNOUNCED_CALL 2u
 
+/* Begins to fill judge: nothing is of any kind yet. */
+static __always_inline void judge_begin(struct scratch *scratch, const struct control *ctl, u32 cpu,
+					u64 now)
+{
+	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
+	scratch->judge.now = now;
+	scratch->judge.bank = ctl->bank;
+	scratch->judge.cpu = cpu;
+}
+
+/* Fills judge: this kind alone. */
+static __always_inline void judge_one(struct scratch *scratch, const struct control *ctl, u32 cpu,
+				      u64 now, enum trigger_kind kind, u64 duration)
+{
+	judge_begin(scratch, ctl, cpu, now);
+	scratch->judge.durations[kind] = duration;
+}
+
 /* Fills judge: a sleep of s that has lasted `slept`, a run-queue wait of `queued` ns; 0: none. */
 static __always_inline void judge_fill(struct scratch *scratch, const struct control *ctl,
 				       const struct task_state *s, u32 cpu, u64 now, u64 slept,
@@ -109,10 +127,7 @@ static __always_inline void judge_fill(struct scratch *scratch, const struct con
 {
 	u64 *durations = scratch->judge.durations;
 
-	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
-	scratch->judge.now = now;
-	scratch->judge.bank = ctl->bank;
-	scratch->judge.cpu = cpu;
+	judge_begin(scratch, ctl, cpu, now);
 	scratch->judge.runnable = now - queued;
 	durations[TRIGGER_OFFCPU] = slept;
 	durations[TRIGGER_IOWAIT] =
@@ -120,13 +135,6 @@ static __always_inline void judge_fill(struct scratch *scratch, const struct con
 	durations[TRIGGER_FUTEX] = s->flags & WAIT_FUTEX ? slept : 0;
 	durations[TRIGGER_LOCK] = s->flags & WAIT_LOCK ? slept : 0;
 	durations[TRIGGER_RUNQUEUE] = queued;
-}
-
-/* Of the rest of judge: a syscall alone, of that duration. */
-static __always_inline void judge_call(struct scratch *scratch, u64 duration)
-{
-	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
-	scratch->judge.durations[TRIGGER_SYSCALL] = duration;
 }
 
 #endif

@@ -60,17 +60,6 @@ static int add_code(const struct config_key *key, uint64_t mask[SYSCALL_WORDS], 
 	return 0;
 }
 
-static char *trim(char *word)
-{
-	char *end;
-
-	word += strspn(word, " \t");
-	end = word + strlen(word);
-	while (end > word && (end[-1] == ' ' || end[-1] == '\t'))
-		*--end = '\0';
-	return word;
-}
-
 /* Each word that is none is a mistake of its own. */
 static int add_words(struct config_load *l, const struct config_key *key, const char *value,
 		     uint64_t mask[SYSCALL_WORDS], bool codes)
@@ -81,7 +70,7 @@ static int add_words(struct config_load *l, const struct config_key *key, const 
 	if (!copy)
 		return -ENOMEM;
 	while ((word = strsep(&rest, ",")) != NULL) {
-		word = trim(word);
+		word = config_trim(word);
 		if ((codes ? add_code(key, mask, word) : add_signal(mask, word)) < 0) {
 			config_mistake(l, &l->here, key->name, word, "%s", key->want);
 			r = 1;

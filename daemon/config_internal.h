@@ -72,6 +72,8 @@ typedef int config_parser(struct config_load *l, const struct config_key *key, c
 			  void *base);
 config_parser config_trigger_kind, config_trigger_comm, config_trigger_exe, config_trigger_unit,
 	config_trigger_pid, config_trigger_port, config_trigger_uid, config_trigger_syscalls;
+/* The word without blanks around it, inside of the same text. */
+char *config_trim(char *word);
 bool config_trigger_name_ok(const char *name);
 void config_trigger_init(struct config_trigger *t, const char *name);
 void config_trigger_defaults(struct config *config);

@@ -188,7 +188,7 @@ static int parse_syscall(const struct config_key *key, const char *word, uint32_
 	return 0;
 }
 
-static char *trim(char *word)
+char *config_trim(char *word)
 {
 	char *end;
 
@@ -212,7 +212,7 @@ int config_trigger_syscalls(struct config_load *l, const struct config_key *key,
 	if (!copy)
 		return -ENOMEM;
 	while ((word = strsep(&rest, ",")) != NULL) {
-		word = trim(word);
+		word = config_trim(word);
 		if (parse_syscall(key, word, &nr) < 0) {
 			config_mistake(l, &l->here, key->name, word, "%s", key->want);
 			r = 1;
