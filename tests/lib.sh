@@ -57,6 +57,23 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# own_cgroup PATH: makes this cgroup; it ends with the test, and with it who is in it.
+own_cgroup() {
+	mkdir "$1" || skip "cannot make a cgroup"
+	group=$1
+	trap leave_cgroup EXIT
+}
+
+leave_cgroup() {
+	local pid
+
+	for pid in $(cat "$group/cgroup.procs"); do
+		kill -KILL "$pid"
+	done
+	within 10 rmdir "$group"
+	cleanup
+}
+
 # within SECONDS COMMAND…: waits until the command succeeds.
 within() {
 	local until=$((SECONDS + $1))

@@ -19,6 +19,23 @@ free_port() {
 s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# start_postgres [OPTION…]: in $work/pg, behind a UNIX socket there, which psql and pgbench find by
+# themselves. It refuses to run as root. Sets postgres to its pid.
+start_postgres() {
+	local bin=/usr/lib/postgresql/15/bin nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+
+	mkdir "$work/pg"
+	chown nobody:nogroup "$work/pg"
+	export PGHOST=$work/pg PGUSER=nobody PGDATABASE=postgres
+	"${nobody[@]}" "$bin/initdb" -D "$work/pg/data" -A trust --no-instructions >"$work/pg.log" 2>&1 ||
+		fail "initdb: $(cat "$work/pg.log")"
+	(cd "$work/pg" && exec "${nobody[@]}" "$bin/postgres" -D "$work/pg/data" -k "$work/pg" \
+		-c listen_addresses= "$@" >>"$work/pg.log" 2>&1) &
+	pids+=($!)
+	within 20 "$bin/psql" -c 'SELECT 1' || fail "postgres: $(cat "$work/pg.log")"
+	postgres=$(head -n 1 "$work/pg/data/postmaster.pid")
+}
+
 # record [LINE]: stacks as shipped; what else happens on the host shall not push them out.
 record() {
 	write_config <<-END

@@ -11,10 +11,6 @@ bin=/usr/lib/postgresql/15/bin
 need nginx wrk "$bin/postgres" "$bin/pgbench" setpriv make
 source=$(cd "$(dirname "$0")/.." && pwd)
 
-as_nobody() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
-}
-
 start_nginx() {
 	mkdir -p "$work/nginx/html"
 	head -c 64k /dev/urandom >"$work/nginx/html/file"
@@ -38,19 +34,6 @@ start_nginx() {
 	within 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" || fail "nginx does not listen"
 }
 
-start_postgres() {
-	mkdir "$work/pg"
-	chown nobody:nogroup "$work/pg"
-	export PGHOST=$work/pg PGUSER=nobody PGDATABASE=postgres
-	as_nobody "$bin/initdb" -D "$work/pg/data" -A trust --no-instructions >"$work/pg.log" 2>&1 ||
-		fail "initdb: $(cat "$work/pg.log")"
-	(cd "$work/pg" && exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$bin/postgres" \
-		-D "$work/pg/data" -k "$work/pg" -c listen_addresses= >>"$work/pg.log" 2>&1) &
-	pids+=($!)
-	within 20 "$bin/psql" -c 'SELECT 1' || fail "postgres: $(cat "$work/pg.log")"
-	"$bin/pgbench" -i -s 10 -q >>"$work/pg.log" 2>&1 || fail "pgbench: $(cat "$work/pg.log")"
-}
-
 build() {
 	make -s -C "$source" -j2 BUILD="$work/build" programs
 	rm -rf "$work/build"
@@ -58,6 +41,7 @@ build() {
 
 start_nginx
 start_postgres
+"$bin/pgbench" -i -s 10 -q >>"$work/pg.log" 2>&1 || fail "pgbench: $(cat "$work/pg.log")"
 : | write_config # not a trigger of its own: those that are shipped
 start_frecd
 servers=${#pids[@]}

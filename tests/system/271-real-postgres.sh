@@ -9,21 +9,8 @@ bin=/usr/lib/postgresql/15/bin
 need "$bin/initdb" "$bin/postgres" "$bin/psql" "$bin/pgbench" setpriv
 record
 
-# it refuses to run as root
-as_nobody() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
-}
-mkdir "$work/pg"
-chown nobody:nogroup "$work/pg"
-export PGHOST=$work/pg PGUSER=nobody PGDATABASE=postgres
-as_nobody "$bin/initdb" -D "$work/pg/data" -A trust --no-instructions >"$work/pg.log" 2>&1 ||
-	fail "initdb: $(cat "$work/pg.log")"
+start_postgres -c checkpoint_timeout=30s
 cd "$work/pg" || exit 1
-as_nobody "$bin/postgres" -D "$work/pg/data" -k "$work/pg" -c listen_addresses= \
-	-c checkpoint_timeout=30s >>"$work/pg.log" 2>&1 &
-pids+=($!)
-within 20 "$bin/psql" -c 'SELECT 1' || fail "postgres: $(cat "$work/pg.log")"
-postgres=$(head -n 1 "$work/pg/data/postmaster.pid")
 "$bin/pgbench" -i -s 1 -q >>"$work/pg.log" 2>&1 || fail "pgbench: $(cat "$work/pg.log")"
 
 cat >"$work/conflict.sql" <<-END

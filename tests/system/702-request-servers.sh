@@ -56,19 +56,9 @@ cli() {
 	redis-cli -s "$work/redis.sock" "$@"
 }
 
-# ---- PostgreSQL, which refuses to run as root
+# ---- PostgreSQL
 
-as_nobody() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
-}
-mkdir "$work/pg"
-chown nobody:nogroup "$work/pg"
-export PGHOST=$work/pg PGUSER=nobody PGDATABASE=postgres
-as_nobody "$bin/initdb" -D "$work/pg/data" -A trust --no-instructions >"$work/pg.log" 2>&1 ||
-	fail "initdb: $(cat "$work/pg.log")"
-(cd "$work/pg" && exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$bin/postgres" \
-	-D "$work/pg/data" -k "$work/pg" -c listen_addresses= >>"$work/pg.log" 2>&1) &
-pids+=($!)
+start_postgres
 sql() {
 	"$bin/psql" -q -c "$@"
 }

@@ -13,17 +13,7 @@ elif [ -n "$v2" ] && grep -qw memory "$v2/cgroup.subtree_control"; then
 else
 	skip "no cgroup that limits memory"
 fi
-mkdir "$group" || skip "cannot make a cgroup"
-leave() {
-	local pid
-
-	for pid in $(cat "$group/cgroup.procs"); do
-		kill -KILL "$pid"
-	done
-	within 10 rmdir "$group"
-	cleanup
-}
-trap leave EXIT
+own_cgroup "$group"
 echo 32M >"$group/$limit" || skip "cannot limit the memory of a cgroup"
 echo 0 >"$group/$swap" 2>/dev/null
 

@@ -8,17 +8,7 @@ root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
 [ -n "$root" ] || skip "no cgroup v2 is mounted"
 [ -r "$root/cpu.pressure" ] || skip "this kernel has no pressure of cgroups (CONFIG_PSI)"
 group=$root/frec-test-$$
-mkdir "$group" || skip "cannot make a cgroup"
-leave() {
-	local pid
-
-	for pid in $(cat "$group/cgroup.procs"); do
-		kill -KILL "$pid"
-	done
-	within 10 rmdir "$group"
-	cleanup
-}
-trap leave EXIT
+own_cgroup "$group"
 
 write_config <<-END
 	[trigger looked]
