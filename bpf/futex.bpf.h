@@ -162,8 +162,7 @@ static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool share
 }
 
 /* t, which is current, goes to sleep: what for, if that is a futex? */
-static __always_inline void futex_look(struct task_struct *t, struct task_state *s, bool compat,
-				       struct task_slot *e)
+static __always_inline void futex_look(struct task_struct *t, struct task_state *s, bool compat)
 {
 	struct futex_call f;
 	u32 owner = 0;
@@ -178,8 +177,6 @@ static __always_inline void futex_look(struct task_struct *t, struct task_state 
 		futex_first(args, &f);
 	s->flags |= WAIT_FUTEX;
 	s->futex = f.address;
-	if (e)
-		e->what = f.address;
 	if (f.kind == FUTEX_PI)
 		owner = pi_owner(&f);
 	else if (f.kind == FUTEX_MAYBE_MUTEX)

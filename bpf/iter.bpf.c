@@ -14,6 +14,13 @@ static __always_inline bool sleep_known(const struct control *ctl, struct task_s
 	       (s->out >= ctl->live_since || s->switches == task_switches(t));
 }
 
+/* Does it run, or wait for a CPU, in the syscall that it slept in, as its sys_exit was not to be missed? */
+static __always_inline bool call_known(const struct control *ctl, const struct task_state *s)
+{
+	return s->first_out >= ctl->live_since && s->bank == ctl->bank &&
+	       ctl->syscalls != SYSCALLS_OFF;
+}
+
 /*
  * t sleeps since nobody knows when: at least since now. While nothing is
  * recorded, as no switch may write into the state at the same time.
@@ -52,7 +59,7 @@ static __always_inline void sleep_adopt(struct control *ctl, struct task_struct 
 	s->out = now;
 	if (!e)
 		return;
-	e->what = s->futex;
+	e->call = s->first_out;
 	e->nr = s->nr;
 	e->state = s->state;
 	e->flags = s->flags;
@@ -267,7 +274,7 @@ SEC("iter/task")
 int iter_overdue(struct bpf_iter__task *ctx)
 {
 	struct scratch *scratch = scratch_get(SCRATCH_ITER);
-	u64 now = bpf_ktime_get_ns(), slept = 0, queued = 0, out, runnable;
+	u64 now = bpf_ktime_get_ns(), slept = 0, queued = 0, out, runnable, call;
 	struct task_struct *t = ctx->task;
 	struct task_state *s;
 	struct control *ctl;
@@ -288,21 +295,22 @@ int iter_overdue(struct bpf_iter__task *ctx)
 		slept = now - out;
 	if (runnable && runnable >= ctl->live_since && now > runnable)
 		queued = now - runnable;
-	if (!slept && !queued)
+	call = call_known(ctl, s) || slept ? s->first_out : 0;
+	if (!slept && !queued && !call)
 		return 0;
 	scratch->task_address = (u64)t;
-	wait_fill(&scratch->facts, t, s, slept ? out : runnable, now);
+	wait_fill(&scratch->facts, t, s, slept ? out : queued ? runnable : call, now);
 	scratch->facts.in = now;
 	scratch->facts.flags |= WAIT_OPEN;
-	if (slept) /* what s says of a waker is about an earlier wait */
+	if (slept || !queued) /* what s says of a waker is about an earlier wait */
 		wait_no_waker(&scratch->facts);
 	judge_fill(scratch, ctl, s, cpu, now, slept, queued);
 	told = s->announced;
 	if (!(told & ANNOUNCED_SLEEP) && trigger_run(SCRATCH_ITER))
 		told |= ANNOUNCED_SLEEP;
-	if (slept && s->first_out && !(told & ANNOUNCED_CALL)) {
-		scratch->facts.start = s->first_out;
-		judge_one(scratch, ctl, cpu, now, TRIGGER_SYSCALL, now - s->first_out);
+	if (call && !(told & ANNOUNCED_CALL)) {
+		scratch->facts.start = call;
+		judge_one(scratch, ctl, cpu, now, TRIGGER_SYSCALL, now - call);
 		if (trigger_run(SCRATCH_ITER))
 			told |= ANNOUNCED_CALL;
 	}

@@ -467,6 +467,7 @@ static __always_inline void task_slot_claim(struct task_struct *t, struct task_s
 		if (!e || e->tid || __sync_val_compare_and_swap(&e->tid, 0, tid))
 			continue;
 		e->since = 0;
+		e->call = 0;
 		e->tgid = t->tgid;
 		e->owner = 0;
 		e->flags = 0;

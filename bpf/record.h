@@ -113,7 +113,7 @@ _Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "hot slot");
  */
 struct task_slot {
 	__u64 since;
-	__u64 what;  /* futex address of a futex wait, else argument 0 */
+	__u64 call;  /* first sleep of the syscall that it sleeps in, or last slept in; 0: none */
 	__u32 tid;   /* 0: free */
 	__u32 tgid;
 	__u32 owner; /* of the lock it waits for, 0: none */

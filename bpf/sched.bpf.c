@@ -53,12 +53,11 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	s->switches = switches;
 	barrier();
 	*(volatile u64 *)&s->out = now;
+	futex_look(prev, s, hot_flags & SWITCH_COMPAT);
 	e = task_slot_of(s);
-	if (e)
-		e->what = 0;
-	futex_look(prev, s, hot_flags & SWITCH_COMPAT, e);
 	if (!e)
 		return;
+	e->call = s->first_out;
 	e->nr = nr;
 	e->state = state;
 	e->flags = s->flags;

@@ -25,9 +25,12 @@ void scan_configure(struct scan *s, const struct config *c)
 		qsort(s->thresholds[k], s->n[k], sizeof(uint64_t), ascending);
 }
 
-/* Is a threshold of this kind in (before, age]? */
-static bool passed(const struct scan *s, unsigned int kind, uint64_t before, uint64_t age)
+/* Has what began then passed a threshold of this kind since the last scan? */
+static bool passed(const struct scan *s, unsigned int kind, uint64_t began, uint64_t now)
 {
+	uint64_t from = began + SCAN_GRACE_NS;
+	uint64_t age = now > from ? now - from : 0, before = s->since > from ? s->since - from : 0;
+
 	for (unsigned int i = 0; i < s->n[kind] && s->thresholds[kind][i] <= age; i++)
 		if (s->thresholds[kind][i] > before)
 			return true;
@@ -36,19 +39,18 @@ static bool passed(const struct scan *s, unsigned int kind, uint64_t before, uin
 
 static bool is_overdue(const struct scan *s, const struct task_slot *t, uint64_t now)
 {
-	uint64_t from = t->since + SCAN_GRACE_NS, age, before;
-
-	if (now < from)
+	/* one that runs may have left the call: the kernel knows */
+	if (t->call && passed(s, TRIGGER_SYSCALL, t->call, now))
+		return true;
+	if (!t->since)
 		return false;
-	age = now - from;
-	before = s->since > from ? s->since - from : 0;
 	if (t->state == TASK_REPORT_RUNNING)
-		return passed(s, TRIGGER_RUNQUEUE, before, age);
-	return passed(s, TRIGGER_OFFCPU, before, age) ||
-	       (t->nr >= 0 && passed(s, TRIGGER_SYSCALL, before, age)) ||
-	       (t->state == TASK_REPORT_DISK && passed(s, TRIGGER_IOWAIT, before, age)) ||
-	       ((t->flags & WAIT_FUTEX) && passed(s, TRIGGER_FUTEX, before, age)) ||
-	       ((t->flags & WAIT_LOCK) && passed(s, TRIGGER_LOCK, before, age));
+		return passed(s, TRIGGER_RUNQUEUE, t->since, now);
+	return passed(s, TRIGGER_OFFCPU, t->since, now) ||
+	       (t->nr >= 0 && !t->call && passed(s, TRIGGER_SYSCALL, t->since, now)) ||
+	       (t->state == TASK_REPORT_DISK && passed(s, TRIGGER_IOWAIT, t->since, now)) ||
+	       ((t->flags & WAIT_FUTEX) && passed(s, TRIGGER_FUTEX, t->since, now)) ||
+	       ((t->flags & WAIT_LOCK) && passed(s, TRIGGER_LOCK, t->since, now));
 }
 
 size_t scan_find(struct scan *s, const struct task_slot *slots, size_t n_slots, uint64_t now,
@@ -59,7 +61,7 @@ size_t scan_find(struct scan *s, const struct task_slot *slots, size_t n_slots, 
 	for (size_t i = 0; i < n_slots && n < max; i++) {
 		struct task_slot t = slots[i]; /* it changes while we look */
 
-		if (t.tid && t.since && t.since < now && is_overdue(s, &t, now))
+		if (t.tid && t.since < now && t.call < now && is_overdue(s, &t, now))
 			tids[n++] = t.tid;
 	}
 	s->since = now;

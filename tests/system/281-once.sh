@@ -11,7 +11,7 @@ write_config <<-END
 	kind = syscall
 	syscalls = recvfrom
 	threshold = 300ms
-	comm = once-call
+	comm = once-call*
 	hold = 5s
 	cooldown = 0
 	[trigger sleep]
@@ -25,12 +25,12 @@ cat >"$work/trickle.py" <<'END'
 import ctypes, os, socket, sys, time
 left, right = socket.socketpair()
 if not os.fork():
-    for _ in range(4):
-        time.sleep(0.8)
+    for _ in range(int(sys.argv[2])):
+        time.sleep(float(sys.argv[3]))
         left.send(b'x')
     os._exit(0)
 ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)
-right.recv(4, socket.MSG_WAITALL)
+right.recv(int(sys.argv[2]), socket.MSG_WAITALL)
 ctypes.CDLL(None).prctl(15, b'done', 0, 0, 0)
 END
 told() {
@@ -39,14 +39,14 @@ told() {
 told_of_all() {
 	[ "$(told sleep)" = 4 ]
 }
-python3 "$work/trickle.py" once-sleep || fail "python3"
+python3 "$work/trickle.py" once-sleep 4 0.8 || fail "python3"
 within 10 told_of_all || fail "four sleeps were told of $(told sleep) times"
 
 idle() { # the next one shall be a snapshot of its own
 	[ "$(snapshots | wc -l)" = "$(trigger sleep fired)" ]
 }
 within 20 idle || fail "$(snapshots)"
-python3 "$work/trickle.py" once-call || fail "python3"
+python3 "$work/trickle.py" once-call 4 0.8 || fail "python3"
 within 15 has_snapshot '*-call-*' || fail "no snapshot of the syscall"
 [ "$(told call)" = 1 ] || fail "the syscall was told of $(told call) times"
 grep -q 'trigger call: once-call .* and still does' "$work/frecd.log" || fail "not told of while it lasts"
@@ -58,3 +58,12 @@ python3 - "$work/call.json" <<-'END' || fail "the trigger in the snapshot"
 	args = {a['key']: a.get('value') for a in hits[0]['args']}
 	assert args['duration_ns'] > 3e9 and 'still_waiting' not in args and args['sleeps'] == 4, args
 END
+
+# none of its sleeps is long
+python3 "$work/trickle.py" once-calls 20 0.1 || fail "python3"
+told_again() {
+	[ "$(told call)" = 2 ]
+}
+within 15 told_again || fail "the call of many short sleeps was told $(told call) times in all"
+grep -q 'trigger call: once-calls .* and still does' "$work/frecd.log" ||
+	fail "the call of many short sleeps was not told of while it lasted"

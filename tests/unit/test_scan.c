@@ -65,11 +65,31 @@ static void test_kinds(void **state)
 	assert_int_equal(find(&slot, 1, T0 + 1000 * MS), 0);
 }
 
+/* A call of many short sleeps, whose thread may just run. */
+static void test_call(void **state)
+{
+	struct task_slot slot = {.since = T0 + 900 * MS, .call = T0, .tid = 7, .nr = 1,
+				 .state = TASK_REPORT_SLEEPING};
+
+	(void)state;
+	configure(TRIGGER_SYSCALL, 300 * MS);
+	assert_int_equal(find(&slot, 1, T0 + 500 * MS), 0);
+	assert_int_equal(find(&slot, 1, T0 + 1000 * MS), 1);
+	assert_int_equal(find(&slot, 1, T0 + 1250 * MS), 0); /* told */
+	configure(TRIGGER_SYSCALL, 300 * MS);
+	slot.since = 0;
+	assert_int_equal(find(&slot, 1, T0 + 1000 * MS), 1);
+	configure(TRIGGER_OFFCPU, 300 * MS);
+	slot.since = T0 + 900 * MS;
+	assert_int_equal(find(&slot, 1, T0 + 1000 * MS), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
