@@ -244,18 +244,22 @@ void config_trigger_init(struct config_trigger *t, const char *name)
 	t->max_per_hour = CONFIG_PER_HOUR;
 }
 
-/* For a host that nobody has set up: rare, and never many files. */
+/*
+ * For a host that nobody has set up: rare, and never many files. What load alone may bring about
+ * on a host that is well is told of once an hour.
+ */
 void config_trigger_defaults(struct config *config)
 {
 	static const struct {
 		const char *name;
 		enum trigger_kind kind;
 		uint64_t threshold;
+		uint32_t max_per_hour;
 	} defaults[] = {
-		{ "default-lock", TRIGGER_LOCK, 1 * NSEC_PER_SEC },
-		{ "default-iowait", TRIGGER_IOWAIT, 2 * NSEC_PER_SEC },
-		{ "default-runqueue", TRIGGER_RUNQUEUE, 1 * NSEC_PER_SEC },
-		{ "default-exit", TRIGGER_EXIT, 0 },
+		{ "default-lock", TRIGGER_LOCK, 1 * NSEC_PER_SEC, 3 },
+		{ "default-iowait", TRIGGER_IOWAIT, 2 * NSEC_PER_SEC, 1 },
+		{ "default-runqueue", TRIGGER_RUNQUEUE, 1 * NSEC_PER_SEC, 1 },
+		{ "default-exit", TRIGGER_EXIT, 0, 3 },
 	};
 
 	config->n_triggers = 0;
@@ -266,7 +270,7 @@ void config_trigger_defaults(struct config *config)
 		t->filter.kind = defaults[i].kind;
 		t->filter.threshold = defaults[i].threshold;
 		t->cooldown = 600 * NSEC_PER_SEC;
-		t->max_per_hour = 3;
+		t->max_per_hour = defaults[i].max_per_hour;
 		if (t->filter.kind == TRIGGER_EXIT)
 			t->post = CONFIG_POST_EXIT;
 		config_ends_finish(t);
