@@ -207,6 +207,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_UINT("sleeps", f->sleeps));
 	if (worker_interrupted(f))
 		arg(a, TRACE_BOOL("interrupted", true));
+	if (f->nr >= 0 && f->state == TASK_REPORT_SLEEPING && !(f->flags & (WAIT_HAS_RET | WAIT_OPEN)))
+		arg(a, TRACE_BOOL("result_unknown", true));
 	if (f->flags & WAIT_OPEN)
 		arg(a, TRACE_BOOL("still_waiting", true));
 }

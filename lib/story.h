@@ -81,7 +81,8 @@ struct story_wait {
 	uint64_t args[2];  /* of the syscall */
 	bool open;	   /* still waited when the snapshot was taken */
 	bool killed;	   /* ended with its process: nobody let it go */
-	bool interrupted;  /* by a signal: what it waited for had not come */
+	bool interrupted;  /* by a signal: what it waited for had not come … */
+	bool unreturned;   /* … or may not have come, as nobody saw what the call returned */
 	struct story_stack stack;
 	const char *waker_stack; /* functions, innermost first, semicolons between; NULL */
 };

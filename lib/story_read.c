@@ -338,6 +338,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
 		.interrupted = number(slice, "interrupted", 0),
+		.unreturned = number(slice, "result_unknown", 0),
 		.stack = keep_stack(s, slice),
 		.waker_stack = text(s, slice, "waker_stack"),
 	};

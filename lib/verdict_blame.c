@@ -367,7 +367,7 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 		 */
 		accuse(a, waker, a->part.start, a->part.end,
 		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0),
-		       (g->wake == k || !k) &&
+		       (g->wake == k || !k) && (!w->unreturned || is_peer || is_sender) &&
 			       !(k && k->irq && (kind == VERDICT_POLL || verdict_is_unconnected(w))));
 }
 
