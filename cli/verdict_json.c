@@ -15,13 +15,13 @@ static json_t *make_text(const char *text)
 	return json_string(buf);
 }
 
-static void set_who(json_t *to, const struct story *s, uint32_t thread)
+static void set_who(json_t *to, const struct story *s, const struct verdict *v, uint32_t thread)
 {
 	if (thread == STORY_NOBODY)
 		return;
 	json_object_set_new(to, "pid", json_integer(s->threads[thread].pid));
 	json_object_set_new(to, "tid", json_integer(s->threads[thread].tid));
-	json_object_set_new(to, "comm", make_text(s->threads[thread].comm));
+	json_object_set_new(to, "comm", make_text(verdict_comm(s, v, thread)));
 }
 
 static json_t *make_share(enum verdict_wait wait, uint64_t ns, uint64_t of)
@@ -45,7 +45,7 @@ static json_t *make_subject(const struct story *s, const struct verdict *v)
 	json_t *subject = json_object();
 	uint64_t wall = v->end - v->start;
 
-	set_who(subject, s, v->thread);
+	set_who(subject, s, v, v->thread);
 	json_object_set_new(subject, "start_ns", json_integer(v->start));
 	json_object_set_new(subject, "wall_ns", json_integer(wall));
 	json_object_set_new(subject, "parts", make_parts(v->parts, wall));
@@ -77,7 +77,8 @@ static json_t *make_waker_stack(const char *functions)
 	return list;
 }
 
-static json_t *make_ran_instead(const struct story *s, const struct verdict_link *l)
+static json_t *make_ran_instead(const struct story *s, const struct verdict *v,
+				const struct verdict_link *l)
 {
 	json_t *list = json_array();
 
@@ -89,7 +90,7 @@ static json_t *make_ran_instead(const struct story *s, const struct verdict_link
 			json_object_set_new(ran, "pid", json_integer(0));
 			json_object_set_new(ran, "comm", json_string("idle"));
 		} else {
-			set_who(ran, s, r->thread);
+			set_who(ran, s, v, r->thread);
 		}
 		json_object_set_new(ran, "ns", json_integer(r->ns));
 		json_array_append_new(list, ran);
@@ -107,6 +108,8 @@ static json_t *make_rests_on(unsigned int by)
 		json_array_append_new(list, json_string("waker"));
 	if (by & VERDICT_BY_PEER)
 		json_array_append_new(list, json_string("peer"));
+	if (by & VERDICT_BY_CREATOR)
+		json_array_append_new(list, json_string("creator"));
 	return list;
 }
 
@@ -116,12 +119,12 @@ static void set_tid(json_t *to, const char *key, const struct story *s, uint32_t
 		json_object_set_new(to, key, json_integer(s->threads[thread].tid));
 }
 
-static json_t *make_link(const struct story *s, const struct verdict_link *l)
+static json_t *make_link(const struct story *s, const struct verdict *v, const struct verdict_link *l)
 {
 	const struct story_wait *w = l->evidence;
 	json_t *link = json_object();
 
-	set_who(link, s, l->thread);
+	set_who(link, s, v, l->thread);
 	json_object_set_new(link, "wait", json_string(verdict_wait_name(l->wait)));
 	json_object_set_new(link, "ns", json_integer(l->ns));
 	json_object_set_new(link, "of_ns", json_integer(l->of_ns));
@@ -139,7 +142,7 @@ static json_t *make_link(const struct story *s, const struct verdict_link *l)
 		json_object_set_new(link, "sure", json_boolean(l->sure));
 	}
 	if (l->n_ran_instead)
-		json_object_set_new(link, "ran_instead", make_ran_instead(s, l));
+		json_object_set_new(link, "ran_instead", make_ran_instead(s, v, l));
 	return link;
 }
 
@@ -148,7 +151,7 @@ static json_t *make_cause(const struct story *s, const struct verdict *v)
 	json_t *cause = json_object();
 
 	json_object_set_new(cause, "wait", json_string(verdict_wait_name(v->cause)));
-	set_who(cause, s, v->culprit);
+	set_who(cause, s, v, v->culprit);
 	json_object_set_new(cause, "ns", json_integer(v->cause_ns));
 	json_object_set_new(cause, "text", make_text(v->text));
 	return cause;
@@ -162,7 +165,7 @@ static json_t *make_groups(const struct story *s, const struct verdict *v)
 		const struct verdict_group *g = &v->groups[i];
 		json_t *group = json_object();
 
-		set_who(group, s, g->thread);
+		set_who(group, s, v, g->thread);
 		json_object_set_new(group, "wait", json_string(verdict_wait_name(g->wait)));
 		json_object_set_new(group, "ns", json_integer(g->ns));
 		json_object_set_new(group, "count", json_integer(g->count));
@@ -181,7 +184,7 @@ void verdict_set_json(json_t *to, const struct story *s, const struct verdict *v
 			json_object_set_new(window, "explained", json_real(v->explained));
 		json_object_set_new(to, "subject", make_subject(s, v));
 		for (size_t i = 0; i < v->n_chain; i++)
-			json_array_append_new(chain, make_link(s, &v->chain[i]));
+			json_array_append_new(chain, make_link(s, v, &v->chain[i]));
 	}
 	if (*v->text)
 		json_object_set_new(to, "cause", make_cause(s, v));

@@ -37,12 +37,12 @@ static void print_wrapped(const char *text, int indent, int column)
 	putchar('\n');
 }
 
-static void print_who(const struct story *s, uint32_t thread)
+static void print_who(const struct story *s, const struct verdict *v, uint32_t thread)
 {
 	const struct story_thread *t = &s->threads[thread];
 	const struct story_process *p = story_process(s, t->pid);
 
-	output_text(stdout, t->comm);
+	output_text(stdout, verdict_comm(s, v, thread));
 	printf("/%d", t->tid);
 	if (t->tid != t->pid) {
 		fputs(" of ", stdout);
@@ -144,6 +144,8 @@ static const char *rests_on(enum verdict_wait wait, unsigned int by)
 		"it has the other end", "", "it has the other end, and ended the wait", "",
 	};
 
+	if (by == VERDICT_BY_CREATOR)
+		return "it made who ended the wait";
 	if (by == VERDICT_BY_PEER && wait == VERDICT_CHILD)
 		return "it is the child";
 	if (by == VERDICT_BY_PEER && wait == VERDICT_FILE_LOCK)
@@ -151,7 +153,8 @@ static const char *rests_on(enum verdict_wait wait, unsigned int by)
 	return texts[by & 7];
 }
 
-static void print_ran_instead(const struct story *s, const struct verdict_link *l)
+static void print_ran_instead(const struct story *s, const struct verdict *v,
+			      const struct verdict_link *l)
 {
 	char buf[UNITS_TEXT_MAX];
 
@@ -160,17 +163,18 @@ static void print_ran_instead(const struct story *s, const struct verdict_link *
 		if (l->ran_instead[i].thread == STORY_NOBODY)
 			fputs("the CPU was idle", stdout);
 		else
-			print_who(s, l->ran_instead[i].thread);
+			print_who(s, v, l->ran_instead[i].thread);
 		putchar('\n');
 	}
 }
 
-static void print_link(const struct story *s, const struct verdict_link *l, size_t number)
+static void print_link(const struct story *s, const struct verdict *v, const struct verdict_link *l,
+		       size_t number)
 {
 	char ns[UNITS_TEXT_MAX], of[UNITS_TEXT_MAX];
 
 	printf("%3zu. ", number);
-	print_who(s, l->thread);
+	print_who(s, v, l->thread);
 	printf(": %s %s of %s", verdict_wait_name(l->wait), duration(l->ns, ns),
 	       duration(l->of_ns, of));
 	if (l->evidence && l->evidence->open)
@@ -182,11 +186,11 @@ static void print_link(const struct story *s, const struct verdict_link *l, size
 	}
 	if (l->evidence)
 		print_stack(&l->evidence->stack, 5);
-	print_ran_instead(s, l);
+	print_ran_instead(s, v, l);
 	if (l->next == STORY_NOBODY)
 		return;
 	printf("     waited for ");
-	print_who(s, l->next);
+	print_who(s, v, l->next);
 	printf(" (%s%s)\n", rests_on(l->wait, l->rests_on), l->sure ? "" : "; not sure");
 	if (l->evidence && (l->rests_on & VERDICT_BY_WAKER))
 		print_waker_stack(l->evidence->waker_stack, 5);
@@ -228,10 +232,10 @@ void verdict_print(const struct story *s, const struct verdict *v)
 	print_wrapped(v->text, 2, 2 + (has_kind ? 0 : strlen(kind)));
 	putchar('\n');
 	print_groups(s, v);
-	print_who(s, v->thread);
+	print_who(s, v, v->thread);
 	printf(", %s: ", duration(v->end - v->start, buf));
 	print_parts(v);
 	for (size_t i = 0; i < v->n_chain; i++)
-		print_link(s, &v->chain[i], i + 1);
+		print_link(s, v, &v->chain[i], i + 1);
 	putchar('\n');
 }

@@ -11,6 +11,7 @@ void story_free(struct story *s)
 		return;
 	free(s->threads);
 	free(s->processes);
+	free(s->names);
 	free(s->runs);
 	free(s->by_thread);
 	free(s->wakes);

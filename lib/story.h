@@ -20,7 +20,7 @@ struct story_thread {
 	int32_t tid, pid;
 	int32_t creator; /* tid of who made it at `from`, 0: not known */
 	uint64_t from, until; /* of its life, as far as the snapshot knows */
-	const char *comm;
+	const char *comm; /* the last one, see story_comm() */
 	uint32_t runs, n_runs;	 /* in story.by_thread */
 	uint32_t wakes, n_wakes; /* in story.wakes */
 	uint32_t waits, n_waits; /* in story.waits */
@@ -31,6 +31,13 @@ struct story_process {
 	bool kthread;
 	const char *name; /* base name of its program, else its comm */
 	const char *cgroup; /* path, NULL: not known */
+};
+
+/* What tid is called from ts on. */
+struct story_name {
+	int32_t tid;
+	uint64_t ts;
+	const char *comm;
 };
 
 #define STORY_NO_CPU UINT16_MAX
@@ -120,6 +127,8 @@ struct story {
 	size_t n_threads;
 	struct story_process *processes; /* by pid; one of each */
 	size_t n_processes;
+	struct story_name *names; /* by tid and time: births, and what was renamed in the window */
+	size_t n_names;
 	struct story_run *runs; /* by CPU and time */
 	size_t n_runs;
 	uint32_t *by_thread; /* runs, by thread and time; not those of idle CPUs */
@@ -151,6 +160,8 @@ void story_free(struct story *s);
 
 /* The life of tid at that time, or the nearest one before; STORY_NOBODY. */
 uint32_t story_thread_at(const struct story *s, int32_t tid, uint64_t ts);
+/* What thread was called at that time, as far as known; else its last name. */
+const char *story_comm(const struct story *s, uint32_t thread, uint64_t ts);
 const struct story_process *story_process(const struct story *s, int32_t pid);
 
 enum story_state { STORY_UNKNOWN, STORY_RUNNING, STORY_RUNNABLE, STORY_SLEEPING, STORY_GONE };

@@ -13,6 +13,7 @@ struct birth {
 	uint64_t ts;
 	int32_t tid;
 	int32_t pid;	 /* 0: not said; of a new thread -creator: the same as of this thread */
+	int32_t creator; /* its tid, 0: not said */
 	const char *comm;
 	bool is_new;
 	bool is_guess; /* a switch says less of a comm than a description */
@@ -64,7 +65,8 @@ struct story_builder {
 	struct open_track *tracks;
 	size_t n_tracks, size_tracks;
 	struct story_index track_index; /* of the last one declared with that uuid, + 1 */
-	size_t size_runs, size_wakes, size_waits, size_blocked, size_triggers, size_processes;
+	size_t size_runs, size_wakes, size_waits, size_blocked, size_triggers, size_processes,
+		size_names;
 	struct cpu_cursor cursors[TRACE_MAX_CPUS];
 	uint64_t first, last; /* oldest and newest time seen on a CPU */
 	struct story_index process_index; /* of a pid in story.processes, + 1 */

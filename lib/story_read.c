@@ -41,16 +41,29 @@ static int add_birth(struct story_builder *b, struct birth birth)
 	return 0;
 }
 
+static int add_name(struct story_builder *b, int32_t tid, uint64_t ts, const char *comm)
+{
+	struct story *s = b->s;
+	int err = story_grow(&s->names, s->n_names, &b->size_names, sizeof(*s->names));
+
+	if (!err && tid > 0 && comm && *comm)
+		s->names[s->n_names++] = (struct story_name){ tid, ts, story_keep(s, comm) };
+	return err;
+}
+
 static int add_newtask(struct story_builder *b, const struct trace_newtask *n)
 {
 	bool thread = n->clone_flags & 0x10000; /* CLONE_THREAD */
+	int32_t creator = n->creator_tid > 0 ? n->creator_tid : 0;
+	int err;
 
 	if (n->tid <= 0)
 		return 0;
+	err = add_name(b, n->tid, n->ts, n->comm);
+	if (err)
+		return err;
 	return add_birth(b, (struct birth){ .ts = n->ts, .tid = n->tid, .comm = n->comm, .is_new = true,
-					    .pid = !thread	      ? n->tid
-						   : n->creator_tid > 0 ? -n->creator_tid
-									: 0 });
+					    .creator = creator, .pid = thread ? -creator : n->tid });
 }
 
 static const char *base_name(const char *path)
@@ -473,6 +486,8 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 		return add_wake(b, &e->waking);
 	case TRACE_EVENT_NEWTASK:
 		return add_newtask(b, &e->newtask);
+	case TRACE_EVENT_RENAME:
+		return add_name(b, e->rename.tid, e->rename.ts, e->rename.new_comm);
 	case TRACE_EVENT_CPU:
 		return e->of_cpu.lost ? add_loss(b, e->cpu) : 0;
 	case TRACE_EVENT_BLOCKED:

@@ -46,8 +46,8 @@ static void merge_births(struct story *s, const struct birth *first, const struc
 		}
 		if (b->comm && !b->is_new && !b->is_guess)
 			comm = b->comm;
-		if (b->pid < 0)
-			t->creator = -b->pid;
+		if (b->creator)
+			t->creator = b->creator;
 		if (b->pid)
 			t->pid = b->pid;
 		if (b->pid > 0)
@@ -76,10 +76,41 @@ static void find_pids(struct story *s)
 	}
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	const struct story_name *x = a, *y = b;
+
+	if (x->tid != y->tid)
+		return x->tid < y->tid ? -1 : 1;
+	return x->ts < y->ts ? -1 : x->ts > y->ts;
+}
+
+const char *story_comm(const struct story *s, uint32_t thread, uint64_t ts)
+{
+	const struct story_thread *t = &s->threads[thread];
+	size_t low = 0, high = s->n_names;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const struct story_name *n = &s->names[mid];
+
+		if (n->tid < t->tid || (n->tid == t->tid && n->ts <= ts))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || s->names[low - 1].tid != t->tid || s->names[low - 1].ts < t->from ||
+	    !s->names[low - 1].comm)
+		return t->comm;
+	return s->names[low - 1].comm;
+}
+
 int story_make_threads(struct story_builder *b)
 {
 	struct story *s = b->s;
 
+	if (s->n_names)
+		qsort(s->names, s->n_names, sizeof(*s->names), compare_names);
 	if (s->n_processes)
 		qsort(s->processes, s->n_processes, sizeof(*s->processes), compare_processes);
 	if (b->n_births == 0)

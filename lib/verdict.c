@@ -99,6 +99,53 @@ static bool is_parked(const struct verdict_link *link)
 	       verdict_runtime(link->evidence);
 }
 
+/* What of the spans is before ts. */
+static int spans_before(const struct verdict_spans *spans, uint64_t ts, struct verdict_spans *ret,
+			uint64_t *ret_ns)
+{
+	int err = 0;
+
+	*ret = (struct verdict_spans){ 0 };
+	*ret_ns = 0;
+	for (size_t i = 0; i < spans->n && spans->list[i].start < ts && !err; i++) {
+		uint64_t end = spans->list[i].end < ts ? spans->list[i].end : ts;
+
+		*ret_ns += end - spans->list[i].start;
+		err = verdict_spans_add(ret, spans->list[i].start, end);
+	}
+	return err;
+}
+
+/*
+ * Whoever was to end the wait, but was born only when most of the time had passed: until then it
+ * was the turn of who made it. Shells make a process for each step.
+ */
+static int before_birth(const struct story *s, struct verdict_link *link,
+			struct verdict_spans *spans, uint64_t ns)
+{
+	for (unsigned int i = 0; i < VERDICT_HOPS; i++) {
+		const struct story_thread *t = &s->threads[link->next];
+		uint32_t creator = t->creator ? story_thread_at(s, t->creator, t->from) : STORY_NOBODY;
+		struct verdict_spans before;
+		uint64_t until_birth;
+		int err;
+
+		if (creator == STORY_NOBODY || creator == link->next || creator == link->thread)
+			return 0;
+		err = spans_before(spans, t->from, &before, &until_birth);
+		if (err || until_birth <= ns / 2) {
+			free(before.list);
+			return err;
+		}
+		free(spans->list);
+		*spans = before;
+		ns = until_birth;
+		link->next = creator;
+		link->rests_on = VERDICT_BY_CREATOR;
+	}
+	return 0;
+}
+
 /*
  * Who it waited for most of the time; *ret_spans is when. 1, or 0 if nobody is known, which
  * the link then says by its next.
@@ -121,7 +168,8 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 		link->evidence = best->longest;
 		*ret_spans = best->spans;
 		best->spans = (struct verdict_spans){ 0 };
-		err = 1;
+		err = before_birth(s, link, ret_spans, best->ns);
+		err = err ? err : 1;
 	}
 	verdict_blames_free(&b.blames);
 	return err;
@@ -160,6 +208,17 @@ static const struct verdict_link *in_chain(const struct verdict *v, uint32_t thr
 		if (v->chain[i].thread == thread)
 			return &v->chain[i];
 	return NULL;
+}
+
+const char *verdict_comm(const struct story *s, const struct verdict *v, uint32_t thread)
+{
+	const struct verdict_link *l = in_chain(v, thread);
+	uint64_t end = v->end < s->end ? v->end : s->end;
+	uint64_t at = end > v->start ? v->start + (end - v->start) / 2 : v->start;
+
+	if (l && l->evidence)
+		at = l->evidence->start > v->start ? l->evidence->start : v->start;
+	return story_comm(s, thread, at);
 }
 
 static bool never_ends(const struct story_wait *w)

@@ -41,6 +41,7 @@ const char *verdict_wait_name(enum verdict_wait w);
 #define VERDICT_BY_OWNER 1u /* the lock's owner field */
 #define VERDICT_BY_WAKER 2u /* it ended the wait */
 #define VERDICT_BY_PEER 4u  /* it has the other end of the pipe or socket, or is the child */
+#define VERDICT_BY_CREATOR 8u /* it made, rather late, the one that did */
 
 #define VERDICT_HOPS 8
 #define VERDICT_TEXT 4608 /* a deadlock of VERDICT_HOPS is told in full */
@@ -94,6 +95,8 @@ struct verdict {
 	size_t n_groups;
 };
 
+/* What thread was called in the interval: what a shell makes becomes its program only later. */
+const char *verdict_comm(const struct story *s, const struct verdict *v, uint32_t thread);
 /*
  * Why thread took from start to end. What was before its birth is looked for with who made it.
  * -ENOMEM.

@@ -74,9 +74,11 @@ static void say_who(const struct story *s, struct verdict *v, uint32_t thread)
 	const struct story_thread *t = &s->threads[thread];
 	const struct story_process *p = story_process(s, t->pid);
 
-	say_name(v, t->comm, COMM_MAX);
+	const char *comm = verdict_comm(s, v, thread);
+
+	say_name(v, comm, COMM_MAX);
 	say(v, " (tid %d", t->tid);
-	if (t->tid != t->pid && p && p->name && strcmp(p->name, t->comm) != 0) {
+	if (t->tid != t->pid && p && p->name && strcmp(p->name, comm) != 0) {
 		say(v, " of ");
 		say_name(v, p->name, COMM_MAX);
 		say(v, ", pid %d)", t->pid);

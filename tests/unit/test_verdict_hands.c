@@ -78,12 +78,50 @@ static void test_lies(void **state)
 	story_free(s);
 }
 
+/*
+ * 11 waits for a pipe, which 30 writes to. But 20 made that one only at 70, a process of its own:
+ * until then it ran itself. It got its name at 71.
+ */
+static void test_made_late(void **state)
+{
+	const struct trace_rename name = { AT(71), 30, "parent", "echo" };
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	process(&sc, 20, 1, "/bin/sh");
+	sw(&sc, 1, 1, 0, R, 20);
+	sw(&sc, 0, 10, 11, S, 0);
+	born(&sc, 1, 70, 20, 30, false);
+	sw(&sc, 1, 70.5, 20, S, 30);
+	assert_int_equal(trace_cpu_rename(sc.cpus[1], &name), 0);
+	wake(&sc, 1, 80, 30, 11);
+	sw(&sc, 0, 80.5, 0, R, 11);
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.5, .name = "read",
+				     .type = "pipe", .waker = 30 });
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 80);
+	is_link(s, &v, 0, 11, VERDICT_PIPE);
+	assert_int_equal(v.chain[0].rests_on, VERDICT_BY_CREATOR);
+	is_link(s, &v, 1, 20, VERDICT_RUNNING);
+	assert_int_equal(v.chain[1].of_ns, 60 * MS);
+	assert_string_equal(story_comm(s, who(s, 30), AT(70.5)), "parent");
+	assert_string_equal(story_comm(s, who(s, 30), AT(71)), "echo");
+	/* born early, it is its own doing */
+	v = explain(s, 11, 65, 80);
+	is_link(s, &v, 1, 30, VERDICT_RUNNING);
+	assert_int_equal(v.chain[0].rests_on, VERDICT_BY_WAKER);
+	story_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_born_late),
 		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_made_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
