@@ -350,6 +350,9 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.value = number(slice, "val", 0),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
+		.at_least = number(slice, "at_least", 0),
+		.waited = waited,
+		.tracer_pid = number(slice, "tracer_pid", 0),
 		.interrupted = number(slice, "interrupted", 0),
 		.unreturned = number(slice, "result_unknown", 0),
 		.stack = keep_stack(s, slice),
@@ -392,7 +395,7 @@ static int add_track(struct story_builder *b, const struct trace_track *t)
 
 	if (!at)
 		return err ? err : -ENOMEM;
-	b->tracks[b->n_tracks++] = (struct open_track){ .tid = t->tid };
+	b->tracks[b->n_tracks++] = (struct open_track){ .tid = t->tid, .pid = t->tgid };
 	*at = b->n_tracks;
 	if (!t->tid)
 		return 0;
@@ -412,6 +415,11 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 	if (t && t->tid && slice->type == TRACE_INSTANT && strcmp(name, "throttled") == 0)
 		return add_blocked(b, &(struct story_blocked){ .ts = slice->ts, .tid = t->tid,
 							       .throttled = true });
+	if (t && t->pid > 0 && slice->type == TRACE_INSTANT &&
+	    (strncmp(name, "was killed by ", 14) == 0 || strncmp(name, "exited with ", 12) == 0))
+		return story_add_told_end(b, &(struct story_end){ slice->ts, t->pid, name },
+					  number(slice, "sender_pid", 0),
+					  text(b->s, slice, "sender_comm"));
 	if (!t || slice->type == TRACE_INSTANT)
 		return 0;
 	if (slice->type == TRACE_SLICE_BEGIN) {
@@ -488,6 +496,10 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 		return add_newtask(b, &e->newtask);
 	case TRACE_EVENT_RENAME:
 		return add_name(b, e->rename.tid, e->rename.ts, e->rename.new_comm);
+	case TRACE_EVENT_EXIT:
+		if (e->task.tid <= 0 || e->task.tid != e->task.tgid)
+			return 0;
+		return story_add_end(b, &(struct story_end){ e->ts, e->task.tid, NULL });
 	case TRACE_EVENT_CPU:
 		return e->of_cpu.lost ? add_loss(b, e->cpu) : 0;
 	case TRACE_EVENT_BLOCKED:
