@@ -99,8 +99,8 @@ json_t *cause_of(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	json_t *cause = NULL;
-	uint8_t *bytes;
-	size_t size;
+	uint8_t *bytes = NULL;
+	size_t size = 0;
 
 	if (fd >= 0 && !read_tail(fd, &bytes, &size)) {
 		cause = read_cause(bytes, size);

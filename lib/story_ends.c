@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* story_ends.c - processes that ended, and how. */
 #include <stdio.h>
+#include <string.h>
 
 #include "story_private.h"
 
-int story_add_end(struct story_builder *b, const struct story_end *e)
+bool story_tells_end(const char *name)
+{
+	return strncmp(name, "was killed by ", 14) == 0 || strncmp(name, "exited with ", 12) == 0;
+}
+
+static int add_end(struct story_builder *b, const struct story_end *e)
 {
 	struct story *s = b->s;
 	int err = story_grow(&s->ends, s->n_ends, &b->size_ends, sizeof(*s->ends));
@@ -28,7 +34,15 @@ int story_add_told_end(struct story_builder *b, const struct story_end *e, uint6
 		snprintf(words, sizeof(words), "%s, sent by %s (pid %llu)", e->text,
 			 comm ? comm : "process", (unsigned long long)sender);
 	told.text = story_keep(b->s, words);
-	return story_add_end(b, &told);
+	return add_end(b, &told);
+}
+
+/* Of a thread; a process's is that of its leader. */
+int story_add_exit(struct story_builder *b, const struct trace_task *t)
+{
+	if (t->tid <= 0 || t->tid != t->tgid)
+		return 0;
+	return add_end(b, &(struct story_end){ t->ts, t->tid, NULL });
 }
 
 /* Its leader may have ended before it, so words say more than that. */

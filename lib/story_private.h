@@ -89,7 +89,9 @@ const struct story_frame *story_keep_frames(struct story *s, const struct story_
 					    size_t n);
 
 /* story_ends.c. -ENOMEM, -E2BIG. */
-int story_add_end(struct story_builder *b, const struct story_end *e);
+int story_add_exit(struct story_builder *b, const struct trace_task *t);
+/* Is an instant of this name the end of a process? */
+bool story_tells_end(const char *name);
 /* The text is e's, with who sent the signal, 0: nobody, by name, NULL: not known. */
 int story_add_told_end(struct story_builder *b, const struct story_end *e, uint64_t sender,
 		       const char *comm);
