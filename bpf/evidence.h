@@ -231,17 +231,25 @@ _Static_assert(sizeof(struct ev_file) == 104, "ev_file");
 
 #define REQUEST_QUEUED 1u /* arrived before the connection was accepted */
 #define REQUEST_SEND_START 2u /* end is where the call that sends began, else a time within it */
+#define REQUEST_OPEN 4u	      /* not answered yet: end is when that was so */
+#define REQUEST_CLOSED 8u     /* never answered: end is when its connection ended … */
+#define REQUEST_LEFT 16u      /* … which its client did first */
 
-/* One request that took long; arrived <= read <= end. */
+/*
+ * One request that took long; arrived <= read <= end, but read is 0 if nobody has read it. Of one
+ * that was not answered, tid is who has it: its reader or, where there is none, the main thread
+ * of a process that has its socket or, before that is accepted, the one that listens; 0: not known.
+ */
 struct ev_request {
 	struct ev_header h;
+	__u64 connection; /* means nothing but itself */
 	__u64 arrived; /* its first byte */
 	__u64 read;    /* end of the first call that took some of it */
 	__u64 end;     /* first call that sent something after that */
 	__u64 bytes_in;
 	__u32 tid; /* who sent */
 	__u32 tgid;
-	__u32 reader_tid; /* who read */
+	__u32 reader_tid; /* who read; 0: nobody */
 	__u32 reader_tgid;
 	__u32 bytes_out; /* of the first call that sent */
 	__u16 flags; /* REQUEST_* */
@@ -253,7 +261,7 @@ struct ev_request {
 	__u32 path_len; /* UNIX: of path; an abstract name begins with NUL */
 	char path[SOCKET_PATH_MAX];
 };
-_Static_assert(sizeof(struct ev_request) == 224, "ev_request");
+_Static_assert(sizeof(struct ev_request) == 232, "ev_request");
 
 #define REQUEST_PORT_WORDS 1024u
 

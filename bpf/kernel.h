@@ -161,6 +161,7 @@ struct sock {
 	u16 sk_protocol;
 	u16 sk_type;
 	u8 sk_shutdown;
+	u32 sk_max_ack_backlog;
 	struct pid *sk_peer_pid;
 	struct socket *sk_socket;
 };
@@ -182,6 +183,10 @@ struct sockaddr_un {
 struct unix_address {
 	int len;
 	struct sockaddr_un name[0];
+};
+
+struct inet_sock {
+	__be16 inet_sport;
 };
 
 struct tcp_sock {
@@ -368,6 +373,12 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct sock *sk;
+	void *value;
 };
 
 struct bpf_iter__task_file {

@@ -59,7 +59,8 @@ struct task_state {
 #define SCRATCH_LIFE 2
 #define SCRATCH_ITER 3
 #define SCRATCH_REQUEST 4
-#define SCRATCHES 5
+#define SCRATCH_RESET 5 /* of a connection, in a soft interrupt */
+#define SCRATCHES 6
 
 /* Room that does not fit the stack; one for each program that can interrupt another. */
 struct scratch {
@@ -72,6 +73,7 @@ struct scratch {
 		u64 now;
 		u64 runnable;	  /* start of the run-queue wait */
 		u64 durations[TRIGGER_KINDS]; /* by trigger_kind; 0: this is no such wait */
+		u64 before; /* up to this duration it has been judged already */
 		u32 bank;
 		u32 cpu;
 	} judge;

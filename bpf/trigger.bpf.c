@@ -28,7 +28,7 @@ static __always_inline bool trigger_matches(const struct trigger_filter *f, u32 
 
 	if ((f->filters & FILTER_PID) && f->pid != w->tgid)
 		return false;
-	if ((f->filters & FILTER_UID) && f->uid != BPF_CORE_READ(t, real_cred, uid.val))
+	if ((f->filters & FILTER_UID) && (!t || f->uid != BPF_CORE_READ(t, real_cred, uid.val)))
 		return false;
 	if (f->filters & FILTER_SYSCALLS) {
 		u32 nr = w->nr;
@@ -75,6 +75,8 @@ static __always_inline void trigger_submit(struct trigger_check *k, u32 index, u
 	__builtin_memcpy(&r->w, &s->facts, sizeof(r->w));
 	if (kind == TRIGGER_RUNQUEUE)
 		r->w.start = s->judge.runnable;
+	if (kind == TRIGGER_REQUEST) /* judged is how long it was the server's turn */
+		r->duration = r->w.end - r->w.start;
 	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -92,7 +94,8 @@ static long trigger_one(u32 index, struct trigger_check *k)
 	if (!f || !n || !f->kind)
 		return 1;
 	duration = s->judge.durations[f->kind & (TRIGGER_KINDS - 1)];
-	if (!duration || duration < f->threshold || !trigger_matches(f, key, k))
+	if (!duration || duration < f->threshold ||
+	    (s->judge.before && f->threshold <= s->judge.before) || !trigger_matches(f, key, k))
 		return 0;
 	k->hits++;
 	__sync_fetch_and_add(&n->hits, 1);

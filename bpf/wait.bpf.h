@@ -108,6 +108,7 @@ static __always_inline void judge_begin(struct scratch *scratch, const struct co
 {
 	__builtin_memset(scratch->judge.durations, 0, sizeof(scratch->judge.durations));
 	scratch->judge.now = now;
+	scratch->judge.before = 0;
 	scratch->judge.bank = ctl->bank;
 	scratch->judge.cpu = cpu;
 }

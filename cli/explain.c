@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "snapshot_file.h"
 #include "verdict_output.h"
 #include "../lib/protocol.h"
 #include "../lib/units.h"
@@ -165,9 +166,19 @@ static void judge_end(const struct facts *f, struct verdict *v)
 	snprintf(v->text, sizeof(v->text), "%s", text);
 }
 
-static uint32_t reader_of(const struct story *s, const struct story_trigger *t)
+static int judge_interval(const struct story *s, const struct story_trigger *t, struct verdict *ret)
 {
-	return t->reader ? story_thread_at(s, t->reader, t->read) : STORY_NOBODY;
+	uint32_t thread = story_thread_at(s, t->tid, t->end);
+
+	/* nothing recorded of it: then that, and not another's waits */
+	if (t->end <= t->start)
+		return verdict_worst_of(s, thread, t->end, ret);
+	if (!t->kind || strcmp(t->kind, "request"))
+		return verdict_of(s, thread, t->start, t->end, ret);
+	if (!t->reader && t->read > t->start)
+		return verdict_of_unread(s, thread, t->start, t->end, ret);
+	return verdict_of_request(s, story_thread_at(s, t->reader, t->read), t->read, thread,
+				  t->start, t->end, ret);
 }
 
 /* The interval that the snapshot was written for, or without one the worst waits. */
@@ -186,15 +197,10 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		return verdict_pressure(j->story, text, &j->verdict);
 	for (size_t i = 0; i < j->story->n_triggers && !args->pid && !args->unit; i++) {
 		const struct story_trigger *t = &j->story->triggers[i];
-		uint32_t thread = story_thread_at(j->story, t->tid, t->end);
 
 		if ((uint64_t)t->tid != tid)
 			continue;
-		/* nothing recorded of it: then that, and not another's waits */
-		err = t->end > t->start ?
-			      verdict_of_request(j->story, reader_of(j->story, t), t->read, thread,
-						 t->start, t->end, &j->verdict) :
-			      verdict_worst_of(j->story, thread, t->end, &j->verdict);
+		err = judge_interval(j->story, t, &j->verdict);
 		if (!err)
 			judge_end(f, &j->verdict);
 		return err;
@@ -203,10 +209,10 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 }
 
 /* The file a second time, as the story wants it whole. */
-static int read_story(const struct snapshot_file *file, struct story **ret)
+static int read_story(const char *path, struct story **ret)
 {
 	struct trace_reader *reader;
-	int err = snapshot_file_again(file, &reader);
+	int err = trace_reader_open(path, &reader);
 
 	if (err)
 		return err;
@@ -243,63 +249,47 @@ static void free_facts(struct facts *f)
 	json_decref(f->attributes);
 }
 
-static int fail_process(const struct story *s, int32_t pid, const char *name)
-{
-	uint32_t thread = story_thread_at(s, pid, s->end);
-
-	if (thread == STORY_NOBODY || s->threads[thread].pid == pid)
-		return output_fail("%s: process %d is not in it", name, pid);
-	return output_fail("%s: %d is a thread of process %d: --pid %d", name, pid,
-			   s->threads[thread].pid, s->threads[thread].pid);
-}
-
-static int tell(const struct facts *f, const struct arguments *args,
-		const struct snapshot_file *file)
+static int tell(const struct facts *f, const struct arguments *args, const char *path)
 {
 	struct judged j = { .story = NULL };
-	int err = read_story(file, &j.story), status;
+	int err = read_story(path, &j.story), status;
 
 	if (!err)
 		err = judge(f, args, &j);
 	if (err == -ESRCH && args->unit)
-		status = output_fail("%s: no process of unit or cgroup '%s' is in it", file->name,
-				     args->unit);
+		status = output_fail("%s: no process of unit or cgroup '%s' is in it", path, args->unit);
 	else if (err == -ESRCH)
-		status = fail_process(j.story, args->pid, file->name);
+		status = output_fail("%s: process %u is not in it", path, args->pid);
 	else if (err)
-		status = output_fail("%s: %s", file->name, strerror(-err));
+		status = output_fail("%s: %s", path, strerror(-err));
 	else
 		status = args->json ? print_json(f, &j) :
-				      explain_print(f, j.story, &j.verdict, file->name);
+				      explain_print(f, j.story, &j.verdict, path);
 	story_free(j.story);
-	return status;
-}
-
-int explain_file(const struct arguments *args, struct snapshot_file *file)
-{
-	struct facts facts = { 0 };
-	struct trace_event event;
-	int more, status;
-
-	facts.trigger = json_object();
-	facts.window = json_object();
-	facts.attributes = json_object();
-	while ((more = trace_reader_event(file->reader, &event)) > 0)
-		add_event(&facts, &event);
-	complete(&facts);
-	if (more < 0)
-		status = snapshot_file_fail(file, more);
-	else
-		status = tell(&facts, args, file);
-	free_facts(&facts);
-	snapshot_file_close(file);
 	return status;
 }
 
 int verb_explain(const struct arguments *args)
 {
+	struct facts facts = { 0 };
 	struct snapshot_file file;
-	int status = snapshot_file_open(args, &file);
+	struct trace_event event;
+	int more, status;
 
-	return status == EXIT_DONE ? explain_file(args, &file) : status;
+	status = snapshot_file_open(args, &file);
+	if (status != EXIT_DONE)
+		return status;
+	facts.trigger = json_object();
+	facts.window = json_object();
+	facts.attributes = json_object();
+	while ((more = trace_reader_event(file.reader, &event)) > 0)
+		add_event(&facts, &event);
+	complete(&facts);
+	if (more < 0)
+		status = snapshot_file_fail(&file, more);
+	else
+		status = tell(&facts, args, file.path);
+	free_facts(&facts);
+	snapshot_file_close(&file);
+	return status;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* explain_text.c - the facts of a snapshot for people. */
+#include <string.h>
+
 #include "explain.h"
 #include "verdict_output.h"
 
@@ -70,9 +72,31 @@ static void print_trigger(const struct facts *f)
 	putchar('\n');
 }
 
-/* Of a slow request: between whom, how long it lay unread, who read and who answered. */
+/* Who read it and who answered, as far as it came. */
+static void print_answer(const struct facts *f)
+{
+	char buf[OUTPUT_COUNT_MAX];
+	const char *answered = "";
+
+	if (number(f->trigger, "reader_tid") != number(f->trigger, "tid") &&
+	    json_object_get(f->trigger, "reader_tid")) {
+		print_text(f->trigger, "reader_comm", ", read by ");
+		printf(", thread %llu", (unsigned long long)number(f->trigger, "reader_tid"));
+	}
+	protocol_get_string(f->trigger, "answered", &answered);
+	if (!strcmp(answered, "never"))
+		print_text(f->trigger, "closed_by", ", never answered: closed by its ");
+	else if (!strcmp(answered, "not yet"))
+		printf(", not answered yet");
+	else
+		printf(", answered with %s bytes", output_count(number(f->trigger, "bytes_out"), buf));
+	putchar('\n');
+}
+
+/* Of a slow request: between whom, and how long it lay unread. */
 static void print_request(const struct facts *f)
 {
+	bool queued = number(f->trigger, "queued"), read = json_object_get(f->trigger, "reader_tid");
 	char buf[OUTPUT_COUNT_MAX];
 
 	if (!json_object_get(f->trigger, "server"))
@@ -80,14 +104,16 @@ static void print_request(const struct facts *f)
 	print_label("request");
 	print_text(f->trigger, "server", "to ");
 	print_text(f->trigger, "client", ", from ");
-	printf(", %s bytes", output_count(number(f->trigger, "bytes_in"), buf));
-	print_duration(number(f->trigger, "unread_ns"),
-		       number(f->trigger, "queued") ? ", to be accepted and read " : ", unread for ");
-	if (number(f->trigger, "reader_tid") != number(f->trigger, "tid")) {
-		print_text(f->trigger, "reader_comm", ", read by ");
-		printf(", thread %llu", (unsigned long long)number(f->trigger, "reader_tid"));
-	}
-	printf(", answered with %s bytes\n", output_count(number(f->trigger, "bytes_out"), buf));
+	if (read)
+		printf(", %s bytes", output_count(number(f->trigger, "bytes_in"), buf));
+	if (read)
+		print_duration(number(f->trigger, "unread_ns"),
+			       queued ? ", to be accepted and read " : ", unread for ");
+	else
+		print_duration(number(f->trigger, "unread_ns"),
+			       queued ? ", which nobody accepted or read for " :
+					", which nobody read for ");
+	print_answer(f);
 }
 
 static void print_window(const struct facts *f)

@@ -264,24 +264,32 @@ static void sleepers_choose(struct recorder *r, const struct capture_header *h, 
 	}
 }
 
-/* Their stacks behind the walk; without them the snapshot lacks them. */
-static void walk_sleepers(struct recorder *r, const struct capture_header *h, uint8_t **walked,
-			  size_t *walked_len)
+/* Behind the walk; without it the snapshot lacks it. Takes bytes. */
+static void append(uint8_t **walked, size_t *walked_len, uint8_t *bytes, size_t len)
 {
-	struct sleepers s = {.n = 0};
-	uint8_t *bytes, *both;
-	size_t len;
+	uint8_t *both = realloc(*walked, *walked_len + len + 1);
 
-	sleepers_choose(r, h, &s);
-	if (!s.n || recorder_sleepers(r, s.tids, s.n, &bytes, &len))
-		return;
-	both = realloc(*walked, *walked_len + len + 1);
 	if (both) {
 		memcpy(both + *walked_len, bytes, len);
 		*walked = both;
 		*walked_len += len;
 	}
 	free(bytes);
+}
+
+/* What goes on: stacks of threads that sleep, and requests that nobody has answered. */
+static void walk_more(struct recorder *r, const struct capture_header *h, uint8_t **walked,
+		      size_t *walked_len)
+{
+	struct sleepers s = {.n = 0};
+	uint8_t *bytes;
+	size_t len;
+
+	sleepers_choose(r, h, &s);
+	if (s.n && !recorder_sleepers(r, s.tids, s.n, &bytes, &len))
+		append(walked, walked_len, bytes, len);
+	if (!recorder_walk_requests(r, &bytes, &len))
+		append(walked, walked_len, bytes, len);
 }
 
 static int take(struct recorder *r, const struct window *window, const struct config *c,
@@ -299,7 +307,7 @@ static int take(struct recorder *r, const struct window *window, const struct co
 	fill_header(r, window, c, q, h);
 	err = recorder_walk_tasks(r, &walked, &walked_len);
 	if (!err) {
-		walk_sleepers(r, h, &walked, &walked_len);
+		walk_more(r, h, &walked, &walked_len);
 		err = build(r, q, h, walked, walked_len, &b);
 	}
 	if (b.base)

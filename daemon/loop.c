@@ -114,14 +114,13 @@ static void every_second(struct daemon *d, uint64_t now)
 	reap(d);
 	store_watch(d, now);
 	warnings_log(d, now);
-	status_note_cost(d, now);
 	control_expire(d, now);
 	app_check(d);
 	user_expire(d, now);
 	sd_notify(0, "WATCHDOG=1");
 }
 
-/* Waits that still last: which of them the kernel should judge. */
+/* Waits that still last, and requests: which of them the kernel should judge. */
 static void scan(struct daemon *d, uint64_t now)
 {
 	const struct task_slot *slots;
@@ -135,6 +134,7 @@ static void scan(struct daemon *d, uint64_t now)
 	n = scan_find(&d->scan, slots, n_slots, now, tids, SCAN_MAX);
 	for (size_t i = 0; i < n; i++)
 		recorder_judge(d->recorder, tids[i]);
+	recorder_judge_requests(d->recorder);
 	notes_take(d);
 }
 
@@ -159,6 +159,19 @@ static void tick(struct daemon *d)
 
 /* ---- triggers ---- */
 
+static void log_open(const struct policy_hit *hit)
+{
+	const struct wait_facts *w = &hit->record.w;
+	unsigned long long ms = hit->record.duration / 1000000;
+
+	if (hit->kind == TRIGGER_REQUEST)
+		log_notice("trigger %s: a request to %.16s (pid %u) has not been answered for %llu ms",
+			   hit->name, w->comm, w->tgid, ms);
+	else
+		log_notice("trigger %s: %.16s (tid %u, pid %u) has waited %llu ms and still does",
+			   hit->name, w->comm, w->tid, w->tgid, ms);
+}
+
 static void on_trigger(void *arg, const struct trigger_record *t)
 {
 	struct daemon *d = arg;
@@ -172,9 +185,7 @@ static void on_trigger(void *arg, const struct trigger_record *t)
 		policy_ended(&d->policy, now, t);
 	else if (policy_trigger(&d->policy, now, t) != POLICY_SUPPRESSED &&
 		 (t->w.flags & WAIT_OPEN))
-		log_notice("trigger %s: %.16s (tid %u, pid %u) has waited %llu ms and still does",
-			   d->policy.next.hits[d->policy.next.n_hits - 1].name, t->w.comm, t->w.tid,
-			   t->w.tgid, (unsigned long long)t->duration / 1000000);
+		log_open(&d->policy.next.hits[d->policy.next.n_hits - 1]);
 }
 
 static void take_triggers(struct daemon *d)

@@ -247,6 +247,19 @@ static void merge_next(struct policy *p, uint64_t now, struct policy_trigger *t,
 	t->merged++;
 }
 
+/* Is it the end of what this hit, which went on, is about? Of a request another thread may tell. */
+static bool is_end_of(const struct policy_hit *hit, const struct trigger_record *r)
+{
+	const struct wait_facts *w = &hit->record.w;
+
+	if (!(w->flags & WAIT_OPEN))
+		return false;
+	if (hit->kind == TRIGGER_REQUEST || r->h.kind == TRIGGER_REQUEST)
+		return hit->kind == r->h.kind && w->start == r->w.start && w->args[0] == r->w.args[0];
+	return w->tid == r->w.tid && w->task_start == r->w.task_start &&
+	       (hit->kind == TRIGGER_SYSCALL) == (r->h.kind == TRIGGER_SYSCALL);
+}
+
 bool policy_ended(struct policy *p, uint64_t now, const struct trigger_record *r)
 {
 	bool found = false;
@@ -255,9 +268,7 @@ bool policy_ended(struct policy *p, uint64_t now, const struct trigger_record *r
 		struct policy_hit *hit = &p->next.hits[i];
 		struct trigger_record *old = &hit->record;
 
-		if (!(old->w.flags & WAIT_OPEN) || old->w.tid != r->w.tid ||
-		    (hit->kind == TRIGGER_SYSCALL) != (r->h.kind == TRIGGER_SYSCALL) ||
-		    old->w.task_start != r->w.task_start)
+		if (!is_end_of(hit, r))
 			continue;
 		found = true;
 		old->duration = r->w.end - old->w.start;

@@ -127,6 +127,15 @@ bool recorder_takes_sleepers(const struct recorder *r);
  */
 int recorder_judge(struct recorder *r, uint32_t tid);
 
+/* The same of all requests that nobody has answered yet; nothing while no trigger is about them. */
+int recorder_judge_requests(struct recorder *r);
+
+/*
+ * Those that have lasted for long (ev_request), as recorder_walk_tasks(). -ENOENT: no trigger is
+ * about requests.
+ */
+int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len);
+
 /*
  * ns of evidence to keep: a stack that is referred to is at most a quarter of
  * the window older than what refers to it.
@@ -144,7 +153,6 @@ struct recorder_totals {
 	uint64_t lost_hot, lost_evidence, lost_trigger, lost_task, lost_slot, recursion;
 	uint64_t refused, refused_stacks, refused_distinct;
 	double bpf_share; /* of the CPUs, estimated from sampled runs */
-	double bpf_busy; /* the same in ns of one CPU */
 };
 void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 

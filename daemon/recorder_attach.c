@@ -46,6 +46,7 @@ static const struct recorder_program programs[] = {
 	{"on_tcp_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
 	{"on_unix_stream_recvmsg", PROGRAM_KIND_OLD, "sock_recv_length", TRIGGER_REQUEST},
 	{"on_unix_stream_sendmsg", PROGRAM_KIND_OLD, "sock_send_length", TRIGGER_REQUEST},
+	{"on_inet_sock_set_state", PROGRAM_KIND, NULL, TRIGGER_REQUEST},
 	{"on_signal_generate", PROGRAM_KIND, NULL, TRIGGER_EXIT},
 	{"on_signal_deliver", PROGRAM_KIND, NULL, TRIGGER_EXIT},
 	{"on_signal_mapped", PROGRAM_KIND, NULL, TRIGGER_EXIT}, /* behind it */
@@ -56,6 +57,9 @@ static const struct recorder_program programs[] = {
 	{"iter_overdue", PROGRAM_ITER, NULL, 0},
 	{"iter_sleeper", PROGRAM_ITER, NULL, 0},
 	{"iter_ends", PROGRAM_ITER, NULL, 0},
+	{"iter_requests_due", PROGRAM_ITER, NULL, 0},
+	{"iter_request_owners", PROGRAM_ITER, NULL, 0},
+	{"iter_requests", PROGRAM_ITER, NULL, 0},
 	{"app_intake", PROGRAM_ITER, NULL, 0}, /* recorder_guard() */
 };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
@@ -292,8 +296,8 @@ static bool is_our_pin(const char *name)
 					   "stack_rooms",  "stacks_seen",    "dump_rooms",
 					   "task_states",  "task_table",     "trigger_counts",
 					   "trigger_ring", "trigger_filters", "process_notes",
-					   "requests",	   "request_watch",  "deaths",
-					   "app_senders",  "app_flood",	     "app_threads"};
+					   "requests",	   "request_watch",  "request_servers",
+					   "deaths",	   "app_senders",  "app_flood",	     "app_threads"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* recorder_walk.c - BPF iterators over threads: all of them, or some that sleep. */
+/* recorder_walk.c - BPF iterators: over all threads, some that sleep, and connections. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +15,12 @@
 
 #include "recorder_internal.h"
 
-/* A descriptor that gives what the iterator writes, or -errno. */
-static int open_iterator(struct recorder *r, const char *name, uint32_t tid)
+/* A descriptor that gives what the iterator writes, or -errno; info: of what, NULL: of all. */
+static int open_iterator(struct recorder *r, const char *name, union bpf_iter_link_info *info)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(r->object, name);
-	union bpf_iter_link_info info = {.task.tid = tid};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-	struct bpf_link *link = bpf_program__attach_iter(p, tid ? &opts : NULL);
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = info, .link_info_len = sizeof(*info));
+	struct bpf_link *link = bpf_program__attach_iter(p, info ? &opts : NULL);
 	int fd, err;
 
 	if (!link)
@@ -34,13 +33,14 @@ static int open_iterator(struct recorder *r, const char *name, uint32_t tid)
 
 int recorder_ends(struct recorder *r)
 {
-	return open_iterator(r, "iter_ends", 0);
+	return open_iterator(r, "iter_ends", NULL);
 }
 
-int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
-		     size_t *ret_len)
+/* Runs an iterator to its end; what it writes goes to *ret, where that is wanted. */
+static int iterate(struct recorder *r, const char *name, union bpf_iter_link_info *info,
+		   uint8_t **ret, size_t *ret_len)
 {
-	int fd = open_iterator(r, name, tid), err;
+	int fd = open_iterator(r, name, info), err;
 	size_t len = 0, size = 64 << 10;
 	uint8_t *buf = NULL, *more;
 	ssize_t n = -1;
@@ -73,6 +73,14 @@ int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t
 	return 0;
 }
 
+int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
+		     size_t *ret_len)
+{
+	union bpf_iter_link_info info = {.task.tid = tid};
+
+	return iterate(r, name, tid ? &info : NULL, ret, ret_len);
+}
+
 int recorder_walk_tasks(struct recorder *r, uint8_t **ret, size_t *ret_len)
 {
 	return recorder_iterate(r, "iter_tasks", 0, ret, ret_len);
@@ -83,6 +91,41 @@ int recorder_judge(struct recorder *r, uint32_t tid)
 	int err = recorder_iterate(r, "iter_overdue", tid, NULL, NULL);
 
 	return err == -ESRCH ? 0 : err; /* it has ended meanwhile */
+}
+
+/* ---- requests that nobody has answered ---- */
+
+static int iterate_requests(struct recorder *r, const char *name, uint8_t **ret, size_t *ret_len)
+{
+	union bpf_iter_link_info info = {
+		.map.map_fd = bpf_object__find_map_fd_by_name(r->object, "requests")};
+
+	return iterate(r, name, &info, ret, ret_len);
+}
+
+int recorder_judge_requests(struct recorder *r)
+{
+	uint8_t *bytes;
+	size_t len;
+	int err;
+
+	if (!(r->kinds >> TRIGGER_REQUEST & 1))
+		return 0;
+	err = iterate_requests(r, "iter_requests_due", &bytes, &len);
+	if (err)
+		return err;
+	free(bytes);
+	if (!len)
+		return 0;
+	err = iterate(r, "iter_request_owners", NULL, NULL, NULL);
+	return err ? err : iterate_requests(r, "iter_requests_due", NULL, NULL);
+}
+
+int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len)
+{
+	if (!(r->kinds >> TRIGGER_REQUEST & 1))
+		return -ENOENT;
+	return iterate_requests(r, "iter_requests", ret, ret_len);
 }
 
 /* ---- stacks of threads that sleep ---- */

@@ -186,7 +186,7 @@ const char *worker_file_type(const struct ev_file *e);
 
 /* The request that this hit of a trigger is about, or NULL. */
 const struct ev_request *worker_request(const struct worker *w, const struct policy_hit *hit);
-#define WORKER_REQUEST_ARGS 10
+#define WORKER_REQUEST_ARGS 12
 #define WORKER_REQUEST_TEXT 512
 /* Arguments that say all of a request, and where their texts stand. Returns how many. */
 size_t worker_request_args(struct worker *w, const struct ev_request *e, struct trace_arg *ret,

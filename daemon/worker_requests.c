@@ -9,15 +9,25 @@
 
 #define LANES_MAX 256u
 
+/* One that was told of while it lasted, and at its end, is there twice: then it is the end. */
 const struct ev_request *worker_request(const struct worker *w, const struct policy_hit *hit)
 {
+	const struct wait_facts *f = &hit->record.w;
+	const struct ev_request *open = NULL;
+
 	if (hit->kind != TRIGGER_REQUEST)
 		return NULL;
-	for (size_t i = w->n_requests; i-- > 0;)
-		if (w->requests[i]->tid == hit->record.w.tid &&
-		    w->requests[i]->arrived == hit->record.w.start)
-			return w->requests[i];
-	return NULL;
+	for (size_t i = w->n_requests; i-- > 0;) {
+		const struct ev_request *e = w->requests[i];
+
+		if (e->connection != f->args[0] || e->arrived != f->start)
+			continue;
+		if (!(e->flags & REQUEST_OPEN))
+			return e;
+		if (!open)
+			open = e;
+	}
+	return open;
 }
 
 /* Of the server; the client's for a UNIX socket is not known. */
@@ -40,6 +50,15 @@ static uint64_t span(uint64_t from, uint64_t to)
 	return to > from ? to - from : 0;
 }
 
+static const char *answered(const struct ev_request *e)
+{
+	if (e->flags & REQUEST_OPEN)
+		return "not yet";
+	if (e->flags & REQUEST_CLOSED)
+		return "never";
+	return e->flags & REQUEST_SEND_START ? "call" : "return";
+}
+
 size_t worker_request_args(struct worker *w, const struct ev_request *e, struct trace_arg *ret,
 			   char text[WORKER_REQUEST_TEXT])
 {
@@ -50,14 +69,19 @@ size_t worker_request_args(struct worker *w, const struct ev_request *e, struct 
 	if (e->family != AF_UNIX)
 		ret[n++] = TRACE_STRING("client", worker_address(e->family, e->remote,
 								e->remote_port, remote));
-	ret[n++] = TRACE_UINT("unread_ns", span(e->arrived, e->read));
+	ret[n++] = TRACE_UINT("unread_ns", span(e->arrived, e->read ? e->read : e->end));
 	ret[n++] = TRACE_UINT("queued", e->flags & REQUEST_QUEUED);
-	ret[n++] = TRACE_UINT("reader_tid", e->reader_tid);
-	ret[n++] = TRACE_STRING("reader_comm", worker_comm(w, e->reader_tid, e->read));
+	if (e->read) {
+		ret[n++] = TRACE_UINT("reader_tid", e->reader_tid);
+		ret[n++] = TRACE_STRING("reader_comm", worker_comm(w, e->reader_tid, e->read));
+	}
 	ret[n++] = TRACE_UINT("bytes_in", e->bytes_in);
 	ret[n++] = TRACE_UINT("bytes_out", e->bytes_out);
-	ret[n++] = TRACE_STRING("answered",
-				e->flags & REQUEST_SEND_START ? "call" : "return");
+	ret[n++] = TRACE_STRING("answered", answered(e));
+	if (e->flags & REQUEST_CLOSED)
+		ret[n++] = TRACE_STRING("closed_by", e->flags & REQUEST_LEFT ? "client" : "server");
+	if (e->flags & REQUEST_OPEN)
+		ret[n++] = TRACE_BOOL("still_waiting", true);
 	return n;
 }
 
@@ -72,22 +96,44 @@ static void put_request(struct worker *w, const struct ev_request *e, uint64_t t
 
 	s.n_args = worker_request_args(w, e, args, text);
 	snprintf(name, sizeof(name), "request %.*s", WORKER_REQUEST_TEXT / 4, text);
-	args[s.n_args++] = TRACE_UINT("pid", e->tgid);
-	args[s.n_args++] = TRACE_UINT("tid", e->tid);
-	args[s.n_args++] = TRACE_STRING("comm", worker_comm(w, e->tid, e->end));
+	if (e->tid) {
+		args[s.n_args++] = TRACE_UINT("pid", e->tgid);
+		args[s.n_args++] = TRACE_UINT("tid", e->tid);
+		args[s.n_args++] = TRACE_STRING("comm", worker_comm(w, e->tid, e->end));
+	}
 	args[s.n_args++] = TRACE_UINT("duration_ns", span(e->arrived, e->end));
 	trace_put_slice(w->out, &s);
+	if (e->flags & REQUEST_OPEN) /* it reaches the end of the trace */
+		return;
 	s = (struct trace_slice){.ts = worker_boot(w, e->end > start ? e->end : start),
 				 .track = track, .type = TRACE_SLICE_END};
 	trace_put_slice(w->out, &s);
 }
 
+/* Of one request, what says most of it is last. */
 static int by_arrival(const void *a, const void *b)
 {
 	const struct ev_request *x = *(const struct ev_request *const *)a;
 	const struct ev_request *y = *(const struct ev_request *const *)b;
 
-	return x->arrived < y->arrived ? -1 : x->arrived > y->arrived;
+	if (x->arrived != y->arrived)
+		return x->arrived < y->arrived ? -1 : 1;
+	if (x->connection != y->connection)
+		return x->connection < y->connection ? -1 : 1;
+	if ((x->flags ^ y->flags) & REQUEST_OPEN)
+		return x->flags & REQUEST_OPEN ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static bool is_told_again(const struct worker *w, size_t i)
+{
+	return i + 1 < w->n_requests && w->requests[i + 1]->arrived == w->requests[i]->arrived &&
+	       w->requests[i + 1]->connection == w->requests[i]->connection;
+}
+
+static bool is_in_order(const struct ev_request *e)
+{
+	return e->read ? e->arrived <= e->read && e->read <= e->end : e->arrived <= e->end;
 }
 
 /* The first lane that is free by then; they overlap, and slices of one track may not. */
@@ -101,7 +147,7 @@ static unsigned int lane_of(uint64_t *ends, unsigned int *n, const struct ev_req
 		return i;
 	if (i == *n)
 		++*n;
-	ends[i] = e->end;
+	ends[i] = e->flags & REQUEST_OPEN ? UINT64_MAX : e->end;
 	return i;
 }
 
@@ -120,8 +166,8 @@ void worker_write_requests(struct worker *w)
 		const struct ev_request *e = w->requests[i];
 		struct trace_track track = {.parent = parent.uuid, .name = "request"};
 
-		if (e->end <= w->h->from || e->read < e->arrived || e->end < e->read) {
-			w->bad += e->end < e->read || e->read < e->arrived;
+		if (e->end <= w->h->from || !is_in_order(e) || is_told_again(w, i)) {
+			w->bad += !is_in_order(e);
 			continue;
 		}
 		before = lanes;

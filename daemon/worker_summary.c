@@ -175,28 +175,8 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 		put_number(a, "frec.trigger.waker_tid", f->waker_tid);
 }
 
-static void put_request(struct worker *w, struct attributes *a, const struct ev_request *e)
+static void put_args(struct attributes *a, const struct trace_arg *args, size_t n)
 {
-	struct trace_arg args[WORKER_REQUEST_ARGS];
-	char text[WORKER_REQUEST_TEXT];
-	size_t n = worker_request_args(w, e, args, text);
-
-	for (size_t i = 0; i < n; i++) {
-		const char *key = keep(a, "frec.trigger.%s", args[i].key);
-
-		if (args[i].type == TRACE_ARG_STRING)
-			put_string(a, key, keep(a, "%s", args[i].string));
-		else
-			put_number(a, key, args[i].u);
-	}
-}
-
-static void put_end(struct attributes *a, const struct ev_exit *e)
-{
-	struct trace_arg args[WORKER_END_ARGS];
-	char text[WORKER_END_TEXT];
-	size_t n = worker_end_args(e, args, text);
-
 	for (size_t i = 0; i < n; i++) {
 		const char *key = keep(a, "frec.trigger.%s", args[i].key);
 
@@ -209,6 +189,22 @@ static void put_end(struct attributes *a, const struct ev_exit *e)
 		else
 			put_number(a, key, args[i].u);
 	}
+}
+
+static void put_request(struct worker *w, struct attributes *a, const struct ev_request *e)
+{
+	struct trace_arg args[WORKER_REQUEST_ARGS];
+	char text[WORKER_REQUEST_TEXT];
+
+	put_args(a, args, worker_request_args(w, e, args, text));
+}
+
+static void put_end(struct attributes *a, const struct ev_exit *e)
+{
+	struct trace_arg args[WORKER_END_ARGS];
+	char text[WORKER_END_TEXT];
+
+	put_args(a, args, worker_end_args(e, args, text));
 }
 
 static void put_verdict(struct attributes *a, const struct worker_verdict *v)
@@ -295,6 +291,27 @@ static void tell_owner(struct worker *w, struct attributes *a, uint32_t tid, uin
 				 who(w, a, tid, to), duration(a, w->h->slow_ns)));
 }
 
+static void tell_request(struct worker *w, struct attributes *a, const struct policy_hit *hit)
+{
+	const struct ev_request *e = worker_request(w, hit);
+	const struct wait_facts *f = &hit->record.w;
+	const char *hand = f->tid ? who(w, a, f->tid, f->end) : "nobody that is known";
+	const char *took = duration(a, hit->record.duration);
+
+	if (!e || !(e->flags & (REQUEST_OPEN | REQUEST_CLOSED)))
+		put_line(a, keep(a, "%s answered a request after %s", hand, took));
+	else if (e->flags & REQUEST_CLOSED)
+		put_line(a, keep(a, "a request to %s was not answered: %s closed the connection after %s",
+				 hand, e->flags & REQUEST_LEFT ? "its client" : "it", took));
+	else
+		put_line(a, keep(a, "a request to %s had not been answered after %s, and still is not",
+				 hand, took));
+	if (e && !e->read)
+		put_line(a, keep(a, e->flags & REQUEST_QUEUED ?
+					    "nobody accepted its connection, or read it" :
+					    "nobody read it"));
+}
+
 static void tell_hit(struct worker *w, struct attributes *a, const struct policy_hit *hit)
 {
 	const struct wait_facts *f = &hit->record.w;
@@ -304,8 +321,7 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 		return;
 	}
 	if (hit->kind == TRIGGER_REQUEST) {
-		put_line(a, keep(a, "%s answered a request after %s", who(w, a, f->tid, f->end),
-				 duration(a, hit->record.duration)));
+		tell_request(w, a, hit);
 		return;
 	}
 	if (hit->kind == TRIGGER_APP)

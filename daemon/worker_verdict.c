@@ -38,7 +38,7 @@ static int read_story(uint64_t from, struct story **ret)
 static void keep_verdict(struct worker *w, const struct story *s, const struct verdict *v)
 {
 	struct worker_verdict *ret = &w->verdict;
-	const struct story_thread *t = v->n_chain ? &s->threads[v->culprit] : NULL;
+	const struct story_thread *t = v->culprit < s->n_threads ? &s->threads[v->culprit] : NULL;
 
 	if (!t)
 		return;
@@ -65,18 +65,32 @@ static void judge_pressure(struct worker *w)
 	story_free(s);
 }
 
+static int judge_hit(struct worker *w, const struct story *s, uint32_t thread, uint64_t start,
+		     uint64_t end, struct verdict *v)
+{
+	const struct ev_request *request = worker_request(w, &w->h->hits[0]);
+	uint64_t read = request ? worker_boot(w, request->read) : 0;
+
+	if (end <= start)
+		return verdict_worst_of(s, thread, end, v);
+	if (!request)
+		return verdict_of(s, thread, start, end, v);
+	if (!request->read)
+		return verdict_of_unread(s, thread, start, end, v);
+	return verdict_of_request(s, story_thread_at(s, request->reader_tid, read), read, thread,
+				  start, end, v);
+}
+
 void worker_judge(struct worker *w)
 {
 	const struct wait_facts *f = &w->h->hits[0].record.w;
 	static struct verdict v; /* some ten KB */
-	const struct ev_request *request;
 	struct story *s = NULL;
-	uint64_t start, end, read = 0;
-	uint32_t thread, reader = STORY_NOBODY;
+	uint64_t start, end;
+	uint32_t thread;
 
 	if (!w->h->n_hits)
 		return;
-	request = worker_request(w, &w->h->hits[0]);
 	if (w->h->hits[0].kind == TRIGGER_EXIT) {
 		worker_judge_end(w);
 		return;
@@ -96,13 +110,7 @@ void worker_judge(struct worker *w)
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
 	thread = story_thread_at(s, f->tid, end);
-	if (request)
-		read = worker_boot(w, request->read);
-	if (request)
-		reader = story_thread_at(s, request->reader_tid, read);
-	if (thread != STORY_NOBODY &&
-	    !(end > start ? verdict_of_request(s, reader, read, thread, start, end, &v)
-			  : verdict_worst_of(s, thread, end, &v)))
+	if (thread != STORY_NOBODY && !judge_hit(w, s, thread, start, end, &v))
 		keep_verdict(w, s, &v);
 	story_free(s);
 }

@@ -93,9 +93,6 @@ struct verdict {
 	char text[VERDICT_TEXT]; /* the cause, in one sentence */
 	struct verdict_group groups[VERDICT_GROUPS]; /* manual: most time first */
 	size_t n_groups;
-	const struct story_end *end_of; /* of the process that was asked for, or NULL */
-	double wanted_cpus; /* of a host: so many threads ran, or were ready to, on average … */
-	uint32_t cpus;	    /* … on so many; 0: not looked at */
 };
 
 /* What thread was called in the interval: what a shell makes becomes its program only later. */
@@ -113,13 +110,16 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
 		       uint64_t start, uint64_t end, struct verdict *ret);
 /*
+ * The same of a request that nobody has read, to the process of this thread: what kept its only
+ * thread from it or, of several, the one that had most of something else to do.
+ */
+int verdict_of_unread(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+		      struct verdict *ret);
+/*
  * The worst waits of process pid, unless it is 0, of the systemd unit or cgroup, unless it is NULL,
  * and why the longest of the worst kind was. -ENOMEM; -ESRCH: there is no such process.
  */
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret);
-
-/* Were clearly more CPUs wanted than there are? */
-bool verdict_is_overload(const struct verdict *v);
 
 /* The worst of the waits of this thread that began before until, and why it took so long. -ENOMEM. */
 int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret);

@@ -192,19 +192,19 @@ import json, sys
 print(json.dumps([{a["key"]: a.get("value") for a in e["args"]} for e in map(json.loads, sys.stdin)
                   if e["type"] == "slice" and e.get("name", "").startswith("request ") and e["phase"] == "begin"]))
 ' >"$work/requests"
-# said CASE WHAT: of its request r, in Python; the trigger of a case knows its server
+# said CASE WHAT: of its request r once it was answered, in Python; the trigger of a case knows its server
 said() {
 	local server
 
 	server=$(ctl triggers --json | json - "[t for t in d if t['name'] == '$1'][0]['filters']['port']")
 	[[ $server == [@/]* ]] || server=127.0.0.1:$server
-	[ "$(json "$work/requests" "[bool($2) for r in d if r['server'] == '$server'][0]")" = true ] ||
+	[ "$(json "$work/requests" "[bool($2) for r in d if r['server'] == '$server' and r['answered'] != 'not yet'][0]")" = true ] ||
 		fail "$1: not $2: $(json "$work/requests" "[r for r in d if r['server'] == '$server']")"
 }
-said accept_late "r['queued'] and r['unread_ns'] > 390e6"
-said read_late "not r['queued'] and r['unread_ns'] > 390e6"
+said accept_late "r['queued'] and r['unread_ns'] > 0.9 * r['duration_ns']"
+said read_late "not r['queued'] and r['unread_ns'] > 0.9 * r['duration_ns']"
 said answer_late "r['unread_ns'] < r['duration_ns'] / 2"
-said peek "r['unread_ns'] > 390e6"
+said peek "r['unread_ns'] > 0.9 * r['duration_ns']"
 said hand_over "r['reader_tid'] != r['tid']"
 said pieces "r['bytes_in'] == 12"
 said local_path "r['bytes_in'] == 8 and r['bytes_out'] == 6"

@@ -115,6 +115,57 @@ static void test_made_late(void **state)
 	story_free(s);
 }
 
+/* What keeps the only thread from reading is to blame; of several only one that had something else to do. */
+static void test_unread(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	process(&sc, 20, 1, "/usr/bin/alone");
+	thread(&sc, 20, 20, "alone");
+	sw(&sc, 0, 1, 0, R, 20);
+	sw(&sc, 0, 90, 20, S, 0);
+	sw(&sc, 1, 1, 0, R, 13);
+	sw(&sc, 1, 30, 13, S, 0);
+	s = scene_end(&sc, 100);
+	assert_int_equal(verdict_of_unread(s, who(s, 20), AT(10), AT(80), &v), 0);
+	is_cause(s, &v, VERDICT_RUNNING, 20);
+	assert_int_equal(verdict_of_unread(s, who(s, 11), AT(10), AT(35), &v), 0);
+	is_cause(s, &v, VERDICT_RUNNING, 13);
+	assert_int_equal(verdict_of_unread(s, who(s, 11), AT(10), AT(80), &v), 0);
+	is_cause(s, &v, VERDICT_UNKNOWN, 11);
+	says(&v, "nobody read the request");
+	assert_int_equal(verdict_of_unread(s, STORY_NOBODY, AT(10), AT(80), &v), 0);
+	assert_int_equal(v.cause, VERDICT_UNKNOWN);
+	story_free(s);
+}
+
+/* Who does the I/O of another is not asked; a name alone, of another process, proves nothing. */
+static void test_io_thread(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	thread(&sc, 18, 10, "iou-sqp-12");
+	process(&sc, 20, 1, "/usr/bin/liar");
+	thread(&sc, 20, 20, "iou-sqp-12");
+	sw(&sc, 0, 1, 0, R, 18);
+	sw(&sc, 0, 90, 18, S, 0);
+	sw(&sc, 1, 1, 0, R, 20);
+	sw(&sc, 1, 90, 20, S, 0);
+	wait_for(&sc, (struct told){ .tid = 12, .start = 2, .end = 85, .name = "clock_nanosleep" });
+	s = scene_end(&sc, 100);
+	assert_int_equal(verdict_of_request(s, who(s, 18), AT(11), who(s, 18), AT(10), AT(80), &v), 0);
+	is_cause(s, &v, VERDICT_SLEEP, 12);
+	assert_int_equal(verdict_of_request(s, who(s, 20), AT(11), who(s, 20), AT(10), AT(80), &v), 0);
+	is_cause(s, &v, VERDICT_RUNNING, 20);
+	story_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +173,8 @@ int main(void)
 		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_made_late),
+		cmocka_unit_test(test_unread),
+		cmocka_unit_test(test_io_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
