@@ -87,9 +87,10 @@ static __always_inline void stack_emit(struct control *ctl, struct cpu_state *c,
 static __always_inline enum budget_class stack_class(const struct control *ctl,
 						     const struct task_state *s, u64 lasted)
 {
-	if (budget_fires(ctl, lasted))
-		return BUDGET_FIRES;
-	return s->flags & WAIT_LOCK || s->state == TASK_REPORT_DISK ? BUDGET_LONG : BUDGET_STACK;
+	/* not BUDGET_FIRES: a stack takes the room of a hundred waits */
+	return budget_fires(ctl, lasted) || s->flags & WAIT_LOCK || s->state == TASK_REPORT_DISK
+		       ? BUDGET_LONG
+		       : BUDGET_STACK;
 }
 
 /* Frames that stand in room->pcs, n bytes of them; id 0: made from them. */

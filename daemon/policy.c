@@ -271,8 +271,13 @@ bool policy_ended(struct policy *p, uint64_t now, const struct trigger_record *r
 		if (!is_end_of(hit, r))
 			continue;
 		found = true;
-		old->duration = r->w.end - old->w.start;
-		old->w = r->w;
+		if (r->w.start <= old->w.start) {
+			old->duration = r->w.end - old->w.start;
+			old->w = r->w;
+		} else {
+			/* a later wait: the one told of ended while it was looked at */
+			old->w.flags &= ~WAIT_OPEN;
+		}
 		hit->due = min_u64(hit->due, add_sat(min_u64(r->h.ts, now), hit->post));
 	}
 	if (found)

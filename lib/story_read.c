@@ -46,9 +46,12 @@ static int add_name(struct story_builder *b, int32_t tid, uint64_t ts, const cha
 	struct story *s = b->s;
 	int err = story_grow(&s->names, s->n_names, &b->size_names, sizeof(*s->names));
 
-	if (!err && tid > 0 && comm && *comm)
-		s->names[s->n_names++] = (struct story_name){ tid, ts, story_keep(s, comm) };
-	return err;
+	if (err || tid <= 0 || !comm || !*comm)
+		return err;
+	comm = story_keep(s, comm);
+	if (comm)
+		s->names[s->n_names++] = (struct story_name){ tid, ts, comm };
+	return comm ? 0 : -ENOMEM;
 }
 
 static int add_newtask(struct story_builder *b, const struct trace_newtask *n)

@@ -2,6 +2,7 @@
 /* story_threads.c - lives of tids, and from tids to them. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "story_private.h"
 
@@ -88,7 +89,7 @@ static int compare_names(const void *a, const void *b)
 const char *story_comm(const struct story *s, uint32_t thread, uint64_t ts)
 {
 	const struct story_thread *t = &s->threads[thread];
-	size_t low = 0, high = s->n_names;
+	size_t low = 0, high = s->n_names, last;
 
 	while (low < high) {
 		size_t mid = (low + high) / 2;
@@ -99,10 +100,13 @@ const char *story_comm(const struct story *s, uint32_t thread, uint64_t ts)
 		else
 			high = mid;
 	}
-	if (!low || s->names[low - 1].tid != t->tid || s->names[low - 1].ts < t->from ||
-	    !s->names[low - 1].comm)
+	if (!low || s->names[low - 1].tid != t->tid || s->names[low - 1].ts < t->from)
 		return t->comm;
-	return s->names[low - 1].comm;
+	for (last = low; last < s->n_names && s->names[last].tid == t->tid &&
+			 s->names[last].ts < t->until; last++)
+		;
+	/* its last name came unseen: who knows when */
+	return strcmp(s->names[last - 1].comm, t->comm) ? t->comm : s->names[low - 1].comm;
 }
 
 int story_make_threads(struct story_builder *b)

@@ -363,6 +363,33 @@ static void test_rubbish(void **state)
 	assert_int_equal(policy_take(&policy, UINT64_MAX, &job), -EAGAIN);
 }
 
+/* A wait told of while it lasts, and at its end; or at the end of the next one, as it had just ended. */
+static void test_ended(void **state)
+{
+	struct trigger_record r = { .h.ts = T0, .index = 0, .duration = 150 * MS,
+				    .w = { .tid = 7, .start = T0 - 150 * MS, .in = T0, .end = T0,
+					   .flags = WAIT_OPEN } };
+	struct trigger_record end = r;
+
+	(void)state;
+	end.index = TRIGGER_ENDED;
+	end.h.ts = end.w.in = end.w.end = T0 + 50 * MS;
+	end.w.flags = 0;
+	for (int later = 0; later < 2; later++) {
+		setup(NULL);
+		policy_init(&policy, &config, 0);
+		end.w.start = r.w.start + later * 190 * MS;
+		assert_int_equal(policy_trigger(&policy, T0, &r), POLICY_ACCEPTED);
+		assert_true(policy_ended(&policy, T0 + 50 * MS, &end));
+		assert_false(policy_ended(&policy, T0 + 60 * MS, &end)); /* once */
+		assert_int_equal(policy_take(&policy, T0 + SEC, &job), 0);
+		assert_int_equal(job.hits[0].record.duration, (later ? 150 : 200) * MS);
+		assert_int_equal(job.hits[0].record.w.end, T0 + (later ? 0 : 50 * MS));
+		assert_int_equal(job.hits[0].record.w.start, r.w.start);
+		assert_false(job.hits[0].record.w.flags & WAIT_OPEN);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -382,6 +409,7 @@ int main(void)
 		TEST(test_manual_queue),
 		TEST(test_manual_beside_trigger),
 		TEST(test_reconfigure),
+		TEST(test_ended),
 		TEST(test_rubbish),
 	};
 

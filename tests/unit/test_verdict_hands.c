@@ -85,12 +85,14 @@ static void test_lies(void **state)
 static void test_made_late(void **state)
 {
 	const struct trace_rename name = { AT(71), 30, "parent", "echo" };
+	const struct trace_thread made = { .ts = AT(70), .tid = 30, .tgid = 30, .name = "echo" };
 	struct scene sc = workers();
 	struct verdict v;
 	struct story *s;
 
 	(void)state;
 	process(&sc, 20, 1, "/bin/sh");
+	assert_int_equal(trace_put_thread(sc.w, &made), 0);
 	sw(&sc, 1, 1, 0, R, 20);
 	sw(&sc, 0, 10, 11, S, 0);
 	born(&sc, 1, 70, 20, 30, false);
