@@ -144,16 +144,21 @@ static int fail_reply(const char *dir, const struct request *request, int err)
 	}
 }
 
-static int check_reply(const char *dir, json_t *reply)
+static int check_reply(const char *dir, const struct request *request, json_t *reply)
 {
 	const char *text = "it did not say why";
-	bool ok = false;
+	bool ok = false, not_kept = false;
 
 	if (protocol_get_bool(reply, "ok", &ok))
 		return fail_reply(dir, NULL, -EBADMSG);
 	if (ok)
 		return EXIT_DONE;
 	protocol_get_string(reply, "error", &text);
+	protocol_get_bool(reply, "not_kept", &not_kept);
+	if (not_kept && request->not_kept) {
+		snprintf(request->not_kept, CLIENT_TEXT_MAX, "%s", text);
+		return EXIT_FAILED;
+	}
 	return output_fail("%s", text);
 }
 
@@ -163,6 +168,8 @@ int client_call(const struct arguments *args, const struct request *request, jso
 	json_t *reply = NULL;
 	int fd = -1, err, status;
 
+	if (request->not_kept)
+		request->not_kept[0] = '\0';
 	if (!request->message)
 		return output_fail("out of memory");
 	err = protocol_connect(dir, &fd);
@@ -178,7 +185,7 @@ int client_call(const struct arguments *args, const struct request *request, jso
 	hide_progress(request);
 	if (err)
 		return fail_reply(dir, request, err);
-	status = check_reply(dir, reply);
+	status = check_reply(dir, request, reply);
 	if (status != EXIT_DONE)
 		json_decref(reply);
 	else
@@ -222,6 +229,22 @@ int client_newest(const struct arguments *args, char **ret)
 				     "'frecctl snapshot', or name a FILE",
 				     args->run_directory);
 	else if (!(*ret = strdup(newest)))
+		status = output_fail("out of memory");
+	json_decref(reply);
+	return status;
+}
+
+int client_spooled(const struct arguments *args, const char *name, char **ret)
+{
+	const char *directory = NULL;
+	json_t *reply = NULL;
+	int status = client_command(args, "list", &reply);
+
+	if (status != EXIT_DONE)
+		return status;
+	if (protocol_get_string(reply, "directory", &directory))
+		status = output_fail("the recorder did not say where its snapshots are");
+	else if (asprintf(ret, "%s/%s", directory, name) < 0)
 		status = output_fail("out of memory");
 	json_decref(reply);
 	return status;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "cause.h"
+
 #include "../lib/protocol.h"
 #include "../lib/units.h"
 
@@ -45,9 +47,39 @@ static void add_duration(struct table *t, const json_t *object, const char *key)
 	table_cell(t, ns ? units_format_duration(ns, buf, sizeof(buf)) : "-");
 }
 
+/* The recorder does not look into its files; we may, or there is no cause. */
+static void add_causes(json_t *reply)
+{
+	json_t *snapshot;
+	const char *path;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "snapshots"), i, snapshot) {
+		if (!protocol_get_string(snapshot, "path", &path))
+			json_object_set_new(snapshot, "cause", cause_of(path));
+	}
+}
+
+/* "lock worker/1234" */
+static void add_cause(struct table *t, const json_t *snapshot)
+{
+	const json_t *cause = json_object_get(snapshot, "cause");
+	const char *wait = "-", *comm = "";
+	char text[128];
+	int n;
+
+	protocol_get_string(cause, "wait", &wait);
+	protocol_get_string(cause, "comm", &comm);
+	n = snprintf(text, sizeof(text), "%.32s%s%.32s", wait, *comm ? " " : "", comm);
+	if (number(cause, "pid"))
+		snprintf(text + n, sizeof(text) - n, "/%llu",
+			 (unsigned long long)number(cause, "pid"));
+	table_cell(t, text);
+}
+
 static void print_list(const json_t *reply)
 {
-	static const char *const headings[] = { "TIME", ">SIZE", "SNAPSHOT" };
+	static const char *const headings[] = { "TIME", ">SIZE", "SNAPSHOT", "CAUSE" };
 	const char *directory = "?";
 	char size[UNITS_TEXT_MAX];
 	const json_t *snapshot;
@@ -61,11 +93,12 @@ static void print_list(const json_t *reply)
 		putchar('\n');
 		return;
 	}
-	t = table_new(3, headings);
+	t = table_new(4, headings);
 	json_array_foreach(json_object_get(reply, "snapshots"), i, snapshot) {
 		add_time(t, snapshot, "time_ns");
 		table_cell(t, units_format_size(number(snapshot, "bytes"), size, sizeof(size)));
 		add_text(t, snapshot, "name");
+		add_cause(t, snapshot);
 	}
 	table_print(t);
 	table_free(t);
@@ -83,6 +116,7 @@ int verb_list(const struct arguments *args)
 
 	if (client_command(args, "list", &reply) != EXIT_DONE)
 		return EXIT_FAILED;
+	add_causes(reply);
 	if (args->json)
 		result = print_reply(reply);
 	else

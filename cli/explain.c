@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "explain.h"
-#include "snapshot_file.h"
 #include "verdict_output.h"
 #include "../lib/protocol.h"
 #include "../lib/units.h"
@@ -209,10 +208,10 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 }
 
 /* The file a second time, as the story wants it whole. */
-static int read_story(const char *path, struct story **ret)
+static int read_story(const struct snapshot_file *file, struct story **ret)
 {
 	struct trace_reader *reader;
-	int err = trace_reader_open(path, &reader);
+	int err = snapshot_file_again(file, &reader);
 
 	if (err)
 		return err;
@@ -249,47 +248,63 @@ static void free_facts(struct facts *f)
 	json_decref(f->attributes);
 }
 
-static int tell(const struct facts *f, const struct arguments *args, const char *path)
+static int fail_process(const struct story *s, int32_t pid, const char *name)
+{
+	uint32_t thread = story_thread_at(s, pid, s->end);
+
+	if (thread == STORY_NOBODY || s->threads[thread].pid == pid)
+		return output_fail("%s: process %d is not in it", name, pid);
+	return output_fail("%s: %d is a thread of process %d: --pid %d", name, pid,
+			   s->threads[thread].pid, s->threads[thread].pid);
+}
+
+static int tell(const struct facts *f, const struct arguments *args,
+		const struct snapshot_file *file)
 {
 	struct judged j = { .story = NULL };
-	int err = read_story(path, &j.story), status;
+	int err = read_story(file, &j.story), status;
 
 	if (!err)
 		err = judge(f, args, &j);
 	if (err == -ESRCH && args->unit)
-		status = output_fail("%s: no process of unit or cgroup '%s' is in it", path, args->unit);
+		status = output_fail("%s: no process of unit or cgroup '%s' is in it", file->name,
+				     args->unit);
 	else if (err == -ESRCH)
-		status = output_fail("%s: process %u is not in it", path, args->pid);
+		status = fail_process(j.story, args->pid, file->name);
 	else if (err)
-		status = output_fail("%s: %s", path, strerror(-err));
+		status = output_fail("%s: %s", file->name, strerror(-err));
 	else
 		status = args->json ? print_json(f, &j) :
-				      explain_print(f, j.story, &j.verdict, path);
+				      explain_print(f, j.story, &j.verdict, file->name);
 	story_free(j.story);
+	return status;
+}
+
+int explain_file(const struct arguments *args, struct snapshot_file *file)
+{
+	struct facts facts = { 0 };
+	struct trace_event event;
+	int more, status;
+
+	facts.trigger = json_object();
+	facts.window = json_object();
+	facts.attributes = json_object();
+	while ((more = trace_reader_event(file->reader, &event)) > 0)
+		add_event(&facts, &event);
+	complete(&facts);
+	if (more < 0)
+		status = snapshot_file_fail(file, more);
+	else
+		status = tell(&facts, args, file);
+	free_facts(&facts);
+	snapshot_file_close(file);
 	return status;
 }
 
 int verb_explain(const struct arguments *args)
 {
-	struct facts facts = { 0 };
 	struct snapshot_file file;
-	struct trace_event event;
-	int more, status;
+	int status = snapshot_file_open(args, &file);
 
-	status = snapshot_file_open(args, &file);
-	if (status != EXIT_DONE)
-		return status;
-	facts.trigger = json_object();
-	facts.window = json_object();
-	facts.attributes = json_object();
-	while ((more = trace_reader_event(file.reader, &event)) > 0)
-		add_event(&facts, &event);
-	complete(&facts);
-	if (more < 0)
-		status = snapshot_file_fail(&file, more);
-	else
-		status = tell(&facts, args, file.path);
-	free_facts(&facts);
-	snapshot_file_close(&file);
-	return status;
+	return status == EXIT_DONE ? explain_file(args, &file) : status;
 }

@@ -5,6 +5,7 @@
 
 #include "events.h"
 #include "frecctl.h"
+#include "snapshot_file.h"
 #include "../lib/verdict.h"
 
 struct summary_line {
@@ -23,6 +24,9 @@ struct facts {
 	uint64_t first, last; /* times of switches and wake-ups; first 0: none */
 	uint64_t dropped_before, dropped_after, gaps;
 };
+
+/* Tells why; closes the file. Returns an EXIT_*. */
+int explain_file(const struct arguments *args, struct snapshot_file *file);
 
 /* explain_text.c: for people; returns an EXIT_*. */
 int explain_print(const struct facts *f, const struct story *s, const struct verdict *v,

@@ -58,7 +58,11 @@ static const struct option_row {
 };
 #define N_OPTIONS (sizeof(option_rows) / sizeof(option_rows[0]))
 
+static int verb_help(const struct arguments *args);
+
 enum operand { OPERAND_NONE, OPERAND_OPTIONAL, OPERAND_REQUIRED, OPERAND_AND_TEXT };
+
+#define FILE_HELP "FILE is a path, a name as 'frecctl list' prints it, or - for standard input.\n"
 
 static const struct verb {
 	const char *name;
@@ -76,8 +80,8 @@ static const struct verb {
 	  "Without -o the file goes into the recorder's spool. With -o FILE, FILE is complete\n"
 	  "or not there. With --pid every switch and wake-up of the host stays, so that the\n"
 	  "CPU tracks are whole; --only drops those of other processes too.\n" },
-	{ "list", NULL, OPERAND_NONE, TAKES_JSON, verb_list, "list the snapshots in the spool",
-	  NULL },
+	{ "list", NULL, OPERAND_NONE, TAKES_JSON, verb_list,
+	  "list the snapshots in the spool, each with its cause in short", NULL },
 	{ "triggers", NULL, OPERAND_NONE, TAKES_JSON, verb_triggers,
 	  "list the triggers and how often each fired", NULL },
 	{ "fire", "NAME [TEXT]", OPERAND_AND_TEXT, TAKES_JSON, verb_fire,
@@ -92,12 +96,14 @@ static const struct verb {
 	{ "why", NULL, OPERAND_NONE, TAKES_WHY | TAKES_JSON, verb_why,
 	  "write a snapshot and explain it",
 	  "What hurt most in the last seconds, of all processes, of process P or of unit U.\n"
-	  "The snapshot stays in the recorder's spool.\n" },
+	  "The snapshot stays in the recorder's spool. Where that cannot take it, it is explained\n"
+	  "from memory.\n" },
 	{ "explain", "[FILE]", OPERAND_OPTIONAL, TAKES_JSON | TAKES_PID, verb_explain,
 	  "tell why it was slow: of a snapshot, the newest one without FILE",
 	  "The cause in one sentence; then where the time went, and the chain of who waited\n"
 	  "for whom, each with what that rests on. Of a snapshot that no trigger wrote, or with\n"
-	  "--pid, it is about the waits that hurt most. --json prints all that is known.\n" },
+	  "--pid, it is about the waits that hurt most. --json prints all that is known.\n"
+	  FILE_HELP },
 	{ "export", "[FILE]", OPERAND_OPTIONAL, TAKES_FORMAT, verb_export,
 	  "print the events of a snapshot, the newest one without FILE",
 	  "--format json prints one JSON object a line for each event, in the order of the\n"
@@ -105,7 +111,10 @@ static const struct verb {
 	  "those of one CPU have \"cpu\". The manual page lists the members of each type.\n"
 	  "A stack is a list of frames, outermost first.\n"
 	  "--format folded prints the stacks of waits, one a line, with the microseconds spent\n"
-	  "in each, as flame graph tools read them: process;thread;main;...;futex_wait 1234\n" },
+	  "in each, as flame graph tools read them: process;thread;main;...;futex_wait 1234\n"
+	  FILE_HELP },
+	{ "help", "[VERB]", OPERAND_OPTIONAL, 0, verb_help, "print this help, or that of VERB",
+	  NULL },
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -281,6 +290,8 @@ static int parse_operand(const struct verb *verb, int argc, char **argv, struct 
 		return fail_usage(verb, "%s needs %.4s", verb->name, verb->operand);
 	if (args->only && !args->pid)
 		return fail_usage(verb, "--only needs --pid");
+	if (args->pid && args->unit)
+		return fail_usage(verb, "--pid and --unit cannot go together");
 	if (!*args->run_directory)
 		return fail_usage(verb, "--run-directory: got '', want a directory");
 	return -1;
@@ -292,6 +303,15 @@ static const struct verb *find_verb(const char *name)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
 	return NULL;
+}
+
+static int verb_help(const struct arguments *args)
+{
+	const struct verb *verb = args->operand ? find_verb(args->operand) : NULL;
+
+	if (args->operand && !verb)
+		return fail_usage(NULL, "unknown verb '%s'", args->operand);
+	return print_help(verb);
 }
 
 static int run(int argc, char **argv)

@@ -53,7 +53,10 @@ struct request {
 	int pass;	 /* descriptor for the recorder, -1: none */
 	int timeout_s;
 	const char *progress; /* shown on a terminal while we wait; NULL: nothing */
+	/* NULL, or CLIENT_TEXT_MAX bytes: not on stderr, but here, why the spool alone failed; "" */
+	char *not_kept;
 };
+#define CLIENT_TEXT_MAX 1024
 
 /* EXIT_DONE and a reply with "ok":true, to be freed; else it has said why on stderr. */
 int client_call(const struct arguments *args, const struct request *request, json_t **ret);
@@ -66,6 +69,9 @@ void client_catch_signals(void);
 
 /* Path of the recorder's newest snapshot, to be freed. */
 int client_newest(const struct arguments *args, char **ret);
+
+/* Path that a snapshot of this name has, or would have, in the recorder's spool, to be freed. */
+int client_spooled(const struct arguments *args, const char *name, char **ret);
 
 /* ---- output.c ---- */
 

@@ -3,7 +3,7 @@
  * snapshot.c - writes a snapshot: into the spool, to stdout, or to a file of
  * the caller's. The recorder opens no path of ours, we open it and pass it on.
  */
-#include "frecctl.h"
+#include "explain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,10 +119,24 @@ static void print_facts(const json_t *reply)
 		output_warn("%s events of this snapshot are lost", output_count(lost, b));
 }
 
+/* The window may not reach as far back as was asked; a moment's difference is nobody's business. */
+static void warn_held(const struct arguments *args, const json_t *reply)
+{
+	char wanted[UNITS_TEXT_MAX], held[UNITS_TEXT_MAX];
+	uint64_t ns = 0;
+
+	if (protocol_get_u64(reply, "held_ns", &ns) || ns >= args->last_ns - args->last_ns / 20)
+		return;
+	output_warn("--last %s: no more than %s is held",
+		    units_format_duration(args->last_ns, wanted, sizeof(wanted)),
+		    units_format_duration(ns, held, sizeof(held)));
+}
+
 /* path NULL: the snapshot itself went to stdout. */
 static int print_result(const struct arguments *args, json_t *reply, const char *path)
 {
 	print_facts(reply);
+	warn_held(args, reply);
 	if (!path)
 		return EXIT_DONE;
 	if (args->json) {
@@ -134,13 +148,16 @@ static int print_result(const struct arguments *args, json_t *reply, const char 
 	return EXIT_DONE;
 }
 
-static int call(const struct arguments *args, json_t *message, int pass, json_t **ret)
+/* not_kept: see struct request. */
+static int call(const struct arguments *args, json_t *message, int pass, char *not_kept,
+		json_t **ret)
 {
 	const struct request request = {
 		.message = message,
 		.pass = pass,
 		.timeout_s = TIMEOUT_SNAPSHOT_S,
 		.progress = "writing the snapshot",
+		.not_kept = not_kept,
 	};
 
 	return client_call(args, &request, ret);
@@ -165,7 +182,7 @@ static int to_spool(const struct arguments *args, json_t *message)
 	json_t *reply;
 	int status;
 
-	if (call(args, message, -1, &reply) != EXIT_DONE)
+	if (call(args, message, -1, NULL, &reply) != EXIT_DONE)
 		return EXIT_FAILED;
 	if (protocol_get_string(reply, "path", &path))
 		status = output_fail("the recorder did not say where the snapshot is");
@@ -214,7 +231,7 @@ static int to_stdout(const struct arguments *args)
 	fd = memfd_create("frecctl-snapshot", MFD_CLOEXEC);
 	if (fd < 0)
 		return output_fail("cannot create a file in memory: %s", strerror(errno));
-	status = call(args, make_message(args), fd, &reply);
+	status = call(args, make_message(args), fd, NULL, &reply);
 	if (status == EXIT_DONE) {
 		status = copy_to_stdout(fd);
 		if (status == EXIT_DONE)
@@ -236,7 +253,7 @@ static int to_file(const struct arguments *args)
 	status = open_output(args->output, &out);
 	if (status != EXIT_DONE)
 		return status;
-	status = call(args, make_message(args), out.fd, &reply);
+	status = call(args, make_message(args), out.fd, NULL, &reply);
 	if (status == EXIT_DONE) {
 		protocol_get_u64(reply, "bytes", &bytes);
 		status = commit_output(&out, bytes);
@@ -259,14 +276,37 @@ int verb_snapshot(const struct arguments *args)
 	return to_file(args);
 }
 
+/* Where the spool cannot take it: of a snapshot in our own memory. */
+static int why_from_memory(const struct arguments *args, const char *not_kept)
+{
+	struct snapshot_file file;
+	json_t *reply = NULL;
+	int fd = memfd_create("frecctl-snapshot", MFD_CLOEXEC), status;
+
+	if (fd < 0)
+		return output_fail("cannot create a file in memory: %s", strerror(errno));
+	status = call(args, make_message(args), fd, NULL, &reply);
+	if (status != EXIT_DONE) {
+		close(fd);
+		return status;
+	}
+	output_warn("no file is kept: %s", not_kept);
+	warn_held(args, reply);
+	json_decref(reply);
+	status = snapshot_file_take(fd, "not kept", &file);
+	return status == EXIT_DONE ? explain_file(args, &file) : status;
+}
+
 int verb_why(const struct arguments *args)
 {
 	struct arguments explain = *args;
+	char not_kept[CLIENT_TEXT_MAX];
 	json_t *reply;
 	int status;
 
-	if (call(args, make_message(args), -1, &reply) != EXIT_DONE)
-		return EXIT_FAILED;
+	if (call(args, make_message(args), -1, not_kept, &reply) != EXIT_DONE)
+		return *not_kept ? why_from_memory(args, not_kept) : EXIT_FAILED;
+	warn_held(args, reply);
 	if (protocol_get_string(reply, "path", &explain.operand))
 		status = output_fail("the recorder did not say where the snapshot is");
 	else

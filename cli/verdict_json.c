@@ -175,6 +175,17 @@ static json_t *make_groups(const struct story *s, const struct verdict *v)
 	return list;
 }
 
+static json_t *make_end(const struct story_end *e)
+{
+	json_t *end = json_object();
+
+	json_object_set_new(end, "pid", json_integer(e->pid));
+	json_object_set_new(end, "ts_ns", json_integer(e->ts));
+	if (e->text)
+		json_object_set_new(end, "text", make_text(e->text));
+	return end;
+}
+
 void verdict_set_json(json_t *to, const struct story *s, const struct verdict *v)
 {
 	json_t *chain = json_array(), *window = json_object_get(to, "window");
@@ -188,6 +199,11 @@ void verdict_set_json(json_t *to, const struct story *s, const struct verdict *v
 	}
 	if (*v->text)
 		json_object_set_new(to, "cause", make_cause(s, v));
+	if (v->end_of)
+		json_object_set_new(to, "ended", make_end(v->end_of));
+	if (v->cpus)
+		json_object_set_new(to, "load", json_pack("{s:f,s:i}", "threads", v->wanted_cpus, "cpus",
+							  (int)v->cpus));
 	json_object_set_new(to, "chain", chain);
 	json_object_set_new(to, "groups", make_groups(s, v));
 }

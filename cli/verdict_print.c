@@ -116,10 +116,50 @@ static bool is_library_name(const char *name)
 	       strncmp(name, "start_thread", 12) == 0;
 }
 
-static void print_waker_stack(const char *functions, int indent)
+/* By what it did, as the innermost functions have it: a lock is let go of, a pipe is written to. */
+static const char *waker_deed(enum verdict_wait wait, const char *functions)
 {
-	char text[1024] = "let go in ";
-	size_t used = strlen(text);
+	static const struct {
+		const char *calls, *deed;
+	} deeds[] = {
+		{ " write writev pwrite64 splice tee vmsplice sendfile ", "wrote" },
+		{ " send sendto sendmsg sendmmsg ", "sent" },
+		{ " close close_nocancel shutdown ", "closed" },
+		{ " exit exit_group ", "ended" },
+		{ " read readv recv recvfrom recvmsg recvmmsg ", "read" },
+		{ " connect ", "connected" },
+	};
+	char name[64];
+
+	if (wait == VERDICT_LOCK || wait == VERDICT_FILE_LOCK || wait == VERDICT_KERNEL_LOCK)
+		return "let go";
+	if (wait == VERDICT_CHILD)
+		return "ended";
+	for (unsigned int n = 0; wait != VERDICT_FUTEX && *functions && n < 4; n++) {
+		size_t len = strcspn(functions, ";");
+
+		size_t skip = strspn(functions, "_");
+
+		/* "__GI___libc_write" */
+		if (strncmp(functions + skip, "GI_", 3) == 0)
+			skip += 3 + strspn(functions + skip + 3, "_");
+		if (strncmp(functions + skip, "libc_", 5) == 0)
+			skip += 5;
+		snprintf(name, sizeof(name), " %.*s ", (int)(len > skip ? len - skip : 0),
+			 functions + skip);
+		for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
+			if (strstr(deeds[i].calls, name))
+				return deeds[i].deed;
+		functions += len + (functions[len] == ';');
+	}
+	return "woke it";
+}
+
+static void print_waker_stack(enum verdict_wait wait, const char *functions, int indent)
+{
+	char text[1024];
+	size_t used = snprintf(text, sizeof(text), "%s in ",
+			       waker_deed(wait, functions ? functions : ""));
 	unsigned int n = 0;
 
 	while (functions && *functions && n < FUNCTIONS_MAX && used < sizeof(text)) {
@@ -193,7 +233,32 @@ static void print_link(const struct story *s, const struct verdict *v, const str
 	print_who(s, v, l->next);
 	printf(" (%s%s)\n", rests_on(l->wait, l->rests_on), l->sure ? "" : "; not sure");
 	if (l->evidence && (l->rests_on & VERDICT_BY_WAKER))
-		print_waker_stack(l->evidence->waker_stack, 5);
+		print_waker_stack(l->wait, l->evidence->waker_stack, 5);
+}
+
+/* Each process's waits for a CPU alone say little of how crowded the host is. */
+static void print_load(const struct verdict *v)
+{
+	if (verdict_is_overload(v))
+		printf("overload: on average %.1f threads wanted %u CPU%s\n\n", v->wanted_cpus, v->cpus,
+		       v->cpus == 1 ? "" : "s");
+}
+
+/* That a process has ended is more than anything it waited for. */
+static void print_end(const struct story *s, const struct verdict *v)
+{
+	const struct story_end *e = v->end_of;
+	const struct story_process *p = e ? story_process(s, e->pid) : NULL;
+	char buf[UNITS_TEXT_MAX];
+
+	if (!e)
+		return;
+	fputs(output_colour(COLOUR_RED), stdout);
+	output_text(stdout, p && p->name ? p->name : "process");
+	printf("%s (pid %d) ", output_plain(), e->pid);
+	output_text(stdout, e->text ? e->text : "ended; how is not recorded");
+	printf("; that was %s before the snapshot\n\n",
+	       duration(s->end > e->ts ? s->end - e->ts : 0, buf));
 }
 
 static void print_groups(const struct story *s, const struct verdict *v)
@@ -221,6 +286,7 @@ void verdict_print(const struct story *s, const struct verdict *v)
 	bool has_kind = v->cause == VERDICT_UNKNOWN || v->cause == VERDICT_DEADLOCK;
 	char buf[UNITS_TEXT_MAX];
 
+	print_end(s, v);
 	if (v->thread == STORY_NOBODY) {
 		printf("%s\n", *v->text ? v->text : "Nothing in this snapshot waited in a way that hurts.");
 		return;
@@ -231,6 +297,7 @@ void verdict_print(const struct story *s, const struct verdict *v)
 	fputs(has_kind ? "" : ": ", stdout);
 	print_wrapped(v->text, 2, 2 + (has_kind ? 0 : strlen(kind)));
 	putchar('\n');
+	print_load(v);
 	print_groups(s, v);
 	print_who(s, v, v->thread);
 	printf(", %s: ", duration(v->end - v->start, buf));

@@ -112,7 +112,7 @@ static int load_finish(struct config_load *l, struct config *ret)
 		config_trigger_check(l, &l->triggers[i]);
 		c->triggers[i] = l->triggers[i].trigger;
 	}
-	if (l->mistakes)
+	if (l->n_mistakes)
 		return -EINVAL;
 	c->n_triggers = l->n_triggers;
 	if (c->n_triggers == 0) {
@@ -136,6 +136,7 @@ int config_parse(FILE *in, const char *name, FILE *errors, struct config *ret)
 		config_say(l, "%s: cannot be read: %s", name, strerror(-r));
 	else
 		r = load_finish(l, ret);
+	config_print_mistakes(l);
 	free(l);
 	return r;
 }
@@ -279,6 +280,7 @@ int config_load_from(const char *file, const char *directory, FILE *errors, stru
 	r = r < 0 ? r : r2;
 	if (r == 0)
 		r = load_finish(l, ret);
+	config_print_mistakes(l);
 	dropins_free(&dropins);
 	free(l);
 	return r;

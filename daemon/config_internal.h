@@ -16,10 +16,19 @@
 #define CONFIG_POST_EXIT (50 * 1000000ull) /* the last second is before it */
 #define CONFIG_PER_HOUR 20
 
+/* Mistakes that are told; what comes behind them is not checked. */
+#define CONFIG_MISTAKES_MAX 100
+
 /* Where something was said; line 0: nowhere. file belongs to the caller of the load. */
 struct config_place {
 	const char *file;
 	unsigned int line;
+	unsigned int nr; /* of the file, in the order of reading */
+};
+
+struct config_said {
+	struct config_place place;
+	char *text;
 };
 
 struct config_section {
@@ -31,7 +40,8 @@ struct config_section {
 /* One load, over one or several files. */
 struct config_load {
 	FILE *errors;
-	unsigned int mistakes;
+	struct config_said mistakes[CONFIG_MISTAKES_MAX]; /* see config_print_mistakes() */
+	unsigned int n_mistakes;
 	struct config_place here;
 
 	struct config config; /* all but the triggers */
@@ -78,6 +88,8 @@ bool config_trigger_name_ok(const char *name);
 void config_trigger_init(struct config_trigger *t, const char *name);
 void config_trigger_defaults(struct config *config);
 void config_trigger_check(struct config_load *l, struct config_section *s);
+/* Where the section says key; nowhere: line 0. */
+struct config_place config_trigger_place(const struct config_section *s, const char *key);
 
 /* config_ends.c: those of kind exit */
 config_parser config_trigger_signals, config_trigger_exit_codes;
@@ -93,9 +105,11 @@ void config_say(struct config_load *l, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Reads one file into l; mistakes are counted there; -errno: reading failed */
 int config_parse_stream(struct config_load *l, FILE *in, const char *name);
-/* Counts and says a mistake at p: "file:line: key: got 'x', want …". */
+/* A mistake at p: "file:line: key: got 'x', want …"; got NULL: "absent, want …". */
 void config_mistake(struct config_load *l, const struct config_place *p, const char *key,
 		    const char *got, const char *want, ...) __attribute__((format(printf, 5, 6)));
 bool config_too_many(const struct config_load *l);
+/* Says the mistakes in the order of files and lines, and forgets their texts. */
+void config_print_mistakes(struct config_load *l);
 
 #endif

@@ -7,6 +7,7 @@
  * word. So it gets its lines from a reader of ours, which counts them, keeps
  * the section, and refuses what is no text.
  */
+#define _GNU_SOURCE
 #include "config_internal.h"
 
 #include <ctype.h>
@@ -14,11 +15,11 @@
 #include <ini.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../lib/text.h"
 
-#define MISTAKES_MAX 100
 #define LINE_MAX_BYTES 8192
 #define GOT_MAX 80
 
@@ -63,13 +64,13 @@ void config_say(struct config_load *l, const char *format, ...)
 
 bool config_too_many(const struct config_load *l)
 {
-	return l->mistakes >= MISTAKES_MAX;
+	return l->n_mistakes >= CONFIG_MISTAKES_MAX;
 }
 
 void config_mistake(struct config_load *l, const struct config_place *p, const char *key,
 		    const char *got, const char *want, ...)
 {
-	char key_buf[GOT_MAX + 16], got_buf[GOT_MAX + 16], wanted[PATH_MAX + 1024];
+	char key_buf[GOT_MAX + 16], got_buf[GOT_MAX + 16], wanted[PATH_MAX + 1024], *text;
 	va_list ap;
 
 	if (config_too_many(l))
@@ -77,11 +78,42 @@ void config_mistake(struct config_load *l, const struct config_place *p, const c
 	va_start(ap, want);
 	vsnprintf(wanted, sizeof(wanted), want, ap);
 	va_end(ap);
-	config_say(l, "%s:%u: %s: got '%s', want %s", p->file, p->line, quote(key, key_buf),
-		   quote(got, got_buf), wanted);
-	l->mistakes++;
+	if (asprintf(&text, "%s:%u: %s: %s%s%s, want %s", p->file, p->line, quote(key, key_buf),
+		     got ? "got '" : "absent", got ? quote(got, got_buf) : "", got ? "'" : "",
+		     wanted) < 0)
+		text = NULL;
+	l->mistakes[l->n_mistakes++] = (struct config_said){ *p, text };
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct config_said *x = *(struct config_said *const *)a;
+	const struct config_said *y = *(struct config_said *const *)b;
+
+	if (x->place.nr != y->place.nr)
+		return x->place.nr < y->place.nr ? -1 : 1;
+	if (x->place.line != y->place.line)
+		return x->place.line < y->place.line ? -1 : 1;
+	return x < y ? -1 : x > y; /* as they were found */
+}
+
+/* Some are found only when all has been read. */
+void config_print_mistakes(struct config_load *l)
+{
+	const struct config_said *order[CONFIG_MISTAKES_MAX];
+	unsigned int n = l->n_mistakes;
+
+	for (unsigned int i = 0; i < n; i++)
+		order[i] = &l->mistakes[i];
+	if (n)
+		qsort(order, n, sizeof(*order), compare_places);
+	for (unsigned int i = 0; i < n; i++) {
+		config_say(l, "%s", order[i]->text ? order[i]->text : strerror(ENOMEM));
+		free(order[i]->text);
+	}
 	if (config_too_many(l))
-		config_say(l, "%s: %u mistakes, the rest is not checked", p->file, l->mistakes);
+		config_say(l, "%s: %u mistakes, the rest is not checked", order[n - 1]->place.file,
+			   n);
 }
 
 /* ---- sections ---- */
@@ -320,7 +352,7 @@ int config_parse_stream(struct config_load *l, FILE *in, const char *name)
 
 	if (&ini_max_line)
 		ini_max_line = LINE_MAX_BYTES;
-	l->here = (struct config_place){ .file = name };
+	l->here = (struct config_place){ .file = name, .nr = l->here.nr + 1 };
 	l->section = NULL;
 	l->section_unknown = false;
 	l->trigger = NULL;

@@ -57,9 +57,8 @@ int config_trigger_pressure(struct config_load *l, const struct config_key *key,
 void config_pressure_check(struct config_load *l, struct config_section *s)
 {
 	const struct trigger_filter *f = &s->trigger.filter;
-	struct config_place kind = { s->place.file, s->lines[config_keys_find("trigger", "kind")] };
-	struct config_place said = { s->place.file,
-				     s->lines[config_keys_find("trigger", "pressure")] };
+	struct config_place kind = config_trigger_place(s, "kind");
+	struct config_place said = config_trigger_place(s, "pressure");
 	const char *name = config_kind_name(f->kind);
 
 	if (name && f->kind != TRIGGER_PRESSURE && said.line)
@@ -68,7 +67,7 @@ void config_pressure_check(struct config_load *l, struct config_section *s)
 	if (f->kind != TRIGGER_PRESSURE)
 		return;
 	if (!said.line)
-		config_mistake(l, &s->place, "pressure", "",
+		config_mistake(l, &s->place, "pressure", NULL,
 			       "a pressure in [trigger %s], such as memory full 150ms/1s",
 			       s->trigger.name);
 	if (f->filters & ~FILTER_UNIT)

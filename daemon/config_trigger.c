@@ -277,17 +277,19 @@ void config_trigger_defaults(struct config *config)
 	}
 }
 
-/* Where the section says key; nowhere: line 0. */
-static struct config_place place_of(const struct config_section *s, const char *key)
+struct config_place config_trigger_place(const struct config_section *s, const char *key)
 {
-	return (struct config_place){ s->place.file, s->lines[config_keys_find("trigger", key)] };
+	struct config_place p = s->place;
+
+	p.line = s->lines[config_keys_find("trigger", key)];
+	return p;
 }
 
 /* The window bounds hold and post: what was said must fit, what was not said is made to. */
 static void check_within(struct config_load *l, const struct config_section *s, const char *key,
 			 uint64_t *value, uint64_t max, const char *what)
 {
-	struct config_place p = place_of(s, key);
+	struct config_place p = config_trigger_place(s, key);
 	char got[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
 
 	if (*value <= max)
@@ -309,8 +311,9 @@ static bool has_threshold(enum trigger_kind kind)
 
 static void check_exit(struct config_load *l, struct config_section *s)
 {
-	struct config_place kind = place_of(s, "kind"), signals = place_of(s, "signals");
-	struct config_place codes = place_of(s, "exit_codes");
+	struct config_place kind = config_trigger_place(s, "kind");
+	struct config_place signals = config_trigger_place(s, "signals");
+	struct config_place codes = config_trigger_place(s, "exit_codes");
 	const struct trigger_filter *f = &s->trigger.filter;
 	unsigned int line = signals.line ? signals.line : codes.line;
 
@@ -320,22 +323,25 @@ static void check_exit(struct config_load *l, struct config_section *s)
 	/* programs that say no by their exit code are many on any host */
 	if (f->kind == TRIGGER_EXIT && config_ends_any_code(&s->trigger) &&
 	    !(f->filters & (FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
-		config_mistake(l, &codes, "exit_codes", "",
-			       "whose: comm, exe, pid or unit, in [trigger %s]", s->trigger.name);
+		config_mistake(l, &codes, "comm", NULL,
+			       "whose exit codes: comm, exe, pid or unit, in [trigger %s]",
+			       s->trigger.name);
 	config_ends_finish(&s->trigger);
-	if (f->kind == TRIGGER_EXIT && !place_of(s, "post").line)
+	if (f->kind == TRIGGER_EXIT && !config_trigger_place(s, "post").line)
 		s->trigger.post = CONFIG_POST_EXIT;
 }
 
 static void check_kind(struct config_load *l, struct config_section *s)
 {
-	struct config_place kind = place_of(s, "kind"), threshold = place_of(s, "threshold");
-	struct config_place syscalls = place_of(s, "syscalls"), port = place_of(s, "port");
+	struct config_place kind = config_trigger_place(s, "kind");
+	struct config_place threshold = config_trigger_place(s, "threshold");
+	struct config_place syscalls = config_trigger_place(s, "syscalls");
+	struct config_place port = config_trigger_place(s, "port");
 	const struct trigger_filter *f = &s->trigger.filter;
 	const char *name = config_kind_name(f->kind);
 
 	if (!kind.line)
-		config_mistake(l, &s->place, "kind", "", "a kind in [trigger %s], such as lock",
+		config_mistake(l, &s->place, "kind", NULL, "a kind in [trigger %s], such as lock",
 			       s->trigger.name);
 	/* Said, but bad: the rest depends on it. */
 	if (!name)
@@ -344,15 +350,15 @@ static void check_kind(struct config_load *l, struct config_section *s)
 		config_mistake(l, &kind, "kind", name, "another one, as line %u has a threshold",
 			       threshold.line);
 	if (has_threshold(f->kind) && !threshold.line)
-		config_mistake(l, &s->place, "threshold", "",
+		config_mistake(l, &s->place, "threshold", NULL,
 			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
 	if (f->kind == TRIGGER_APP && (f->filters & FILTER_EXE)) /* only the kernel side knows it */
 		config_mistake(l, &kind, "kind", name,
 			       "another one, as line %u has an exe: app takes comm, pid, uid and unit",
-			       place_of(s, "exe").line);
+			       config_trigger_place(s, "exe").line);
 	if (f->kind == TRIGGER_REQUEST &&
 	    !(f->filters & (FILTER_PORT | FILTER_SOCKET | FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
-		config_mistake(l, &s->place, "port", "",
+		config_mistake(l, &s->place, "port", NULL,
 			       "whose requests: a port, or comm, exe, pid or unit of the server, in [trigger %s]",
 			       s->trigger.name);
 	if (f->kind != TRIGGER_REQUEST && port.line)

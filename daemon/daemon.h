@@ -47,6 +47,14 @@ struct store {
 	uint64_t took;
 };
 
+/* What recording had cost until then. */
+struct cost {
+	uint64_t ts, daemon; /* MONOTONIC ns; ns of CPU */
+	double bpf;	     /* ns of CPU */
+};
+#define COSTS_MAX 6
+#define COST_EVERY_NS (10 * 1000000000ull)
+
 struct daemon {
 	const char *config_file; /* of --config, or NULL */
 	struct config config;
@@ -85,6 +93,8 @@ struct daemon {
 	bool opener_silent;   /* as the log knows */
 	uint64_t lost_said;   /* losses that the log knows of */
 	uint64_t cpu_before;  /* ns of CPU that the start took */
+	struct cost costs[COSTS_MAX]; /* of the last minute, the oldest first */
+	unsigned int n_costs;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX];
 	uint32_t n_offsets;
 };
@@ -164,6 +174,8 @@ void control_close_all(struct daemon *d);
 /* ---- status.c ---- */
 
 json_t *status_json(struct daemon *d);
+/* Once a second: notes what recording costs, for the mean of the last minute. */
+void status_note_cost(struct daemon *d, uint64_t now);
 json_t *status_triggers(struct daemon *d);
 /* ns of CPU that this process and its children have used. */
 uint64_t status_cpu_used(void);

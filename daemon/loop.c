@@ -114,6 +114,7 @@ static void every_second(struct daemon *d, uint64_t now)
 	reap(d);
 	store_watch(d, now);
 	warnings_log(d, now);
+	status_note_cost(d, now);
 	control_expire(d, now);
 	app_check(d);
 	user_expire(d, now);

@@ -166,6 +166,9 @@ static int perform(int proc, const struct opener_request *r, const char *path,
 	case OPENER_CMDLINE:
 		*ret_fd = open_in(proc, "cmdline");
 		break;
+	case OPENER_STATUS:
+		*ret_fd = open_in(proc, "status");
+		break;
 	case OPENER_MAPS:
 		*ret_fd = open_maps(proc);
 		break;

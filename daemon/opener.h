@@ -26,6 +26,7 @@ enum opener_op {
 	OPENER_PERF_MAP = 5,   /* of /tmp/perf-NUMBER.map in the process's root */
 	OPENER_REMEMBER = 6,   /* its maps, for when it is gone; not answered */
 	OPENER_TOLD = 7,       /* likewise, but the text is behind the struct; inode: mount namespace */
+	OPENER_STATUS = 8,     /* a descriptor of /proc/PID/status */
 };
 
 /*
@@ -106,6 +107,10 @@ void opener_client_init(struct opener_client *c, int fd);
  */
 int opener_cmdline(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		   char *buf, size_t size, size_t *ret_len);
+
+/* The thread that traces this one now, 0: none; errors as of opener_cmdline(). */
+int opener_tracer(struct opener_client *c, uint32_t tid, uint64_t start, uint64_t boot_offset,
+		  uint32_t *ret_tid);
 
 /* A process between two of its execs: see struct opener_request. */
 struct opener_life {

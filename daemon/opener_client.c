@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -177,26 +178,56 @@ static int read_bounded(int fd, char *buf, size_t size, size_t *ret_len)
 	return 0;
 }
 
+/* At most size - 1 bytes of what the descriptor that is asked for gives. */
+static int ask_bytes(struct opener_client *c, struct opener_request *r, char *buf, size_t size,
+		     size_t *ret_len)
+{
+	struct opener_reply reply;
+	int fd = -1, err;
+
+	if (!size)
+		return -EINVAL;
+	err = client_ask(c, r, NULL, &reply, &fd);
+	if (err < 0)
+		return err;
+	if (fd < 0)
+		return -EPROTO;
+	err = read_bounded(fd, buf, size - 1, ret_len);
+	close(fd);
+	return err;
+}
+
+int opener_tracer(struct opener_client *c, uint32_t tid, uint64_t start, uint64_t boot_offset,
+		  uint32_t *ret_tid)
+{
+	static const char key[] = "\nTracerPid:";
+	struct opener_request r = {
+		.op = OPENER_STATUS, .pid = tid, .start = start, .boot_offset = boot_offset
+	};
+	char buf[4096], *line;
+	size_t len = 0;
+	int err = ask_bytes(c, &r, buf, sizeof(buf), &len);
+
+	if (err)
+		return err;
+	buf[len] = '\0';
+	line = strstr(buf, key);
+	if (!line)
+		return -EBADMSG;
+	*ret_tid = strtoul(line + strlen(key), NULL, 10);
+	return 0;
+}
+
 int opener_cmdline(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		   char *buf, size_t size, size_t *ret_len)
 {
 	struct opener_request r = {
 		.op = OPENER_CMDLINE, .pid = pid, .start = start, .boot_offset = boot_offset
 	};
-	struct opener_reply reply;
 	size_t len = 0;
-	int fd = -1, err;
+	int err = ask_bytes(c, &r, buf, size, &len);
 
-	if (!size)
-		return -EINVAL;
-	err = client_ask(c, &r, NULL, &reply, &fd);
-	if (err < 0)
-		return err;
-	if (fd < 0)
-		return -EPROTO;
-	err = read_bounded(fd, buf, size - 1, &len);
-	close(fd);
-	if (err < 0)
+	if (err)
 		return err;
 	/* the last one's NUL, and the padding of programs that set their title */
 	while (len && !buf[len - 1])

@@ -153,6 +153,7 @@ struct recorder_totals {
 	uint64_t lost_hot, lost_evidence, lost_trigger, lost_task, lost_slot, recursion;
 	uint64_t refused, refused_stacks, refused_distinct;
 	double bpf_share; /* of the CPUs, estimated from sampled runs */
+	double bpf_busy; /* the same in ns of one CPU */
 };
 void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 

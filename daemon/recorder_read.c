@@ -183,6 +183,7 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 	ret->recursion = recursion_misses(r);
 	ret->lost = ret->lost_hot + ret->lost_evidence + ret->lost_trigger + ret->lost_task +
 		    ret->lost_slot + ret->recursion;
+	ret->bpf_busy = busy;
 	if (wall && online)
 		ret->bpf_share = busy / wall / online;
 }

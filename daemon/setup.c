@@ -260,7 +260,7 @@ int setup_host(struct daemon *d)
 	if (d->store.state.error)
 		log_error("cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
 			  "until that is mended",
-			  d->config.directory, strerror(-d->store.state.error));
+			  d->config.directory, store_reason(d->store.state.error));
 	setup_opener(d);
 	err = drop_privileges(d);
 	if (!err)

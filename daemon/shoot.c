@@ -268,14 +268,50 @@ void shoot_due(struct daemon *d, uint64_t now)
 
 /* ---- the end of one ---- */
 
-static const char *failure_text(int err)
+/* Of a /proc/PID/status that can be read; 0: there is none. */
+static uint32_t process_of(uint32_t tid)
+{
+	char path[48], line[128];
+	uint32_t tgid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", tid);
+	f = fopen(path, "re");
+	while (f && !tgid && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Tgid: %u", &tgid) != 1)
+			tgid = 0;
+	if (f)
+		fclose(f);
+	return tgid;
+}
+
+/* Nothing was recorded of the process that a snapshot was to be about. */
+static const char *nobody_text(struct daemon *d)
+{
+	const struct client *c = control_client(d, d->writing_id);
+	uint32_t pid = c ? c->pid : 0, tgid = pid ? process_of(pid) : 0;
+	static char text[160];
+
+	if (!tgid)
+		return "no process of this number lives, or lived within the window";
+	if (tgid == pid)
+		snprintf(text, sizeof(text),
+			 "process %u lives, but the kernel does not show it to the recorder, as it is "
+			 "with processes outside of a container",
+			 pid);
+	else
+		snprintf(text, sizeof(text), "%u is a thread of process %u: --pid %u", pid, tgid, tgid);
+	return text;
+}
+
+static const char *failure_text(struct daemon *d, int err)
 {
 	if (err == -ETIME)
 		return "the worker did not finish in time";
 	if (err == -ECHILD)
 		return "the worker died";
 	if (err == -ESRCH)
-		return "no process of this number lives, or lived within the window";
+		return nobody_text(d);
 	if (err == -ECANCELED)
 		return "the client that wanted it has gone";
 	return store_reason(err);
@@ -290,10 +326,10 @@ void shoot_answer(struct daemon *d, uint64_t id, const struct worker_result *r, 
 		return;
 	recorder_totals(d->recorder, &totals);
 	control_answer(d, id,
-		       json_pack("{s:b,s:s?,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "path", path, "bytes",
+		       json_pack("{s:b,s:s?,s:I,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "path", path, "bytes",
 				 (json_int_t)r->bytes, "events", (json_int_t)r->events, "switches",
-				 (json_int_t)r->switches, "duration_ns", (json_int_t)took, "lost",
-				 (json_int_t)totals.lost));
+				 (json_int_t)r->switches, "duration_ns", (json_int_t)took, "held_ns",
+				 (json_int_t)r->held, "lost", (json_int_t)totals.lost));
 }
 
 /* Once for each time that it falls silent. */
@@ -335,10 +371,11 @@ void shoot_finish(struct daemon *d)
 	store_drop(d);
 	done(d, !err);
 	if (err) {
-		log_error("no snapshot: %s", failure_text(err));
+		const char *why = failure_text(d, err);
+
+		log_error("no snapshot: %s", why);
 		if (d->writing_id)
-			control_answer(d, d->writing_id,
-				       protocol_error("no snapshot: %s", failure_text(err)));
+			control_answer(d, d->writing_id, protocol_error("no snapshot: %s", why));
 		return;
 	}
 	shoot_answer(d, d->writing_id, &r, took, NULL);

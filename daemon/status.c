@@ -101,6 +101,39 @@ static double daemon_share(struct daemon *d, uint64_t now)
 	return wall ? (double)(status_cpu_used() - d->cpu_before) / wall : 0;
 }
 
+static struct cost cost_now(struct daemon *d, uint64_t now)
+{
+	struct recorder_totals t;
+
+	recorder_totals(d->recorder, &t);
+	return (struct cost){now, status_cpu_used(), t.bpf_busy};
+}
+
+void status_note_cost(struct daemon *d, uint64_t now)
+{
+	if (d->n_costs && now - d->costs[d->n_costs - 1].ts < COST_EVERY_NS)
+		return;
+	if (d->n_costs == COSTS_MAX)
+		memmove(d->costs, d->costs + 1, --d->n_costs * sizeof(d->costs[0]));
+	d->costs[d->n_costs++] = cost_now(d, now);
+}
+
+/* Beside the shares since the start, which are flat after a day, those of the last minute. */
+static json_t *overhead_json(struct daemon *d, uint64_t now, double bpf_share)
+{
+	struct cost since = d->n_costs ? d->costs[0] : (struct cost){.ts = now}, to = cost_now(d, now);
+	double wall = now > since.ts ? now - since.ts : 0;
+	unsigned int cpus = 0;
+
+	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++)
+		cpus += !!recorder_hot(d->recorder, i);
+	return json_pack("{s:f,s:f,s:f,s:i,s:{s:I,s:f,s:f}}", "bpf_share", bpf_share, "daemon_share",
+			 daemon_share(d, now), "budget", d->config.overhead_budget, "level", 0, "recent",
+			 "ns", (json_int_t)wall, "bpf_share",
+			 wall && cpus ? (to.bpf - since.bpf) / wall / cpus : 0.0, "daemon_share",
+			 wall ? (to.daemon - since.daemon) / wall : 0.0);
+}
+
 double status_own_share(struct daemon *d, uint64_t now)
 {
 	uint64_t wall = now - recorder_started(d->recorder), used = rusage_ns(RUSAGE_SELF);
@@ -172,14 +205,13 @@ json_t *status_json(struct daemon *d)
 			   (json_int_t)t.refused, "refused_stacks", (json_int_t)t.refused_stacks,
 			   "lost_by", lost);
 	return json_pack(
-		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:{s:f,s:f,s:f,s:i},s:o,s:o,s:o,s:b,s:s,s:o}",
+		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:o}",
 		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",
 		(json_int_t)(now - recorder_started(d->recorder)), "paused_ns",
 		(json_int_t)(paused ? now - d->paused_since : 0), "window",
 		window_json(d, now), "memory", "hot", (json_int_t)sizes->hot, "evidence",
 		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
-		"overhead", "bpf_share", t.bpf_share, "daemon_share", daemon_share(d, now), "budget",
-		d->config.overhead_budget, "level", 0, "triggers", counts_json(d), "spool",
+		"overhead", overhead_json(d, now, t.bpf_share), "triggers", counts_json(d), "spool",
 		spool_json(d, now), "app", app_json(d), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
 		"warnings", warnings_json(d, now, t.bpf_share));
 }

@@ -28,6 +28,8 @@
 
 const char *store_reason(int err)
 {
+	if (err == -ENOENT)
+		return "the directory that it should be in does not exist";
 	if (err == -ENOSPC || err == -EDQUOT)
 		return "no space left, or less than min_free and max_bytes demand";
 	if (err == -EFBIG)
@@ -81,6 +83,14 @@ void store_drop(struct daemon *d)
 
 /* ---- after it ---- */
 
+/* Elsewhere it could still be written. */
+static json_t *not_kept(json_t *error)
+{
+	if (error)
+		json_object_set_new(error, "not_kept", json_true());
+	return error;
+}
+
 /* created: it was not the directory that is to blame. */
 static void store_failed(struct daemon *d, bool created, int err)
 {
@@ -99,7 +109,7 @@ static void store_failed(struct daemon *d, bool created, int err)
 	else if (created || !s->id) /* else somebody reads the answer */
 		log_error("%s", text);
 	if (s->id)
-		control_answer(d, s->id, protocol_error("%s", text));
+		control_answer(d, s->id, not_kept(protocol_error("%s", text)));
 }
 
 static void stored(struct daemon *d, const struct spooler_reply *reply)
@@ -179,10 +189,11 @@ static void report_stall(struct daemon *d, uint64_t now)
 	if (stalled < CLIENT_NS || !d->store.busy || !d->store.id)
 		return;
 	control_answer(d, d->store.id,
-		       protocol_error("the disk of %s has not answered for %llu s: the snapshot "
-				      "will be there when it does; -o FILE writes one elsewhere",
-				      d->store.request.directory,
-				      (unsigned long long)(stalled / SECOND_NS)));
+		       not_kept(protocol_error(
+			       "the disk of %s has not answered for %llu s: the snapshot "
+			       "will be there when it does; -o FILE writes one elsewhere",
+			       d->store.request.directory,
+			       (unsigned long long)(stalled / SECOND_NS))));
 	d->store.id = 0;
 }
 

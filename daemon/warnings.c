@@ -53,6 +53,7 @@ static const char *spool_advice(int err)
 {
 	switch (err) {
 	case -ENOENT:
+		return "create that, or mount what it is on, or change `directory`";
 	case -ENOTDIR:
 		return "create it, or change `directory`";
 	case -ENOSPC:

@@ -74,6 +74,8 @@ static int run(struct worker *w, bool plain, struct worker_result *result)
 	result->switches = counters->switches;
 	result->bytes = counters->file_bytes;
 	result->torn = w->torn;
+	result->held = w->h->clocks.monotonic -
+		       (w->h->held_since > w->h->from ? w->h->held_since : w->h->from);
 	result->verdict = w->verdict;
 	trace_writer_close(w->out);
 	return err ? err : end;

@@ -44,6 +44,7 @@ struct worker_result {
 	int32_t opener; /* 0, or -errno: names are missing */
 	uint64_t events, switches, bytes;
 	uint64_t torn; /* slots of the window that could not be used */
+	uint64_t held; /* ns of the window, complete on all CPUs */
 	struct worker_verdict verdict;
 };
 #define WORKER_MAGIC 0x746b726f77636572ull

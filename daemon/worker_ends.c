@@ -124,10 +124,41 @@ static void put_end(struct worker *w, const struct ev_exit *e)
 	trace_put_slice(w->out, &s);
 }
 
+static bool is_told(const struct worker *w, const struct ev_task *e)
+{
+	for (size_t i = 0; i < w->n_ends; i++)
+		if (w->ends[i]->tgid == e->tgid)
+			return true;
+	return false;
+}
+
+/* Where nothing is armed that looks at ends, the leader's exit tells how; of success nobody asks. */
+static void put_exit(struct worker *w, const struct ev_task *e)
+{
+	uint32_t signal = e->exit_code & 0x7f, code = e->exit_code >> 8 & 0xff;
+	struct task *t = worker_task(w, e->tid, e->h.ts);
+	char name[96];
+	struct trace_slice s = { .ts = worker_boot(w, e->h.ts),
+				 .type = TRACE_INSTANT,
+				 .name = name,
+				 .category = "frec" };
+
+	if (e->exit_code < 0 || (!e->exit_code && e->tgid != w->h->focus_pid))
+		return;
+	if (!t || !t->exited || !t->detailed || t->threads_live || e->h.ts <= w->h->from || is_told(w, e))
+		return;
+	signal_end_text(signal ? signal : END_CODE + code, name, sizeof(name));
+	s.track = worker_track(w, t);
+	trace_put_slice(w->out, &s);
+}
+
 void worker_write_ends(struct worker *w)
 {
 	for (size_t i = 0; i < w->n_ends; i++)
 		put_end(w, w->ends[i]);
+	for (size_t i = 0; i < w->n_lives; i++)
+		if (w->lives[i]->event == TASK_EXIT && w->lives[i]->tid == w->lives[i]->tgid)
+			put_exit(w, w->lives[i]);
 }
 
 /* ---- for people ---- */

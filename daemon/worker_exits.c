@@ -27,6 +27,7 @@ static void make_exit(const struct capture_cpu *cpu, const struct hot_slot *h, s
 		.ns_tid = h->exit.tid,
 		.uid = h[1].ts >> 32,
 		.event = TASK_EXIT,
+		.exit_code = -1, /* not known */
 		.flags = h->exit.tid == h->exit.tgid ? TASK_LEADER : 0,
 		.cpu = cpu->cpu,
 	};

@@ -168,10 +168,25 @@ static const char *irq_name(uint8_t irq)
 	return irq & IRQ_HARD ? "interrupt" : irq & IRQ_SOFT ? "softirq" : "";
 }
 
+/* Who traces a thread that is stopped now; 0: nobody, not known. */
+static uint32_t tracer_of(struct worker *w, const struct wait_facts *f)
+{
+	uint64_t offset = w->h->clocks.boottime - w->h->clocks.monotonic;
+	uint32_t tracer = 0;
+
+	if (!(f->flags & WAIT_OPEN) || w->h->anonymous ||
+	    !(f->state & (TASK_REPORT_STOPPED | TASK_REPORT_TRACED)))
+		return 0;
+	opener_tracer(&w->opener, f->tid, f->task_start, offset, &tracer);
+	return tracer;
+}
+
 /* The facts of a wait as arguments of its slice. Strings must outlive the call that writes them. */
 static void wait_args(struct worker *w, const struct wait_facts *f, const char *waker_comm,
 		      struct args *a)
 {
+	uint32_t tracer = tracer_of(w, f);
+
 	arg(a, TRACE_UINT("waited_ns", f->in - f->start));
 	if (f->flags & WAIT_AT_LEAST)
 		arg(a, TRACE_BOOL("at_least", true));
@@ -211,6 +226,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_BOOL("result_unknown", true));
 	if (f->flags & WAIT_OPEN)
 		arg(a, TRACE_BOOL("still_waiting", true));
+	if (tracer)
+		arg(a, TRACE_UINT("tracer_pid", tracer));
 }
 
 /* What the wait's descriptor is, and who has the other end; text must outlive the call that writes it. */

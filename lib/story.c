@@ -17,6 +17,7 @@ void story_free(struct story *s)
 	free(s->wakes);
 	free(s->waits);
 	free(s->blocked);
+	free(s->ends);
 	free(s->triggers);
 	free(s->cpu_runs);
 	free(s->holds);

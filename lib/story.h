@@ -87,6 +87,9 @@ struct story_wait {
 	uint32_t value;	   /* that stood there as the wait began; 0: not known */
 	uint64_t args[2];  /* of the syscall */
 	bool open;	   /* still waited when the snapshot was taken */
+	bool at_least;	   /* began before the recording did */
+	uint64_t waited;   /* ns, also before the window; 0: not known */
+	int32_t tracer_pid; /* who traces it, at the end of one that is open; 0: nobody, not known */
 	bool killed;	   /* ended with its process: nobody let it go */
 	bool interrupted;  /* by a signal: what it waited for had not come … */
 	bool unreturned;   /* … or may not have come, as nobody saw what the call returned */
@@ -109,6 +112,13 @@ struct story_blocked {
 	uint32_t tid;
 	bool io;	/* an uninterruptible sleep for a disk */
 	bool throttled; /* it could run, but for the CPU quota of its cgroup */
+};
+
+/* A process that ended within the window. */
+struct story_end {
+	uint64_t ts;
+	int32_t pid;
+	const char *text; /* "was killed by SIGKILL, sent by sh (pid 7)"; NULL: not known how */
 };
 
 /* A slow interval that the recorder fired for. */
@@ -140,6 +150,8 @@ struct story {
 	size_t n_blocked;
 	struct story_trigger *triggers;
 	size_t n_triggers;
+	struct story_end *ends;
+	size_t n_ends;
 	uint32_t n_cpus;
 	uint32_t *cpu_runs; /* n_cpus + 1: where the runs of each begin */
 	struct story_hold *holds; /* by address and time */
@@ -163,6 +175,8 @@ uint32_t story_thread_at(const struct story *s, int32_t tid, uint64_t ts);
 /* What thread was called at that time, as far as known; else its last name. */
 const char *story_comm(const struct story *s, uint32_t thread, uint64_t ts);
 const struct story_process *story_process(const struct story *s, int32_t pid);
+/* How that process ended, or NULL. */
+const struct story_end *story_end_of(const struct story *s, int32_t pid);
 
 enum story_state { STORY_UNKNOWN, STORY_RUNNING, STORY_RUNNABLE, STORY_SLEEPING, STORY_GONE };
 

@@ -34,6 +34,7 @@ struct open_track {
 	int32_t tid;	  /* 0: no thread's */
 	uint32_t wait;	  /* index + 1 of the open one in story.waits, 0: none */
 	uint32_t trigger; /* likewise in story.triggers */
+	int32_t pid;	  /* 0: not known */
 };
 
 /* Who runs on a CPU at this point of its stream. */
@@ -66,7 +67,7 @@ struct story_builder {
 	size_t n_tracks, size_tracks;
 	struct story_index track_index; /* of the last one declared with that uuid, + 1 */
 	size_t size_runs, size_wakes, size_waits, size_blocked, size_triggers, size_processes,
-		size_names;
+		size_names, size_ends;
 	struct cpu_cursor cursors[TRACE_MAX_CPUS];
 	uint64_t first, last; /* oldest and newest time seen on a CPU */
 	struct story_index process_index; /* of a pid in story.processes, + 1 */
@@ -87,6 +88,13 @@ const char *story_keep_part(struct story *s, const char *text, size_t n);
 const struct story_frame *story_keep_frames(struct story *s, const struct story_frame *frames,
 					    size_t n);
 
+/* story_ends.c. -ENOMEM, -E2BIG. */
+int story_add_exit(struct story_builder *b, const struct trace_task *t);
+/* Is an instant of this name the end of a process? */
+bool story_tells_end(const char *name);
+/* The text is e's, with who sent the signal, 0: nobody, by name, NULL: not known. */
+int story_add_told_end(struct story_builder *b, const struct story_end *e, uint64_t sender,
+		       const char *comm);
 /* story_calls.c: system calls that are no wait yet become one. */
 int story_add_calls(struct story_builder *b);
 /* story_threads.c: the lives of each tid, and from tids to them. -ENOMEM. */

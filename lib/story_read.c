@@ -353,6 +353,8 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.value = number(slice, "val", 0),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
+		.at_least = number(slice, "at_least", 0), .waited = waited,
+		.tracer_pid = number(slice, "tracer_pid", 0),
 		.interrupted = number(slice, "interrupted", 0),
 		.unreturned = number(slice, "result_unknown", 0),
 		.stack = keep_stack(s, slice),
@@ -395,7 +397,7 @@ static int add_track(struct story_builder *b, const struct trace_track *t)
 
 	if (!at)
 		return err ? err : -ENOMEM;
-	b->tracks[b->n_tracks++] = (struct open_track){ .tid = t->tid };
+	b->tracks[b->n_tracks++] = (struct open_track){ .tid = t->tid, .pid = t->tgid };
 	*at = b->n_tracks;
 	if (!t->tid)
 		return 0;
@@ -415,6 +417,10 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 	if (t && t->tid && slice->type == TRACE_INSTANT && strcmp(name, "throttled") == 0)
 		return add_blocked(b, &(struct story_blocked){ .ts = slice->ts, .tid = t->tid,
 							       .throttled = true });
+	if (t && t->pid > 0 && slice->type == TRACE_INSTANT && story_tells_end(name))
+		return story_add_told_end(b, &(struct story_end){ slice->ts, t->pid, name },
+					  number(slice, "sender_pid", 0),
+					  text(b->s, slice, "sender_comm"));
 	if (!t || slice->type == TRACE_INSTANT)
 		return 0;
 	if (slice->type == TRACE_SLICE_BEGIN) {
@@ -491,6 +497,8 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 		return add_newtask(b, &e->newtask);
 	case TRACE_EVENT_RENAME:
 		return add_name(b, e->rename.tid, e->rename.ts, e->rename.new_comm);
+	case TRACE_EVENT_EXIT:
+		return story_add_exit(b, &e->task);
 	case TRACE_EVENT_CPU:
 		return e->of_cpu.lost ? add_loss(b, e->cpu) : 0;
 	case TRACE_EVENT_BLOCKED:

@@ -93,6 +93,9 @@ struct verdict {
 	char text[VERDICT_TEXT]; /* the cause, in one sentence */
 	struct verdict_group groups[VERDICT_GROUPS]; /* manual: most time first */
 	size_t n_groups;
+	const struct story_end *end_of; /* of the process that was asked for, or NULL */
+	double wanted_cpus; /* of a host: so many threads ran, or were ready to, on average … */
+	uint32_t cpus;	    /* … on so many; 0: not looked at */
 };
 
 /* What thread was called in the interval: what a shell makes becomes its program only later. */
@@ -120,6 +123,9 @@ int verdict_of_unread(const struct story *s, uint32_t thread, uint64_t start, ui
  * and why the longest of the worst kind was. -ENOMEM; -ESRCH: there is no such process.
  */
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret);
+
+/* Were clearly more CPUs wanted than there are? */
+bool verdict_is_overload(const struct verdict *v);
 
 /* The worst of the waits of this thread that began before until, and why it took so long. -ENOMEM. */
 int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret);

@@ -113,6 +113,84 @@ static void say_ran_instead(const struct story *s, struct verdict *v, const stru
 	}
 }
 
+/* A signal interrupts a sleep, and is acted on at once: who went on for longer stopped for another. */
+#define STOP_WITHIN_NS 1000000u
+
+/* How long it had a CPU from then to then. */
+static uint64_t ran(const struct story *s, uint32_t thread, uint64_t from, uint64_t to)
+{
+	struct story_segment g;
+	uint64_t sum = 0;
+
+	for (uint64_t at = from; at < to && sum <= STOP_WITHIN_NS; at = g.end) {
+		story_segment(s, thread, at, &g);
+		if (g.end <= at)
+			break;
+		if (g.state == STORY_RUNNING)
+			sum += (g.end < to ? g.end : to) - at;
+	}
+	return sum;
+}
+
+/* Who sent the signal that stopped this thread at start, as far as switches and waits show it. */
+static uint32_t find_stopper(const struct story *s, uint32_t thread, uint64_t start)
+{
+	int32_t pid = s->threads[thread].pid;
+
+	for (int hop = 0; hop < 4; hop++) { /* one thread stops the others of its process */
+		uint32_t n = story_wakes_before(s, thread, start);
+		const struct story_wake *k = n ? &s->wakes[s->threads[thread].wakes + n - 1] : NULL;
+		const struct story_wait *slept = k ? story_wait_at(s, thread, k->ts) : NULL, *stop;
+
+		if (!slept || !slept->interrupted || slept->end > start || k->irq ||
+		    k->waker == STORY_NOBODY || ran(s, thread, k->ts, start) > STOP_WITHIN_NS)
+			return STORY_NOBODY;
+		thread = k->waker;
+		if (s->threads[thread].pid != pid)
+			return thread;
+		stop = story_wait_at(s, thread, start);
+		if (!stop || strcmp(stop->name, "stopped") != 0)
+			return STORY_NOBODY;
+		start = stop->start;
+	}
+	return STORY_NOBODY;
+}
+
+static void say_tracer(const struct story *s, struct verdict *v, int32_t tracer)
+{
+	uint32_t thread = story_thread_at(s, tracer, s->end);
+
+	say(v, " by its tracer, ");
+	if (thread == STORY_NOBODY)
+		say(v, "pid %d", tracer);
+	else
+		say_who(s, v, thread);
+}
+
+static void say_stopped(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	const struct story_wait *w = l->evidence;
+	uint64_t ns = w && w->open && w->waited > l->ns ? w->waited : l->ns;
+	uint32_t sender = w && w->start > s->start ? find_stopper(s, l->thread, w->start) : STORY_NOBODY;
+
+	say(v, "was stopped for %s%s%s", w && w->at_least ? "at least " : "", duration(ns),
+	    w && w->open ? ", and still is," : "");
+	if (w && w->tracer_pid) {
+		say_tracer(s, v, w->tracer_pid);
+		return;
+	}
+	say(v, " by a %s", sender != STORY_NOBODY || (w && w->open) ? "signal" : "signal or a debugger");
+	if (sender != STORY_NOBODY) {
+		say(v, " that ");
+		say_who(s, v, sender);
+		say(v, " sent");
+	} else {
+		say(v, "; who sent it is not recorded");
+	}
+	if (w && w->open)
+		say(v, "; `kill -CONT %d` lets it go on", s->threads[l->thread].pid);
+}
+
 /* What the thread of the last link did itself. */
 static void say_deed(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
@@ -138,7 +216,7 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		say(v, "slept %s in %s", duration(l->ns), l->what);
 		break;
 	case VERDICT_STOPPED:
-		say(v, "was stopped for %s by a signal or a debugger", duration(l->ns));
+		say_stopped(s, v, l);
 		break;
 	case VERDICT_MEMORY:
 		say(v, "waited %s for memory: %s", duration(l->ns), l->what);
@@ -156,7 +234,7 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		say(v, "waited %s for %s", duration(l->ns), *l->what ? l->what : "something");
 	}
 	if (function && l->wait != VERDICT_RUNNING && l->wait != VERDICT_RUNQUEUE &&
-	    !strstr(l->what, function)) {
+	    l->wait != VERDICT_STOPPED && !strstr(l->what, function)) {
 		say(v, ", in ");
 		say_name(v, function, FUNCTION_MAX);
 	}

@@ -32,6 +32,7 @@ struct groups {
 	const struct story *s;
 	struct verdict_group *list;
 	size_t n, size;
+	uint64_t queued; /* ns, all together */
 };
 
 static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdict_wait wait)
@@ -108,6 +109,7 @@ static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 		const struct story_run *r = i < t->n_runs ? &s->runs[s->by_thread[t->runs + i]] : NULL;
 		uint64_t ready = r ? r->start : s->end;
 		struct story_segment at = { 0 };
+		enum verdict_wait kind;
 		int err;
 
 		if (ready > before && ready - before >= QUEUE_MIN_NS)
@@ -115,8 +117,10 @@ static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 		before = r ? r->end : ready;
 		if (at.start >= until || at.state != STORY_RUNNABLE || at.end - at.start < QUEUE_MIN_NS)
 			continue;
-		err = add(g, thread, verdict_kind(s, thread, &at, story_wait_at(s, thread, at.start)),
-			  NULL, at.start, at.end);
+		kind = verdict_kind(s, thread, &at, story_wait_at(s, thread, at.start));
+		if (kind == VERDICT_RUNQUEUE)
+			g->queued += at.end - at.start;
+		err = add(g, thread, kind, NULL, at.start, at.end);
 		if (err)
 			return err;
 	}
@@ -210,6 +214,30 @@ static bool is_wanted(const struct story *s, uint32_t thread, const struct wante
 	return pid || unit || !p || !(p->kthread || is_recorder(p));
 }
 
+/* How many threads wanted a CPU on average: those that had one, and those that queued. */
+static void add_load(const struct story *s, uint64_t queued, struct verdict *v)
+{
+	uint64_t ran = 0;
+
+	if (s->end <= s->start)
+		return;
+	for (uint32_t cpu = 0; cpu < s->n_cpus; cpu++)
+		v->cpus += s->cpu_runs[cpu + 1] > s->cpu_runs[cpu];
+	for (size_t i = 0; i < s->n_runs; i++) {
+		const struct story_run *r = &s->runs[i];
+		uint64_t start = r->start > s->start ? r->start : s->start;
+
+		if (r->thread != STORY_NOBODY && r->end > start)
+			ran += r->end - start;
+	}
+	v->wanted_cpus = (double)(ran + queued) / (s->end - s->start);
+}
+
+bool verdict_is_overload(const struct verdict *v)
+{
+	return v->cpus && v->wanted_cpus > 1.5 * v->cpus;
+}
+
 static int worst(const struct story *s, const struct wanted *wanted, struct verdict *ret)
 {
 	bool some = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
@@ -237,6 +265,10 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 		ret->n_groups = g.n < VERDICT_GROUPS ? g.n : VERDICT_GROUPS;
 		memcpy(ret->groups, g.list, ret->n_groups * sizeof(*g.list));
 	}
+	if (!some)
+		add_load(s, g.queued, ret);
+	if (wanted->pid)
+		ret->end_of = story_end_of(s, wanted->pid);
 	free(order);
 	free(g.list);
 	return err;

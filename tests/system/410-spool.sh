@@ -49,15 +49,15 @@ write_config <<-EOF
 EOF
 set_spool "$work/parent/spool"
 start_frecd
-grep -q "cannot use $work/parent/spool for snapshots: No such file" "$work/frecd.log" || fail "not said"
-cannot "cannot write a snapshot to $work/parent/spool: No such file"
+grep -q "cannot use $work/parent/spool for snapshots: the directory that it should be in does not exist" "$work/frecd.log" || fail "not said"
+cannot "cannot write a snapshot to $work/parent/spool: the directory that it should be in does not exist"
 new_directory "$work/parent"
 works
 
 # ---- vanishes while running
 
 rm -r "$work/parent"
-cannot "cannot write a snapshot to $work/parent/spool: No such file"
+cannot "cannot write a snapshot to $work/parent/spool: the directory that it should be in does not exist"
 new_directory "$work/parent"
 works
 [ "$(stat -c %a "$work/parent/spool")" = 750 ] || fail "mode of the spool"

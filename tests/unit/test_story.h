@@ -97,12 +97,12 @@ struct told {
 	const char *name; /* "lock 0x10 held by x/3" */
 	uint64_t address;
 	uint32_t val;
-	int32_t owner, waker, sender, peer_pid;
+	int32_t owner, waker, sender, peer_pid, tracer;
 	int32_t fd; /* 0: none */
 	const char *file, *type;
 	uint64_t args[2];
 	const char *kernel, *function; /* of the stack */
-	bool open, brief, interrupted;
+	bool open, brief, interrupted, at_least;
 };
 
 static inline uint64_t told_stack(struct scene *sc, const struct told *t)
@@ -155,6 +155,10 @@ static inline void wait_for(struct scene *sc, struct told t)
 		args[s.n_args++] = TRACE_BOOL("still_waiting", true);
 	if (t.interrupted)
 		args[s.n_args++] = TRACE_BOOL("interrupted", true);
+	if (t.at_least)
+		args[s.n_args++] = TRACE_BOOL("at_least", true);
+	if (t.tracer)
+		args[s.n_args++] = TRACE_UINT("tracer_pid", t.tracer);
 	if (t.brief)
 		s.n_args = 0;
 	assert_int_equal(trace_put_slice(sc->w, &s), 0);
