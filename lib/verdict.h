@@ -153,6 +153,8 @@ enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const str
 void verdict_what(const struct story_wait *w, enum verdict_wait kind, char *buf, size_t size);
 /* Did it wait for a signal, which whoever sends it ends? */
 bool verdict_awaits_signal(const struct story_wait *w);
+/* Is it one of the kernel's own? */
+bool verdict_is_kthread(const struct story *s, uint32_t thread);
 /* Did it wait for a process to serve it, whatever the call was: a FUSE server, a handler of faults? */
 bool verdict_is_served(const struct story_wait *w);
 /* Did it wait in pthread_join(3)? */

@@ -316,13 +316,6 @@ static void blame_peer(const struct story *s, enum verdict_wait kind, struct acc
 	accuse(a, b->peer, a->part.start, a->part.end, VERDICT_BY_PEER, true);
 }
 
-static bool is_kthread(const struct story *s, uint32_t thread)
-{
-	const struct story_process *p = story_process(s, s->threads[thread].pid);
-
-	return p && p->kthread;
-}
-
 /* By a signal, and that was not what it waited for. */
 static bool is_cut_short(const struct story_wait *w)
 {
@@ -358,7 +351,7 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 			 (kind == VERDICT_SOCKET || (kind == VERDICT_POLL && w->sent_here));
 
 	if (waker == STORY_NOBODY || (k && k->irq && !is_peer && !is_sender) ||
-	    (kind != VERDICT_KERNEL_LOCK && is_kthread(s, waker)))
+	    (kind != VERDICT_KERNEL_LOCK && verdict_is_kthread(s, waker)))
 		blame_peer(s, kind, a);
 	else
 		/*

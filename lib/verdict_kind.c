@@ -193,7 +193,29 @@ static bool is_timed_out(const struct story_segment *g)
 	return g->wake && g->wake->irq & TRACE_IRQ_HARD;
 }
 
-static enum verdict_wait of_sleep(const struct story_segment *g, const struct story_wait *w)
+bool verdict_is_kthread(const struct story *s, uint32_t thread)
+{
+	const struct story_process *p = story_process(s, s->threads[thread].pid);
+
+	return p && p->kthread;
+}
+
+/*
+ * A lock of the kernel. No function tells: the kernel leaves out those of its scheduler and locks
+ * from the stack of a sleeper. But devices wake by interrupts and kernel threads, and whom a device
+ * keeps waiting is marked so; from a lock another thread lets it go.
+ */
+static bool is_let_go(const struct story *s, const struct story_segment *g,
+		      const struct story_wait *w, bool io)
+{
+	const struct story_wake *k = g->wake;
+
+	return g->sleep == TRACE_STATE_DISK && !io && k && !k->irq && k->waker != STORY_NOBODY &&
+	       k->waker != w->thread && !verdict_is_kthread(s, k->waker) && !verdict_is_served(w);
+}
+
+static enum verdict_wait of_sleep(const struct story *s, const struct story_segment *g,
+				  const struct story_wait *w, bool io)
 {
 	enum verdict_wait wait;
 
@@ -211,7 +233,8 @@ static enum verdict_wait of_sleep(const struct story_segment *g, const struct st
 		return wait == VERDICT_DISK && strcmp(w->name, "fault") == 0 ? VERDICT_MEMORY : wait;
 	if (wait == VERDICT_FILE_LOCK || wait == VERDICT_PIPE)
 		return wait;
-	return of_call(w);
+	wait = of_call(w);
+	return wait != VERDICT_CHILD && is_let_go(s, g, w, io) ? VERDICT_KERNEL_LOCK : wait;
 }
 
 bool verdict_joins(const struct story_wait *w)
@@ -277,7 +300,7 @@ enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const str
 	case STORY_SLEEPING:
 		if (!w && g->sleep & (TRACE_STATE_STOPPED | TRACE_STATE_TRACED))
 			return VERDICT_STOPPED;
-		wait = w ? of_sleep(g, w) : VERDICT_UNKNOWN;
+		wait = w ? of_sleep(s, g, w, mark_of(s, thread, g)->io) : VERDICT_UNKNOWN;
 		return wait == VERDICT_UNKNOWN && mark_of(s, thread, g)->io ? VERDICT_DISK : wait;
 	default:
 		return VERDICT_UNKNOWN;
