@@ -116,50 +116,11 @@ static bool is_library_name(const char *name)
 	       strncmp(name, "start_thread", 12) == 0;
 }
 
-/* By what it did, as the innermost functions have it: a lock is let go of, a pipe is written to. */
-static const char *waker_deed(enum verdict_wait wait, const char *functions)
-{
-	static const struct {
-		const char *calls, *deed;
-	} deeds[] = {
-		{ " write writev pwrite64 splice tee vmsplice sendfile ", "wrote" },
-		{ " send sendto sendmsg sendmmsg ", "sent" },
-		{ " close close_nocancel shutdown ", "closed" },
-		{ " exit exit_group ", "ended" },
-		{ " read readv recv recvfrom recvmsg recvmmsg ", "read" },
-		{ " connect ", "connected" },
-	};
-	char name[64];
-
-	if (wait == VERDICT_LOCK || wait == VERDICT_FILE_LOCK || wait == VERDICT_KERNEL_LOCK)
-		return "let go";
-	if (wait == VERDICT_CHILD)
-		return "ended";
-	for (unsigned int n = 0; wait != VERDICT_FUTEX && *functions && n < 4; n++) {
-		size_t len = strcspn(functions, ";");
-
-		size_t skip = strspn(functions, "_");
-
-		/* "__GI___libc_write" */
-		if (strncmp(functions + skip, "GI_", 3) == 0)
-			skip += 3 + strspn(functions + skip + 3, "_");
-		if (strncmp(functions + skip, "libc_", 5) == 0)
-			skip += 5;
-		snprintf(name, sizeof(name), " %.*s ", (int)(len > skip ? len - skip : 0),
-			 functions + skip);
-		for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
-			if (strstr(deeds[i].calls, name))
-				return deeds[i].deed;
-		functions += len + (functions[len] == ';');
-	}
-	return "woke it";
-}
-
 static void print_waker_stack(enum verdict_wait wait, const char *functions, int indent)
 {
 	char text[1024];
 	size_t used = snprintf(text, sizeof(text), "%s in ",
-			       waker_deed(wait, functions ? functions : ""));
+			       verdict_deed(wait, functions ? functions : ""));
 	unsigned int n = 0;
 
 	while (functions && *functions && n < FUNCTIONS_MAX && used < sizeof(text)) {

@@ -216,6 +216,12 @@ void verdict_blames_free(struct verdict_blames *blames);
 /* Has the thread ended before the interval has? */
 bool verdict_has_gone(const struct story *s, const struct verdict *v, uint32_t thread);
 
+/*
+ * verdict_deed.c: what ended a wait of that kind, from its waker_stack: "let go", "wrote", "closed",
+ * …; "woke it" where that does not say.
+ */
+const char *verdict_deed(enum verdict_wait wait, const char *functions);
+
 /* verdict_text.c: the sentence about v's chain. */
 void verdict_tell(const struct story *s, struct verdict *v);
 /* The function that says most of a wait: the program's own before the C library's; NULL. */

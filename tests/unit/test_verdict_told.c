@@ -155,6 +155,33 @@ static void test_overload(void **state)
 	assert_true(verdict_is_overload(&v));
 }
 
+static void test_deeds(void **state)
+{
+	static const struct {
+		enum verdict_wait wait;
+		const char *functions, *deed;
+	} cases[] = {
+		{ VERDICT_LOCK, "__lll_unlock_wake;pthread_mutex_unlock;write", "let go" },
+		{ VERDICT_FILE_LOCK, "close;main", "let go" },
+		{ VERDICT_CHILD, "_exit;main", "ended" },
+		{ VERDICT_FUTEX, "write;main", "woke it" },
+		{ VERDICT_PIPE, "write;send_report;main", "wrote" },
+		{ VERDICT_PIPE, "__GI___libc_write;_IO_file_write;fflush", "wrote" },
+		{ VERDICT_PIPE, "__close;main", "closed" },
+		{ VERDICT_PIPE, "_exit;exit;main", "ended" },
+		{ VERDICT_PIPE, "?;__libc_read;main", "read" },
+		{ VERDICT_SOCKET, "__libc_sendmsg;main", "sent" },
+		{ VERDICT_POLL, "write_all;thread_pool;reader", "woke it" },
+		{ VERDICT_PIPE, "a;b;c;d;write", "woke it" },
+		{ VERDICT_PIPE, "__GI_;_;;", "woke it" },
+		{ VERDICT_PIPE, "", "woke it" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(verdict_deed(cases[i].wait, cases[i].functions), cases[i].deed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_traced),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_overload),
+		cmocka_unit_test(test_deeds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
