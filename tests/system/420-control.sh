@@ -13,6 +13,11 @@ awk '/^Max open files/ && $4 == $5 { good = 1 } END { exit !good }' "/proc/$frec
 worker_runs() {
 	pgrep -P "$frecd_pid" -x frecd-worker
 }
+wait_worker() { # it may be there for half a second
+	until worker_runs >/dev/null; do
+		kill -0 "$client" 2>/dev/null || fail "no worker"
+	done
+}
 fds() {
 	find "/proc/$frecd_pid/fd" -mindepth 1 | wc -l
 }
@@ -132,7 +137,7 @@ is_recording || fail "does not record any more"
 count=$(snapshots | wc -l)
 ctl snapshot >/dev/null &
 client=$!
-within 5 worker_runs || fail "no worker"
+wait_worker
 kill -9 $client
 one_more() {
 	[ "$(snapshots | wc -l)" = $((count + 1)) ]
@@ -142,7 +147,7 @@ within 10 one_more || fail "not finished"
 for signal in KILL TERM; do
 	"$BUILD/frecctl" --run-directory "$work/run" snapshot -o "$work/own.pftrace" 2>/dev/null &
 	client=$!
-	within 5 worker_runs || fail "no worker"
+	wait_worker
 	kill -$signal $client
 	wait $client && fail "interrupted, but done"
 	gone() {
