@@ -16,6 +16,7 @@
 #include "../lib/trace_read.h"
 
 #define PACKET_TAG 0x0a
+#define BLOCKS_MAX 4096u /* of 768 KiB before deflation; foreign traces may have millions of packets */
 #define PREFIX "frec.verdict."
 
 /* Where the block behind the one at `at` begins; -errno. */
@@ -39,6 +40,7 @@ static off_t next_block(int fd, off_t at)
 static int read_tail(int fd, uint8_t **ret, size_t *ret_size)
 {
 	off_t before = 0, last = 0, next;
+	unsigned int n = 0;
 	struct stat st;
 	size_t size;
 	uint8_t *bytes;
@@ -47,7 +49,7 @@ static int read_tail(int fd, uint8_t **ret, size_t *ret_size)
 		return -errno;
 	for (off_t at = 0; at < st.st_size; at = next) {
 		next = next_block(fd, at);
-		if (next < 0 || next > st.st_size)
+		if (next < 0 || next > st.st_size || ++n > BLOCKS_MAX)
 			return -EBADMSG;
 		before = last;
 		last = at;

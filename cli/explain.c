@@ -269,7 +269,7 @@ static int tell(const struct facts *f, const struct arguments *args,
 	if (err == -ESRCH && args->unit)
 		status = output_fail("%s: no process of unit or cgroup '%s' is in it", file->name,
 				     args->unit);
-	else if (err == -ESRCH)
+	else if (err == -ESRCH && j.story)
 		status = fail_process(j.story, args->pid, file->name);
 	else if (err)
 		status = output_fail("%s: %s", file->name, strerror(-err));

@@ -160,7 +160,7 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 		return -EACCES;
 	}
 	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd, recorder_ends(d->recorder),
-			     d->store.fd >= 0 ? d->store.fd : client->output, now);
+			     d->store.fd >= 0 || !client ? d->store.fd : client->output, now);
 	close(fd);
 	if (err)
 		return err;

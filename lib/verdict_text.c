@@ -320,7 +320,7 @@ void verdict_tell(const struct story *s, struct verdict *v)
 		return;
 	}
 	say_who(s, v, last->thread);
-	if (v->cause == VERDICT_LOCK) { /* never by itself */
+	if (before && v->cause == VERDICT_LOCK) { /* never by itself */
 		say(v, " ended without letting go of %s; ", before->what);
 		say_who(s, v, before->thread);
 		say(v, " waits for it");

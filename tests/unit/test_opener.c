@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -196,6 +197,24 @@ static void test_exe(void **state)
 	assert_int_equal(len, n);
 	assert_string_equal(buf, want);
 	assert_int_equal(opener_exe(&client, (uint32_t)getpid(), 0, 0, buf, len, &len), -ENOBUFS);
+}
+
+static void test_tracer(void **state)
+{
+	uint32_t tracer = 1;
+	struct subject s;
+
+	(void)state;
+	subject_exec(&s, "extra");
+	assert_int_equal(opener_tracer(&client, s.pid, s.start, boot_offset(), &tracer), 0);
+	assert_int_equal(tracer, 0);
+	if (ptrace(PTRACE_SEIZE, s.pid, NULL, NULL) == 0) { /* some hosts forbid even this */
+		assert_int_equal(opener_tracer(&client, s.pid, s.start, boot_offset(), &tracer), 0);
+		assert_int_equal(tracer, getpid());
+	}
+	assert_int_equal(opener_tracer(&client, s.pid, s.start + 60 * SEC, 0, &tracer), -ESRCH);
+	subject_end(&s);
+	assert_int_equal(opener_tracer(&client, s.pid, s.start, boot_offset(), &tracer), -ESRCH);
 }
 
 static void test_bad_pids(void **state)
@@ -490,6 +509,7 @@ int main(int argc, char **argv)
 		TEST(test_another_process_by_now),
 		TEST(test_start_before_suspend),
 		TEST(test_exe),
+		TEST(test_tracer),
 		TEST(test_bad_pids),
 		TEST(test_hostile_arguments),
 		TEST(test_zombie),
