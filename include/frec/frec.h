@@ -444,4 +444,85 @@ static inline int frec_snapshot_fd(int fd)
 }
 #endif
 
+/* ---- spans: from here to there, by whichever threads ---- */
+
+/*
+ *	FREC_SPAN_BEGIN(order, id);
+ *	…
+ *	FREC_SPAN_END(order, id);
+ *
+ * and in the recorder's configuration
+ *
+ *	[trigger slow-order]
+ *	kind = span
+ *	exe = /usr/sbin/shop
+ *	span = order
+ *	threshold = 100ms
+ *
+ * Those of one process, name and id belong together, whichever threads they are in; one that begins
+ * again before it has ended begins anew. The name is letters, digits, '_', '.', ':' and '-', with
+ * quotes around it or, if it is an identifier, without; id is an integer. Each is a nop, and the
+ * evaluation of id, while nobody listens: a USDT probe of provider frec_begin or frec_end, as
+ * <sys/sdt.h> would make it, which bpftrace and perf know, too. Elsewhere than on x86-64 and 64-bit
+ * ARM they are nothing.
+ */
+#define FREC_SPAN_BEGIN(name, id) FREC_PROBE_("frec_begin", #name, id)
+#define FREC_SPAN_END(name, id) FREC_PROBE_("frec_end", #name, id)
+
+/*
+ * The id is in one register wherever a probe is, so that who listens has nothing to interpret. "?":
+ * a note goes with the function that it is about where the linker drops one of several. An argument
+ * of an assembler's macro loses its quotes.
+ */
+#define FREC_NOTE_(provider, name, argument)                                                       \
+	"990:	nop\n"                                                                              \
+	"	.pushsection .note.stapsdt,\"?\",\"note\"\n"                                          \
+	"	.balign 4\n"                                                                        \
+	"	.4byte 992f-991f, 994f-993f, 3\n"                                                   \
+	"991:	.asciz \"stapsdt\"\n"                                                               \
+	"992:	.balign 4\n"                                                                        \
+	"993:	.8byte 990b\n"                                                                      \
+	"	.8byte _.stapsdt.base\n"                                                            \
+	"	.8byte 0\n"                                                                         \
+	"	.asciz \"" provider "\"\n"                                                          \
+	"	.macro frec_name_ text\n"                                                           \
+	"	.asciz \"\\text\"\n"                                                               \
+	"	.endm\n"                                                                            \
+	"	frec_name_ " name "\n"                                                              \
+	"	.purgem frec_name_\n"                                                               \
+	"	.asciz \"" argument "\"\n"                                                          \
+	"994:	.balign 4\n"                                                                        \
+	"	.popsection\n"                                                                      \
+	"	.ifndef _.stapsdt.base\n"                                                           \
+	"	.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"              \
+	"	.weak _.stapsdt.base\n"                                                             \
+	"	.hidden _.stapsdt.base\n"                                                           \
+	"_.stapsdt.base:	.space 1\n"                                                         \
+	"	.size _.stapsdt.base, 1\n"                                                          \
+	"	.popsection\n"                                                                      \
+	"	.endif\n"
+
+#if defined(__x86_64__)
+#define FREC_PROBE_(provider, name, id)                                                            \
+	do {                                                                                       \
+		uint64_t frec_id_ = (uint64_t)(id);                                                \
+		__asm__ __volatile__(FREC_NOTE_(provider, name, "8@%%rdi")                         \
+				     :                                                             \
+				     : "D"(frec_id_)                                               \
+				     : "memory");                                                  \
+	} while (0)
+#elif defined(__aarch64__)
+#define FREC_PROBE_(provider, name, id)                                                            \
+	do {                                                                                       \
+		uint64_t frec_value_ = (uint64_t)(id);                                             \
+		register uint64_t frec_id_ __asm__("x0") = frec_value_;                            \
+		__asm__ __volatile__(FREC_NOTE_(provider, name, "8@x0")                            \
+				     :                                                             \
+				     : "r"(frec_id_)                                               \
+				     : "memory");                                                  \
+	} while (0)
+#else
+#define FREC_PROBE_(provider, name, id) ((void)(id))
+#endif
+
 #endif
