@@ -204,9 +204,11 @@ static void answer(int sock, const struct opener_request *r, const char *path)
 
 	reply.id = r->id;
 	reply.len = 0;
-	proc = r->until ? -ESRCH : open_process(r);
+	proc = r->until || r->op == OPENER_PROGRAM ? -ESRCH : open_process(r);
 	reply.error = proc < 0 ? proc : perform(proc, r, path, &reply, &fd);
-	if (reply.error < 0) /* it may have gone just now */
+	if (r->op == OPENER_PROGRAM)
+		reply.error = fd = opener_open_program(path);
+	else if (reply.error < 0) /* it may have gone just now */
 		fd = recall(r, path);
 	if (fd >= 0)
 		reply.error = 0;

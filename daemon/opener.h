@@ -27,6 +27,7 @@ enum opener_op {
 	OPENER_REMEMBER = 6,   /* its maps, for when it is gone; not answered */
 	OPENER_TOLD = 7,       /* likewise, but the text is behind the struct; inode: mount namespace */
 	OPENER_STATUS = 8,     /* a descriptor of /proc/PID/status */
+	OPENER_PROGRAM = 9,    /* the ELF file of this path on the host; of no process */
 };
 
 /*
@@ -84,6 +85,14 @@ int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset);
 /* The same with a text of at most OPENER_TOLD_MAX bytes, as /proc/PID/maps would have it. */
 #define OPENER_TOLD_MAX (64u << 10)
 int opener_tell(int fd, uint32_t pid, uint64_t start, uint32_t mnt_ns, const char *text, size_t len);
+
+/*
+ * Asks for the program or library of this path, an answer for opener_program(). Does not wait: 0, or
+ * as opener_remember(). Not while a worker runs: it has the socket to itself.
+ */
+int opener_ask_program(int fd, uint32_t id, const char *path);
+/* 0 and a descriptor; -EAGAIN: not yet; else why there is none (-ENOEXEC: it is no ELF file). */
+int opener_program(int fd, uint32_t id, int *ret_fd);
 
 /* ---- the worker's side ---- */
 

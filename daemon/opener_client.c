@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* opener_client.c - the worker's side: requests, replies, time limits. */
+/* opener_client.c - the worker's side, and the daemon's: requests, replies, time limits. */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -50,6 +50,42 @@ int opener_receive(int sock, struct opener_reply *reply, int *ret_fd)
 		return 1;
 	if (*ret_fd >= 0)
 		close(*ret_fd);
+	return 0;
+}
+
+int opener_ask_program(int fd, uint32_t id, const char *path)
+{
+	struct opener_request r = {.id = id, .op = OPENER_PROGRAM};
+	struct iovec parts[2] = {{&r, sizeof(r)}, {(void *)(uintptr_t)path, strlen(path)}};
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
+int opener_program(int fd, uint32_t id, int *ret_fd)
+{
+	struct opener_reply reply;
+	int found, err;
+
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+
+		if (poll(&p, 1, 0) != 1)
+			return -EAGAIN;
+		found = -1;
+		err = opener_receive(fd, &reply, &found);
+		if (err < 0)
+			return err;
+		if (err && reply.id == id)
+			break;
+		if (err && found >= 0) /* of a worker that did not wait for it */
+			close(found);
+	}
+	if (found < 0)
+		return reply.error < 0 ? reply.error : -EPROTO;
+	*ret_fd = found;
 	return 0;
 }
 

@@ -23,6 +23,8 @@ int opener_receive(int sock, struct opener_reply *reply, int *ret_fd);
  */
 int opener_open_mapped(int proc, const struct opener_request *r, const char *path);
 int opener_open_perf_map(int proc, uint32_t ns_pid);
+/* Of the host, as far as we see it: a service does not see all. */
+int opener_open_program(const char *path);
 /* A regular file of this path in our own mount namespace. */
 int opener_open_host(const char *path, struct stat *st);
 /* The same in another one, as any process that lives in it sees it; -ESRCH: there is none. */
