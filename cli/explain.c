@@ -172,6 +172,9 @@ static int judge_interval(const struct story *s, const struct story_trigger *t, 
 	/* nothing recorded of it: then that, and not another's waits */
 	if (t->end <= t->start)
 		return verdict_worst_of(s, thread, t->end, ret);
+	if (t->beginner)
+		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread, t->start,
+				       t->end, ret);
 	if (!t->kind || strcmp(t->kind, "request"))
 		return verdict_of(s, thread, t->start, t->end, ret);
 	if (!t->reader && t->read > t->start)

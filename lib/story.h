@@ -128,6 +128,7 @@ struct story_trigger {
 	const char *name, *kind, *comm;
 	int32_t reader; /* of a request: tid of who read it, 0: it is none … */
 	uint64_t read;	/* … and when */
+	int32_t beginner; /* of a span: tid of who began it, 0: it is none */
 };
 
 struct story {

@@ -382,7 +382,8 @@ static int begin_trigger(struct story_builder *b, struct open_track *t,
 		.pid = number(slice, "pid", 0), .tid = number(slice, "tid", 0),
 		.name = text(s, slice, "trigger"), .kind = text(s, slice, "kind"),
 		.comm = text(s, slice, "comm"), .reader = number(slice, "reader_tid", 0),
-		.read = slice->ts + number(slice, "unread_ns", 0)
+		.read = slice->ts + number(slice, "unread_ns", 0),
+		.beginner = number(slice, "begin_tid", 0)
 	};
 	t->trigger = s->n_triggers;
 	return 0;

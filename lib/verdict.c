@@ -404,6 +404,15 @@ int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, ui
 	return 0;
 }
 
+int verdict_of_span(const struct story *s, uint32_t beginner, uint32_t thread, uint64_t start,
+		    uint64_t end, struct verdict *ret)
+{
+	struct verdict_span span = { start, end };
+
+	return verdict_of_request(s, beginner, verdict_handover(s, beginner, thread, span), thread,
+				  start, end, ret);
+}
+
 int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
 	       struct verdict *ret)
 {

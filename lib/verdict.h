@@ -119,6 +119,12 @@ int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, ui
 int verdict_of_unread(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
 		      struct verdict *ret);
 /*
+ * The same of a span that thread ended, and the thread `beginner` (STORY_NOBODY: thread itself) had
+ * begun: until that one handed it over it was in its hands.
+ */
+int verdict_of_span(const struct story *s, uint32_t beginner, uint32_t thread, uint64_t start,
+		    uint64_t end, struct verdict *ret);
+/*
  * The worst waits of process pid, unless it is 0, of the systemd unit or cgroup, unless it is NULL,
  * and why the longest of the worst kind was. -ENOMEM; -ESRCH: there is no such process.
  */
@@ -170,6 +176,12 @@ struct verdict_hand {
 	uint32_t thread;
 	struct verdict_span span;
 };
+/*
+ * When did thread get the work that `from` had at start, and thread itself ended at end? When `from`
+ * woke it first; if that was never, it was there already, and had taken the work, or should have.
+ */
+uint64_t verdict_handover(const struct story *s, uint32_t from, uint32_t thread,
+			  struct verdict_span span);
 /* As verdict_of_request(). Returns how many, at least 1. */
 size_t verdict_hands(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
 		     struct verdict_span span, struct verdict_hand ret[VERDICT_HANDS]);

@@ -121,6 +121,22 @@ static size_t add_hands(const struct story *s, uint32_t thread, struct verdict_s
 	return n + 1;
 }
 
+uint64_t verdict_handover(const struct story *s, uint32_t from, uint32_t thread,
+			  struct verdict_span span)
+{
+	const struct story_thread *t = thread < s->n_threads ? &s->threads[thread] : NULL;
+
+	for (uint32_t i = t ? story_wakes_before(s, thread, span.start) : 0; t && i < t->n_wakes; i++) {
+		const struct story_wake *k = &s->wakes[t->wakes + i];
+
+		if (k->ts >= span.end)
+			break;
+		if (k->waker == from && !k->irq)
+			return k->ts;
+	}
+	return span.start;
+}
+
 size_t verdict_hands(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
 		     struct verdict_span span, struct verdict_hand ret[VERDICT_HANDS])
 {

@@ -168,6 +168,28 @@ static void test_io_thread(void **state)
 	story_free(s);
 }
 
+/* Begun by 11 at 10, which woke 12 at 70; a thread that it never woke had the span all along. */
+static void test_span(void **state)
+{
+	struct story *s = relay();
+	struct verdict v;
+
+	(void)state;
+	assert_int_equal(verdict_handover(s, who(s, 11), who(s, 12), (struct verdict_span){ AT(10), AT(80) }),
+			 AT(70));
+	assert_int_equal(verdict_handover(s, who(s, 11), who(s, 12), (struct verdict_span){ AT(71), AT(80) }),
+			 AT(71));
+	assert_int_equal(verdict_handover(s, who(s, 13), who(s, 12), (struct verdict_span){ AT(10), AT(80) }),
+			 AT(10));
+	assert_int_equal(verdict_of_span(s, who(s, 11), who(s, 12), AT(10), AT(80), &v), 0);
+	is_link(s, &v, 0, 11, VERDICT_RUNNING);
+	assert_int_equal(v.parts[VERDICT_RUNNING], 69.5 * MS);
+	assert_int_equal(verdict_of_span(s, STORY_NOBODY, who(s, 12), AT(10), AT(80), &v), 0);
+	is_link(s, &v, 0, 12, VERDICT_FUTEX);
+	assert_int_equal(verdict_of_span(s, who(s, 11), STORY_NOBODY, AT(10), AT(80), &v), 0);
+	story_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_made_late),
 		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_io_thread),
+		cmocka_unit_test(test_span),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
