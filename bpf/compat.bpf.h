@@ -83,6 +83,23 @@ static __always_inline u64 regs_ip(const struct pt_regs *r)
 	return r->ip;
 }
 
+static __always_inline u64 regs_sp(const struct pt_regs *r)
+{
+	return r->sp;
+}
+
+/* Where frec.h has the id of a span. */
+static __always_inline u64 regs_span(const struct pt_regs *r)
+{
+	return r->di;
+}
+
+/* sp was that at the entry of a function. Is its return, and not that of a deeper call, where r is? */
+static __always_inline bool regs_returned(const struct pt_regs *r, u64 sp)
+{
+	return r->sp > sp; /* the return address is gone */
+}
+
 /*
  * Is the syscall itself still running? Afterwards (task work, signals, the
  * freezer) its number still stands in the registers, but its sys_exit is over.
@@ -177,6 +194,21 @@ static __always_inline int regs_syscall(const struct pt_regs *r)
 static __always_inline u64 regs_ip(const struct pt_regs *r)
 {
 	return r->pc;
+}
+
+static __always_inline u64 regs_sp(const struct pt_regs *r)
+{
+	return r->sp;
+}
+
+static __always_inline u64 regs_span(const struct pt_regs *r)
+{
+	return r->regs[0];
+}
+
+static __always_inline bool regs_returned(const struct pt_regs *r, u64 sp)
+{
+	return r->sp >= sp;
 }
 
 static __always_inline bool regs_in_call(const struct pt_regs *r)

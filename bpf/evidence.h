@@ -13,6 +13,7 @@ enum evidence_kind {
 	EV_FILE = 5,   /* struct ev_file */
 	EV_REQUEST = 6, /* struct ev_request */
 	EV_EXIT = 7,	/* struct ev_exit */
+	EV_SPAN = 8,	/* struct ev_span */
 };
 
 struct ev_header {
@@ -271,6 +272,26 @@ struct request_watch {
 	__u32 any;   /* a trigger names no port: all connections over TCP … */
 	__u32 local; /* … and UNIX; or one names a UNIX socket */
 };
+
+/* ---- spans of programs ---- */
+
+#define SPAN_NAME_MAX 64u
+#define SPAN_FUNCTION 1u /* from function to function, of one thread; id is its tid */
+#define SPAN_RETURN 2u	 /* of a SPAN_FUNCTION: until it returns */
+#define SPAN_OPEN 4u	 /* has not ended: end is the time of the snapshot, tid the thread that began */
+
+struct ev_span {
+	struct ev_header h;
+	__u64 begin;
+	__u64 end;
+	__u64 id;
+	__u32 tid; /* who ended it */
+	__u32 tgid;
+	__u32 begin_tid;
+	__u32 flags; /* SPAN_* */
+	char name[SPAN_NAME_MAX]; /* ended by a NUL */
+};
+_Static_assert(sizeof(struct ev_span) == 120, "ev_span");
 
 /* ---- ends of processes ---- */
 

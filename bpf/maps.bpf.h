@@ -60,7 +60,8 @@ struct task_state {
 #define SCRATCH_ITER 3
 #define SCRATCH_REQUEST 4
 #define SCRATCH_RESET 5 /* of a connection, in a soft interrupt */
-#define SCRATCHES 6
+#define SCRATCH_SPAN 6
+#define SCRATCHES 7
 
 /* Room that does not fit the stack; one for each program that can interrupt another. */
 struct scratch {
@@ -94,6 +95,7 @@ struct scratch {
 	} mapped;
 	struct trigger_map map;
 	struct ev_exit exit;
+	u64 busy; /* SCRATCH_SPAN: a thread that was preempted is at it */
 };
 
 MAP struct {

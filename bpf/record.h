@@ -171,7 +171,8 @@ struct trigger_filter {
 	__u32 filters; /* FILTER_* */
 	__u32 pid;     /* tgid */
 	__u32 uid;
-	__u64 syscalls[SYSCALL_WORDS]; /* bit set: native number is meant; of a TRIGGER_EXIT: END_* */
+	__u64 syscalls[SYSCALL_WORDS]; /* bit set: native number is meant; of a TRIGGER_EXIT: END_*; of a
+					   TRIGGER_SPAN: its span_defs */
 	char comm[GLOB_COMM_MAX];      /* globs: '*' and '?' */
 	char exe[GLOB_PATH_MAX];       /* over the path of the executable */
 	char unit[GLOB_PATH_MAX];      /* over the cgroup path with a '/' at its end */
@@ -223,6 +224,37 @@ _Static_assert(sizeof(struct trigger_map) == 328, "trigger_map");
 _Static_assert(offsetof(struct trigger_map, index) == offsetof(struct trigger_record, index),
 	       "trigger_map");
 
+/* ---- spans that are measured ---- */
+
+#define SPAN_DEFS_MAX (SYSCALL_WORDS * 64) /* a bit each in trigger_filter.syscalls */
+
+/* Written by the daemon; the attach cookie of a probe is its index. */
+struct span_def {
+	char name[SPAN_NAME_MAX]; /* ended by a NUL */
+	__u32 flags;		  /* SPAN_* */
+	__u32 pad;
+};
+
+struct span_key {
+	__u64 id; /* of a SPAN_FUNCTION: tid */
+	__u32 def;
+	__u32 tgid;
+};
+
+/* A span under way. process and mm tell the program that began it from another of the same pid. */
+struct span_open {
+	__u64 begin;
+	__u64 process; /* start of the leader */
+	__u64 mm;
+	__u64 task_start; /* of the thread */
+	__u64 sp; /* of a SPAN_RETURN: deeper calls have a lower one */
+	__u32 tid;
+	__u32 depth; /* of a SPAN_FUNCTION with an end of its own */
+	__u32 announced; /* a trigger has been told of it while it lasts */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct span_open) == 56, "span_open");
+
 /* A thread that has sent something to the trigger socket. */
 struct app_sender {
 	__u64 at;    /* when it sent the last one */
@@ -257,6 +289,7 @@ struct control {
 	__u64 min_runqueue_ns; /* likewise on the run queue */
 	__u64 min_syscall_ns;  /* likewise on a syscall */
 	__u64 min_request_ns;  /* likewise on a request */
+	__u64 min_span_ns;     /* likewise on a span */
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;

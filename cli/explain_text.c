@@ -116,6 +116,22 @@ static void print_request(const struct facts *f)
 	print_answer(f);
 }
 
+/* Of a slow span: which, and who began it. */
+static void print_span(const struct facts *f)
+{
+	if (!json_object_get(f->trigger, "span"))
+		return;
+	print_label("span");
+	print_text(f->trigger, "span", "");
+	if (json_object_get(f->trigger, "span_id"))
+		printf(", id %llu", (unsigned long long)number(f->trigger, "span_id"));
+	if (number(f->trigger, "begin_tid") != number(f->trigger, "tid")) {
+		print_text(f->trigger, "begin_comm", ", begun by ");
+		printf(", thread %llu", (unsigned long long)number(f->trigger, "begin_tid"));
+	}
+	putchar('\n');
+}
+
 static void print_window(const struct facts *f)
 {
 	uint64_t start = number(f->window, "start_ns"), end = number(f->window, "end_ns");
@@ -183,6 +199,7 @@ int explain_print(const struct facts *f, const struct story *s, const struct ver
 	verdict_print(s, v);
 	print_trigger(f);
 	print_request(f);
+	print_span(f);
 	print_window(f);
 	print_counts(f);
 	print_stacks(f);

@@ -277,7 +277,7 @@ static void append(uint8_t **walked, size_t *walked_len, uint8_t *bytes, size_t 
 	free(bytes);
 }
 
-/* What goes on: stacks of threads that sleep, and requests that nobody has answered. */
+/* What goes on: stacks of threads that sleep, requests that nobody has answered, spans. */
 static void walk_more(struct recorder *r, const struct capture_header *h, uint8_t **walked,
 		      size_t *walked_len)
 {
@@ -289,6 +289,8 @@ static void walk_more(struct recorder *r, const struct capture_header *h, uint8_
 	if (s.n && !recorder_sleepers(r, s.tids, s.n, &bytes, &len))
 		append(walked, walked_len, bytes, len);
 	if (!recorder_walk_requests(r, &bytes, &len))
+		append(walked, walked_len, bytes, len);
+	if (!recorder_walk_spans(r, &bytes, &len))
 		append(walked, walked_len, bytes, len);
 }
 

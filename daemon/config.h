@@ -11,6 +11,7 @@
 #include "../bpf/record.h"
 
 #define CONFIG_NAME_MAX 64
+#define CONFIG_SYMBOL_MAX 256
 
 enum config_pressure { PRESSURE_CPU, PRESSURE_MEMORY, PRESSURE_IO };
 
@@ -27,6 +28,9 @@ struct config_trigger {
 	uint64_t pressure_window; /* ns */
 	bool signals_said;     /* kind exit: else those that are meant by default */
 	uint64_t ends[SYSCALL_WORDS]; /* likewise: bit set: signal or END_* */
+	/* kind span, in the file filter.exe: a glob over names of frec.h, or else symbols … */
+	char span[SPAN_NAME_MAX];
+	char begin[CONFIG_SYMBOL_MAX], end[CONFIG_SYMBOL_MAX]; /* … no end: where begin returns */
 };
 
 struct config {

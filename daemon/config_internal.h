@@ -100,6 +100,10 @@ bool config_ends_any_code(const struct config_trigger *t);
 config_parser config_trigger_pressure;
 void config_pressure_check(struct config_load *l, struct config_section *s);
 
+/* config_span.c */
+config_parser config_trigger_span, config_trigger_symbol;
+void config_span_check(struct config_load *l, struct config_section *s);
+
 /* config_parse.c: a line for l->errors, fit for a terminal */
 void config_say(struct config_load *l, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

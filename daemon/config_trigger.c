@@ -15,12 +15,12 @@ static const char *const kind_names[] = {
 	[TRIGGER_OFFCPU] = "offcpu", [TRIGGER_RUNQUEUE] = "runqueue", [TRIGGER_IOWAIT] = "iowait",
 	[TRIGGER_MANUAL] = "manual", [TRIGGER_REQUEST] = "request",
 	[TRIGGER_EXIT] = "exit",     [TRIGGER_PRESSURE] = "pressure",
-	[TRIGGER_APP] = "app",
+	[TRIGGER_APP] = "app",	     [TRIGGER_SPAN] = "span",
 };
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
 static const char *const later_kinds[] = {
-	"span", "percentile",
+	"percentile",
 };
 
 const char *config_kind_name(enum trigger_kind kind)
@@ -373,6 +373,7 @@ void config_trigger_check(struct config_load *l, struct config_section *s)
 	check_kind(l, s);
 	check_exit(l, s);
 	config_pressure_check(l, s);
+	config_span_check(l, s);
 	check_within(l, s, "hold", &s->trigger.hold, l->config.window / 2, "half the window");
 	check_within(l, s, "post", &s->trigger.post, l->config.window, "the window");
 }

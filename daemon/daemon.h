@@ -15,6 +15,7 @@
 #include "recorder.h"
 #include "scan.h"
 #include "snapshot.h"
+#include "span.h"
 #include "spooler.h"
 #include "user.h"
 #include "window.h"
@@ -79,6 +80,7 @@ struct daemon {
 	struct client clients[CLIENTS_MAX];
 	struct app app;
 	struct pressure pressure;
+	struct spans spans;
 	struct users users;
 	uint64_t next_id;
 
@@ -122,6 +124,18 @@ void pressure_configure(struct daemon *d);
 void pressure_readable(struct daemon *d, unsigned int i, uint32_t events);
 /* At each tick: looks where the kernel does not tell. */
 void pressure_tick(struct daemon *d, uint64_t now);
+
+/* ---- span.c: triggers of that kind ---- */
+
+/* At the start and after a reload: looks for what the configuration says. */
+void span_configure(struct daemon *d);
+/* At each tick: goes on looking for files and in them, attaches what was found. */
+void span_tick(struct daemon *d, uint64_t now);
+/* As often as waits are scanned: the spans that last, and those of programs that have gone. */
+void span_scan(struct daemon *d, uint64_t now);
+/* Why trigger i cannot fire, or NULL. */
+const char *span_problem(const struct daemon *d, unsigned int i);
+void span_close_all(struct daemon *d);
 
 /* ---- loop.c ---- */
 

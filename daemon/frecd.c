@@ -16,6 +16,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "loop.h"
+#include "span_find.h"
 #include "worker.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -153,6 +154,7 @@ static int run(struct daemon *d)
 	control_close_all(d);
 	app_close(d);
 	user_close_all(d);
+	span_close_all(d);
 	recorder_free(d->recorder);
 	setup_undo(d);
 	return err ? EXIT_FAILED : EXIT_DONE;
@@ -177,12 +179,14 @@ int main(int argc, char **argv)
 	static struct daemon d = {.lock_fd = -1, .pins = PINS_NONE, .listen_fd = -1, .opener_fd = -1,
 				  .epoll_fd = -1, .app = {.fd = -1},
 				  .snapshot = {.result_fd = -1}, .store = {.fd = -1},
-				  .spooler = {.fd = -1}};
+				  .spooler = {.fd = -1}, .spans = {.child.result_fd = -1}};
 	struct options o = {0};
 	int status, err;
 
 	if (argc && !strcmp(argv[0], WORKER_ARGV0))
 		return worker_main(argc > 1 && !strcmp(argv[1], WORKER_PLAIN));
+	if (argc && !strcmp(argv[0], SPAN_FIND_ARGV0))
+		return span_find_main(argc, argv);
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		d.clients[i] = (struct client){.fd = -1, .output = -1};
 	status = parse_options(argc, argv, &o);

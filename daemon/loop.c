@@ -136,6 +136,7 @@ static void scan(struct daemon *d, uint64_t now)
 	for (size_t i = 0; i < n; i++)
 		recorder_judge(d->recorder, tids[i]);
 	recorder_judge_requests(d->recorder);
+	span_scan(d, now);
 	notes_take(d);
 }
 
@@ -153,6 +154,7 @@ static void tick(struct daemon *d)
 	__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
 	scan(d, now);
 	pressure_tick(d, now);
+	span_tick(d, now);
 	snapshot_watch(&d->snapshot, now);
 	shoot_due(d, now);
 	every_second(d, now);
@@ -169,8 +171,9 @@ static void log_open(const struct policy_hit *hit)
 		log_notice("trigger %s: a request to %.16s (pid %u) has not been answered for %llu ms",
 			   hit->name, w->comm, w->tgid, ms);
 	else
-		log_notice("trigger %s: %.16s (tid %u, pid %u) has waited %llu ms and still does",
-			   hit->name, w->comm, w->tid, w->tgid, ms);
+		log_notice("trigger %s: %.16s (tid %u, pid %u) has %s %llu ms and still does",
+			   hit->name, w->comm, w->tid, w->tgid,
+			   hit->kind == TRIGGER_SPAN ? "been in a span for" : "waited", ms);
 }
 
 static void on_trigger(void *arg, const struct trigger_record *t)
@@ -240,6 +243,7 @@ static void reload(struct daemon *d)
 	window_resize(&d->window, evidence_span(&d->config));
 	scan_configure(&d->scan, &d->config);
 	pressure_configure(d);
+	span_configure(d);
 	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
 }
 
@@ -345,6 +349,7 @@ int loop_run(struct daemon *d)
 	}
 	store_watch(d, clock_monotonic());
 	pressure_configure(d);
+	span_configure(d);
 	sd_notify(0, "READY=1");
 	while (!d->stopping) {
 		n = epoll_wait(d->epoll_fd, events, 16, -1);

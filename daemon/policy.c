@@ -247,15 +247,22 @@ static void merge_next(struct policy *p, uint64_t now, struct policy_trigger *t,
 	t->merged++;
 }
 
-/* Is it the end of what this hit, which went on, is about? Of a request another thread may tell. */
+/* Of requests and spans another thread may tell the end. */
+static bool passes_on(unsigned int kind)
+{
+	return kind == TRIGGER_REQUEST || kind == TRIGGER_SPAN;
+}
+
+/* Is it the end of what this hit, which went on, is about? */
 static bool is_end_of(const struct policy_hit *hit, const struct trigger_record *r)
 {
 	const struct wait_facts *w = &hit->record.w;
 
 	if (!(w->flags & WAIT_OPEN))
 		return false;
-	if (hit->kind == TRIGGER_REQUEST || r->h.kind == TRIGGER_REQUEST)
-		return hit->kind == r->h.kind && w->start == r->w.start && w->args[0] == r->w.args[0];
+	if (passes_on(hit->kind) || passes_on(r->h.kind))
+		return hit->kind == r->h.kind && w->start == r->w.start && w->nr == r->w.nr &&
+		       w->args[0] == r->w.args[0];
 	return w->tid == r->w.tid && w->task_start == r->w.task_start &&
 	       (hit->kind == TRIGGER_SYSCALL) == (r->h.kind == TRIGGER_SYSCALL);
 }

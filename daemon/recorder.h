@@ -136,6 +136,37 @@ int recorder_judge_requests(struct recorder *r);
  */
 int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len);
 
+/* ---- spans of programs: recorder_span.c ---- */
+
+/* A place in a file, and what happens there. */
+enum span_what { SPAN_BEGINS, SPAN_ENDS, SPAN_ENTERS, SPAN_LEAVES, SPAN_RETURNS };
+
+struct bpf_link;
+
+/* What the probes of span number def, below SPAN_DEFS_MAX, are about; flags: SPAN_*. -errno. */
+int recorder_span_define(struct recorder *r, uint32_t def, const char *name, uint32_t flags);
+/*
+ * Attaches to this place of the file behind fd, for all processes that have it mapped, or will. The
+ * probe ends with *ret, or with us: nobody would be there for what it tells. -errno.
+ */
+int recorder_span_attach(struct recorder *r, int fd, uint64_t offset, enum span_what what,
+			 uint32_t def, struct bpf_link **ret);
+void recorder_span_detach(struct bpf_link *link);
+/* Has trigger number index mean those spans that its filter says. -errno. */
+int recorder_span_filter(struct recorder *r, unsigned int index, const struct trigger_filter *f);
+
+struct recorder_span {
+	struct span_key key;
+	struct span_open open;
+};
+/* Those under way, into an array (free it). -errno. */
+int recorder_spans(struct recorder *r, struct recorder_span **ret, size_t *ret_n);
+/* The same for a snapshot: an ev_span of each. */
+int recorder_walk_spans(struct recorder *r, uint8_t **ret, size_t *ret_len);
+/* As recorder_judge(), of a span under way. One of a program that has gone is forgotten. */
+int recorder_span_judge(struct recorder *r, const struct recorder_span *s);
+void recorder_span_forget(struct recorder *r, const struct span_key *key);
+
 /*
  * ns of evidence to keep: a stack that is referred to is at most a quarter of
  * the window older than what refers to it.

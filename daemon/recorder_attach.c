@@ -52,6 +52,11 @@ static const struct recorder_program programs[] = {
 	{"on_signal_mapped", PROGRAM_KIND, NULL, TRIGGER_EXIT}, /* behind it */
 	{"on_process_end", PROGRAM_KIND, NULL, TRIGGER_EXIT},
 	{"on_exit_mmap", PROGRAM_KIND, "exit_mmap", TRIGGER_EXIT},
+	{"on_span_begin", PROGRAM_ITER, NULL, 0}, /* recorder_span.c */
+	{"on_span_end", PROGRAM_ITER, NULL, 0},
+	{"on_span_enter", PROGRAM_ITER, NULL, 0},
+	{"on_span_leave", PROGRAM_ITER, NULL, 0},
+	{"iter_span", PROGRAM_ITER, NULL, 0},
 	{"iter_adopt", PROGRAM_ITER, NULL, 0},
 	{"iter_tasks", PROGRAM_ITER, NULL, 0},
 	{"iter_overdue", PROGRAM_ITER, NULL, 0},
@@ -297,7 +302,8 @@ static bool is_our_pin(const char *name)
 					   "task_states",  "task_table",     "trigger_counts",
 					   "trigger_ring", "trigger_filters", "process_notes",
 					   "requests",	   "request_watch",  "request_servers",
-					   "deaths",	   "app_senders",  "app_flood",	     "app_threads"};
+					   "deaths",	   "app_senders",  "app_flood",	     "app_threads",
+					   "span_opens",   "span_defs",	     "span_asked"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

@@ -220,6 +220,10 @@ static void log_hit(const struct policy_hit *hit)
 			   f->comm, f->tid, f->tgid, signal_end_text(f->nr, text, sizeof(text)));
 	else if (hit->kind == TRIGGER_PRESSURE)
 		log_notice("trigger %s: %s, writing a snapshot", hit->name, hit->text);
+	else if (hit->kind == TRIGGER_SPAN)
+		log_notice("trigger %s: a span of %.16s (tid %u, pid %u) took %llu ms%s, writing a snapshot",
+			   hit->name, f->comm, f->tid, f->tgid, ms,
+			   f->flags & WAIT_OPEN ? " and goes on" : "");
 	else if (hit->kind == TRIGGER_APP)
 		log_notice("trigger %s: %.16s (tid %u, pid %u) says%s%s%s, writing a snapshot", hit->name,
 			   f->comm, f->tid, f->tgid, *hit->text ? " '" : " so", hit->text,

@@ -28,7 +28,7 @@ static void limit(int what, rlim_t value)
 	setrlimit(what, &l);
 }
 
-static int give_up_privileges(const struct snapshot_identity *who)
+int snapshot_drop_privileges(const struct snapshot_identity *who)
 {
 	/* a daemon that runs as this user already has no right to set it, and no need */
 	if (who->uid != (uid_t)-1 && (getuid() != who->uid || getgid() != who->gid) &&
@@ -100,7 +100,7 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 		sched_setscheduler(0, SCHED_IDLE, &none);
 		syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* IOPRIO_CLASS_IDLE: linux/ioprio.h */
 	}
-	if (give_up_privileges(who))
+	if (snapshot_drop_privileges(who))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
 	if (getppid() != parent)

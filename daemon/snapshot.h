@@ -40,6 +40,9 @@ struct snapshot_identity {
 	int kallsyms; /* of /proc/kallsyms, opened with the right to see addresses; or -1 */
 };
 
+/* In a child: becomes that user, without any capability, for good. -errno. */
+int snapshot_drop_privileges(const struct snapshot_identity *who);
+
 /*
  * Starts the worker, which writes to output. capture and output are not closed;
  * who and opener must last until the end; ends (of recorder_ends(), or negative)

@@ -237,6 +237,14 @@ static json_t *filters_json(const struct config_trigger *c)
 		json_object_set_new(o, "port",
 				    f->socket[0] ? json_string(f->socket)
 						 : json_sprintf("@%s", f->socket + 1));
+	if (f->kind == TRIGGER_SPAN)
+		json_object_set_new(o, "exe", json_string(f->exe));
+	if (*c->span)
+		json_object_set_new(o, "span", json_string(c->span));
+	if (*c->begin)
+		json_object_set_new(o, "begin", json_string(c->begin));
+	if (*c->end)
+		json_object_set_new(o, "end", json_string(c->end));
 	if (f->kind == TRIGGER_PRESSURE)
 		json_object_set_new(o, "pressure",
 				    json_sprintf("%s %s", config_pressure_name(c->pressure),

@@ -137,6 +137,10 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 	warn_spool(array, d, now);
 	warn_quotas(array, d, now);
 	warn_window(array, d, now);
+	for (unsigned int i = 0; i < d->config.n_triggers; i++)
+		if (span_problem(d, i))
+			warn(array, "trigger %s cannot fire: %s; it is looked for again",
+			     d->config.triggers[i].name, span_problem(d, i));
 	warn_overhead(array, d, now, bpf_share);
 	if (!recorder_takes_sleepers(d->recorder))
 		warn(array, "this kernel refuses the program that reads the stacks of threads that still "

@@ -37,6 +37,7 @@ static int write_all(struct worker *w)
 	worker_judge(w);
 	worker_write_triggers(w);
 	worker_write_requests(w);
+	worker_write_spans(w);
 	worker_write_summary(w);
 	return err;
 }

@@ -76,6 +76,8 @@ struct worker {
 	size_t n_files, size_files;
 	const struct ev_request **requests;
 	size_t n_requests, size_requests;
+	const struct ev_span **spans;
+	size_t n_spans, size_spans;
 	const struct ev_exit **ends;
 	size_t n_ends, size_ends;
 	struct wait_facts *end_facts; /* one for each, as the naming of stacks wants them */
@@ -146,6 +148,7 @@ int worker_write_cpus(struct worker *w);
 /* Tracks besides those of threads and of hits, see worker_waits.c */
 #define WORKER_TRACK_ROOT 1u
 #define WORKER_TRACK_REQUESTS 0x100u /* and its lanes behind it */
+#define WORKER_TRACK_SPANS 0x400u /* likewise */
 
 /* ---- worker_waits.c: slices of waits and triggers ---- */
 
@@ -192,6 +195,15 @@ const struct ev_request *worker_request(const struct worker *w, const struct pol
 size_t worker_request_args(struct worker *w, const struct ev_request *e, struct trace_arg *ret,
 			   char text[WORKER_REQUEST_TEXT]);
 void worker_write_requests(struct worker *w);
+
+/* ---- worker_spans.c ---- */
+
+bool worker_span_ok(const struct ev_span *e, uint64_t len);
+/* The span that this hit of a trigger is about, or NULL. */
+const struct ev_span *worker_span(const struct worker *w, const struct policy_hit *hit);
+#define WORKER_SPAN_ARGS 4
+size_t worker_span_args(struct worker *w, const struct ev_span *e, struct trace_arg ret[WORKER_SPAN_ARGS]);
+void worker_write_spans(struct worker *w);
 
 /* ---- worker_ends.c: ends of processes ---- */
 

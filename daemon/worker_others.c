@@ -235,6 +235,17 @@ static int filter_tasks(const struct only *o)
 	return err;
 }
 
+static void filter_spans(struct only *o)
+{
+	struct worker *w = o->w;
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n_spans; i++)
+		if (w->spans[i]->tgid == o->tgid && w->spans[i]->begin >= o->since)
+			w->spans[n++] = w->spans[i];
+	w->n_spans = n;
+}
+
 int worker_hide_others(struct worker *w)
 {
 	struct only o = {.w = w, .tgid = w->h->focus_pid};
@@ -253,6 +264,7 @@ int worker_hide_others(struct worker *w)
 	for (size_t i = 0; i < w->n_lives; i++)
 		hide_from_life(&o, w->lives[i]);
 	filter_files(&o);
+	filter_spans(&o);
 	filter_stacks(&o);
 	w->n_requests = w->n_ends = 0; /* the process lives */
 	for (uint32_t i = 0; i < w->h->n_cpus; i++)

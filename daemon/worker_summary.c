@@ -199,6 +199,13 @@ static void put_request(struct worker *w, struct attributes *a, const struct ev_
 	put_args(a, args, worker_request_args(w, e, args, text));
 }
 
+static void put_span(struct worker *w, struct attributes *a, const struct ev_span *e)
+{
+	struct trace_arg args[WORKER_SPAN_ARGS];
+
+	put_args(a, args, worker_span_args(w, e, args));
+}
+
 static void put_end(struct attributes *a, const struct ev_exit *e)
 {
 	struct trace_arg args[WORKER_END_ARGS];
@@ -324,6 +331,14 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 		tell_request(w, a, hit);
 		return;
 	}
+	if (hit->kind == TRIGGER_SPAN) {
+		const struct ev_span *e = worker_span(w, hit);
+
+		put_line(a, keep(a, "span %s of %s %s %s", e ? e->name : "", who(w, a, f->tid, f->end),
+				 f->flags & WAIT_OPEN ? "has not ended after" : "took",
+				 duration(a, hit->record.duration)));
+		return;
+	}
 	if (hit->kind == TRIGGER_APP)
 		put_line(a, keep(a, "%s said that something took too long%s%s", who(w, a, f->tid, f->end),
 				 *hit->text ? ": " : "", hit->text));
@@ -428,6 +443,8 @@ void worker_write_summary(struct worker *w)
 		put_hit(a, &w->h->hits[0]);
 		if (request)
 			put_request(w, a, request);
+		if (worker_span(w, &w->h->hits[0]))
+			put_span(w, a, worker_span(w, &w->h->hits[0]));
 		if (worker_end(w, &w->h->hits[0]))
 			put_end(a, worker_end(w, &w->h->hits[0]));
 		put_number(a, "frec.trigger.merged", w->h->n_merged);

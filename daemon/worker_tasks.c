@@ -208,6 +208,8 @@ static int learn(struct worker *w, const struct ev_header *e, uint64_t len)
 		return list_add(&w->files, &w->n_files, &w->size_files, e);
 	if (e->kind == EV_REQUEST && len >= sizeof(struct ev_request))
 		return list_add(&w->requests, &w->n_requests, &w->size_requests, e);
+	if (e->kind == EV_SPAN && worker_span_ok((const void *)e, len))
+		return list_add(&w->spans, &w->n_spans, &w->size_spans, e);
 	if (e->kind == EV_EXIT && worker_end_ok((const void *)e, len))
 		return list_add(&w->ends, &w->n_ends, &w->size_ends, e);
 	if (e->kind == EV_FRAMES && frames_ok((const void *)e, len))

@@ -69,10 +69,14 @@ static int judge_hit(struct worker *w, const struct story *s, uint32_t thread, u
 		     uint64_t end, struct verdict *v)
 {
 	const struct ev_request *request = worker_request(w, &w->h->hits[0]);
+	const struct ev_span *span = worker_span(w, &w->h->hits[0]);
 	uint64_t read = request ? worker_boot(w, request->read) : 0;
 
 	if (end <= start)
 		return verdict_worst_of(s, thread, end, v);
+	if (span)
+		return verdict_of_span(s, story_thread_at(s, span->begin_tid, start), thread, start, end,
+				       v);
 	if (!request)
 		return verdict_of(s, thread, start, end, v);
 	if (!request->read)

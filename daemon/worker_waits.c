@@ -458,6 +458,7 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	char waker[COMM_LEN + 1], comm[COMM_LEN + 1], name[CONFIG_NAME_MAX + 16], buf[64];
 	const struct ev_request *request = worker_request(w, hit);
 	const struct ev_exit *end = worker_end(w, hit);
+	const struct ev_span *span = worker_span(w, hit);
 	char text[WORKER_REQUEST_TEXT];
 	uint64_t start = f->start > w->h->from ? f->start : w->h->from;
 	const struct stack *stack;
@@ -486,6 +487,11 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 		a.n += worker_end_args(end, a.list + a.n, text);
 	} else if (request) {
 		a.n += worker_request_args(w, request, a.list + a.n, text);
+	} else if (hit->kind == TRIGGER_SPAN) {
+		if (span)
+			a.n += worker_span_args(w, span, a.list + a.n);
+		if (f->flags & WAIT_OPEN)
+			arg(&a, TRACE_BOOL("still_waiting", true));
 	} else if (hit->kind != TRIGGER_APP && hit->kind != TRIGGER_PRESSURE) {
 		arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
 		wait_args(w, f, waker_name(w, f, waker), &a);

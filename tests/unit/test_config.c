@@ -182,7 +182,7 @@ static void test_every_key(void **state)
 	assert_true(config.min_free == 0 && config.user_snapshots);
 	assert_string_equal(config.on_snapshot, "/usr/bin/upload --now");
 
-	assert_int_equal(config.n_triggers, 3);
+	assert_int_equal(config.n_triggers, 5);
 	assert_string_equal(t->name, "slow-lock");
 	assert_int_equal(t->filter.kind, TRIGGER_LOCK);
 	assert_true(t->filter.threshold == 100 * NSEC_PER_MSEC);
@@ -206,6 +206,15 @@ static void test_every_key(void **state)
 	assert_true(t->post == 200 * NSEC_PER_MSEC && t->max_per_hour == 20);
 	t++;
 	assert_true(t->filter.kind == TRIGGER_MANUAL && t->filter.threshold == 0);
+	t++;
+	/* which spans is not known yet: none; and exe is no filter */
+	assert_true(t->filter.kind == TRIGGER_SPAN && t->filter.filters == FILTER_SYSCALLS);
+	assert_string_equal(t->filter.exe, "/usr/sbin/shop");
+	assert_string_equal(t->span, "order.*");
+	t++;
+	assert_true(!*t->span && t->filter.filters == FILTER_SYSCALLS && !t->filter.syscalls[0]);
+	assert_string_equal(t->begin, "f");
+	assert_string_equal(t->end, "g@x");
 }
 
 static void check_glob(const char *key, const char *value, const char *want)

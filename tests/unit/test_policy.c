@@ -347,6 +347,31 @@ static void test_reconfigure(void **state)
 	assert_int_equal(fire(0, T0 + 31 * SEC), POLICY_ACCEPTED);
 }
 
+/* Of the spans and waits that may end meanwhile, the one that fired. */
+static void test_span_ends(void **state)
+{
+	struct trigger_record r = { .h.ts = T0, .bank = 1 }, end;
+
+	(void)state;
+	policy.triggers[0].kind = TRIGGER_SPAN;
+	r.w.flags = WAIT_OPEN;
+	r.w.start = 5;
+	r.w.nr = 3;
+	r.w.args[0] = 7;
+	assert_int_equal(policy_trigger(&policy, T0, &r), POLICY_ACCEPTED);
+	end = r;
+	end.index = TRIGGER_ENDED;
+	end.w.flags = 0;
+	assert_false(policy_ended(&policy, T0, &end)); /* a wait of the same thread */
+	end.h.kind = TRIGGER_SPAN;
+	end.w.nr = 4;
+	assert_false(policy_ended(&policy, T0, &end));
+	end.w.nr = 3;
+	end.w.tid++; /* in another thread */
+	assert_true(policy_ended(&policy, T0, &end));
+	assert_int_equal(policy.next.hits[0].record.w.tid, end.w.tid);
+}
+
 static void test_rubbish(void **state)
 {
 	(void)state;
@@ -410,6 +435,7 @@ int main(void)
 		TEST(test_manual_beside_trigger),
 		TEST(test_reconfigure),
 		TEST(test_ended),
+		TEST(test_span_ends),
 		TEST(test_rubbish),
 	};
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* recorder_span.c - probes of spans, and the spans under way. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "recorder_internal.h"
+
+#define BATCH 512u
+
+static int map_fd(struct recorder *r, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(r->object, name);
+}
+
+int recorder_span_define(struct recorder *r, uint32_t def, const char *name, uint32_t flags)
+{
+	struct span_def d = {.flags = flags};
+
+	snprintf(d.name, sizeof(d.name), "%s", name);
+	return bpf_map_update_elem(map_fd(r, "span_defs"), &def, &d, BPF_ANY) ? -errno : 0;
+}
+
+/* The kernel takes the path of a descriptor: the very file, whatever stands at its own path by now. */
+int recorder_span_attach(struct recorder *r, int fd, uint64_t offset, enum span_what what,
+			 uint32_t def, struct bpf_link **ret)
+{
+	static const char *const programs[] = {
+		[SPAN_BEGINS] = "on_span_begin", [SPAN_ENDS] = "on_span_end",
+		[SPAN_ENTERS] = "on_span_enter", [SPAN_LEAVES] = "on_span_leave",
+		[SPAN_RETURNS] = "on_span_leave",
+	};
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = what == SPAN_RETURNS,
+		    .bpf_cookie = def);
+	struct bpf_program *p = bpf_object__find_program_by_name(r->object, programs[what]);
+	struct bpf_link *link;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	link = p ? bpf_program__attach_uprobe_opts(p, -1, path, offset, &opts) : NULL;
+	if (!link)
+		return p ? -errno : -ENOENT;
+	*ret = link;
+	return 0;
+}
+
+void recorder_span_detach(struct bpf_link *link)
+{
+	bpf_link__destroy(link);
+}
+
+int recorder_span_filter(struct recorder *r, unsigned int index, const struct trigger_filter *f)
+{
+	uint32_t key = (r->control->bank & 1) * TRIGGERS_MAX + index;
+
+	return bpf_map_update_elem(map_fd(r, "trigger_filters"), &key, f, BPF_ANY) ? -errno : 0;
+}
+
+/* One batch into room behind *n. Returns 1 for more, 0 at the end, -errno. */
+static int take_batch(int fd, uint64_t *at, bool first, struct recorder_span *list, size_t *n)
+{
+	static struct span_key keys[BATCH];
+	static struct span_open opens[BATCH];
+	uint32_t count = BATCH;
+	int err;
+
+	err = bpf_map_lookup_batch(fd, first ? NULL : at, at, keys, opens, &count, NULL) ? -errno : 0;
+	if (err && err != -ENOENT)
+		return err;
+	for (uint32_t i = 0; i < count; i++)
+		list[(*n)++] = (struct recorder_span){keys[i], opens[i]};
+	return !err;
+}
+
+int recorder_spans(struct recorder *r, struct recorder_span **ret, size_t *ret_n)
+{
+	struct recorder_span *list = NULL, *more;
+	int fd = map_fd(r, "span_opens"), err;
+	size_t n = 0, size = 0;
+	uint64_t at = 0;
+
+	do {
+		if (size - n < BATCH) {
+			size = n + 4 * BATCH;
+			more = realloc(list, size * sizeof(*list));
+			if (!more) {
+				free(list);
+				return -ENOMEM;
+			}
+			list = more;
+		}
+		err = take_batch(fd, &at, !n && !at, list, &n);
+	} while (err > 0);
+	if (err) {
+		free(list);
+		return err;
+	}
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+int recorder_walk_spans(struct recorder *r, uint8_t **ret, size_t *ret_len)
+{
+	int fd = map_fd(r, "span_defs"), err;
+	struct recorder_span *list;
+	struct ev_span *spans;
+	size_t n, len = 0;
+
+	err = recorder_spans(r, &list, &n);
+	if (err)
+		return err;
+	spans = calloc(n + 1, sizeof(*spans));
+	for (size_t i = 0; spans && i < n; i++) {
+		const struct span_key *k = &list[i].key;
+		struct ev_span *e = &spans[len];
+		struct span_def def;
+
+		if (bpf_map_lookup_elem(fd, &k->def, &def))
+			continue;
+		*e = (struct ev_span){
+			.h = {clock_monotonic(), EV_SPAN, 0, sizeof(*e)}, .begin = list[i].open.begin,
+			.id = k->id, .tid = list[i].open.tid, .tgid = k->tgid,
+			.begin_tid = list[i].open.tid, .flags = def.flags | SPAN_OPEN,
+		};
+		e->end = e->h.ts;
+		memcpy(e->name, def.name, sizeof(e->name));
+		len++;
+	}
+	free(list);
+	*ret = (uint8_t *)spans;
+	*ret_len = len * sizeof(*spans);
+	return spans ? 0 : -ENOMEM;
+}
+
+/* The thread that began it may have ended before it: then its process is asked. */
+int recorder_span_judge(struct recorder *r, const struct recorder_span *s)
+{
+	const uint32_t tids[] = {s->open.tid, s->key.tgid};
+	uint32_t zero = 0;
+	uint8_t *bytes;
+	size_t len;
+	int err;
+
+	if (bpf_map_update_elem(map_fd(r, "span_asked"), &zero, &s->key, BPF_ANY))
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		err = recorder_iterate(r, "iter_span", tids[i], &bytes, &len);
+		if (err && err != -ESRCH)
+			return err;
+		if (err)
+			continue;
+		free(bytes);
+		if (len)
+			return 0;
+	}
+	recorder_span_forget(r, &s->key);
+	return 0;
+}
+
+void recorder_span_forget(struct recorder *r, const struct span_key *key)
+{
+	bpf_map_delete_elem(map_fd(r, "span_opens"), key);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * span.c - the files of span triggers: found by the opener, read by the finder, and attached to by
+ * their descriptors, so that it is the file that was read. Looked at again and again, as programs are
+ * installed and replaced.
+ */
+#include "span.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/text.h"
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+#include "opener.h"
+
+#define LOOK_NS (2 * 1000000000ull) /* how often a file is looked at */
+#define ANSWER_NS 1000000000ull	    /* so long the opener may take */
+
+/* ---- probes ---- */
+
+static void probes_drop(struct span_probes *p)
+{
+	while (p->n)
+		recorder_span_detach(p->links[--p->n]);
+	*p = (struct span_probes){ 0 };
+}
+
+static void probes_of(int fd, struct span_probes *ret)
+{
+	struct stat st;
+
+	*ret = (struct span_probes){ 0 };
+	if (fstat(fd, &st))
+		return;
+	ret->device = st.st_dev;
+	ret->inode = st.st_ino;
+	ret->size = st.st_size;
+	ret->changed = st.st_ctim.tv_sec * 1000000000ull + st.st_ctim.tv_nsec;
+}
+
+static bool same_file(const struct span_probes *a, const struct span_probes *b)
+{
+	return a->inode && a->inode == b->inode && a->device == b->device;
+}
+
+static bool same_content(const struct span_probes *a, const struct span_probes *b)
+{
+	return same_file(a, b) && a->size == b->size && a->changed == b->changed;
+}
+
+/* ---- numbers of spans ---- */
+
+static char *name_of(const struct spans *s, uint32_t def)
+{
+	return s->names + (size_t)def * SPAN_NAME_MAX;
+}
+
+/* The number of this watch's span of that name, a new one if need be; -ENOSPC. */
+static int def_of(struct daemon *d, struct span_watch *w, const char *name)
+{
+	struct spans *s = &d->spans;
+	uint32_t def = 0, tried;
+
+	for (unsigned int i = 0; i < w->n_defs; i++)
+		if (!strcmp(name_of(s, w->defs[i]), name))
+			return w->defs[i];
+	if (w->n_defs == SPAN_NAMES_MAX)
+		return -ENOSPC;
+	/* round and round: a span under way of what had the number before must not count as one */
+	for (tried = 0; tried < SPAN_DEFS_MAX; tried++) {
+		def = s->next_def++ % SPAN_DEFS_MAX;
+		if (!*name_of(s, def))
+			break;
+	}
+	if (tried == SPAN_DEFS_MAX ||
+	    recorder_span_define(d->recorder, def, name,
+				 !*w->begin ? 0
+				 : *w->end  ? SPAN_FUNCTION
+					    : SPAN_FUNCTION | SPAN_RETURN))
+		return -ENOSPC;
+	snprintf(name_of(s, def), SPAN_NAME_MAX, "%.*s", (int)SPAN_NAME_MAX - 1, name);
+	w->defs[w->n_defs++] = (uint16_t)def;
+	return (int)def;
+}
+
+static void watch_drop(struct spans *s, struct span_watch *w)
+{
+	probes_drop(&w->now);
+	probes_drop(&w->before);
+	for (unsigned int i = 0; i < w->n_defs; i++)
+		*name_of(s, w->defs[i]) = '\0';
+	w->n_defs = 0;
+}
+
+/* Has the kernel know which spans the triggers of this watch mean. */
+static void publish(struct daemon *d, unsigned int watch)
+{
+	const struct span_watch *w = &d->spans.list[watch];
+
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		struct trigger_filter *f = &d->config.triggers[i].filter;
+
+		if (d->spans.of[i] != watch + 1)
+			continue;
+		memset(f->syscalls, 0, sizeof(f->syscalls));
+		for (unsigned int k = 0; k < w->n_defs; k++)
+			f->syscalls[w->defs[k] / 64] |= 1ull << (w->defs[k] % 64);
+		recorder_span_filter(d->recorder, i, f);
+	}
+}
+
+/* ---- what is said ---- */
+
+static void complain(struct daemon *d, unsigned int watch, const char *text)
+{
+	struct span_watch *w = &d->spans.list[watch];
+
+	if (!strcmp(w->problem, text))
+		return;
+	snprintf(w->problem, sizeof(w->problem), "%s", text);
+	for (unsigned int i = 0; *text && i < d->config.n_triggers; i++)
+		if (d->spans.of[i] == watch + 1)
+			log_warning("trigger %s cannot fire: %s; it is looked for again",
+				    d->config.triggers[i].name, text);
+}
+
+static void complain_of_file(struct daemon *d, unsigned int watch, int err)
+{
+	char text[SPAN_PROBLEM_MAX];
+
+	snprintf(text, sizeof(text), "%s: %s", d->spans.list[watch].path,
+		 err == -ENOEXEC ? "it is no ELF file" : strerror(-err));
+	complain(d, watch, text);
+}
+
+static void complain_of_flaw(struct daemon *d, unsigned int watch, enum span_flaw flaw)
+{
+	static const char *const texts[SPAN_FLAWS] = {
+		[SPAN_NO_ELF] = "is no ELF file of this machine's kind",
+		[SPAN_NO_SPAN] = "has no probe of span ",
+		[SPAN_NO_BEGIN] = "has no function ",
+		[SPAN_NO_END] = "has no function ",
+		[SPAN_MANY] = "has too many places that are meant: say which",
+		[SPAN_GO] = "is of Go, whose stacks move: no return can be probed; name an `end`",
+		[SPAN_EXCEPTIONS] = "unwinds its stacks for exceptions: no return can be probed; name an `end`",
+		[SPAN_SHADOW_STACK] =
+			"has shadow stacks, and this kernel cannot probe returns there; name an `end`",
+	};
+	const struct span_watch *w = &d->spans.list[watch];
+	char text[SPAN_PROBLEM_MAX];
+
+	snprintf(text, sizeof(text), "%s %s%.80s", w->path, texts[flaw],
+		 flaw == SPAN_NO_SPAN	 ? w->span
+		 : flaw == SPAN_NO_BEGIN ? w->begin
+		 : flaw == SPAN_NO_END	 ? w->end
+					 : "");
+	complain(d, watch, text);
+}
+
+/* ---- attaching ---- */
+
+static int attach_some(struct daemon *d, struct span_watch *w, int fd, const struct span_found *found,
+		       bool begins, struct span_probes *p)
+{
+	int def, err = 0;
+
+	for (uint32_t i = 0; !err && i < found->n; i++) {
+		const struct span_site *site = &found->sites[i];
+
+		if (begins != (site->what == SPAN_BEGINS || site->what == SPAN_ENTERS))
+			continue;
+		def = def_of(d, w, *w->begin ? w->begin : site->name);
+		if (def < 0)
+			return def;
+		err = recorder_span_attach(d->recorder, fd, site->offset, site->what, def,
+					   &p->links[p->n]);
+		if (!err)
+			p->n++;
+	}
+	return err;
+}
+
+static void attach(struct daemon *d, unsigned int watch, int fd, const struct span_found *found,
+		   const struct span_probes *file)
+{
+	struct span_watch *w = &d->spans.list[watch];
+	struct span_probes fresh = *file;
+	char text[SPAN_PROBLEM_MAX];
+	int err;
+
+	if (same_file(&w->now, file)) /* it was written to: what stood there is no more */
+		probes_drop(&w->now);
+	/* no end is missed whose begin was seen */
+	err = attach_some(d, w, fd, found, false, &fresh);
+	if (!err)
+		err = attach_some(d, w, fd, found, true, &fresh);
+	if (err) {
+		probes_drop(&fresh);
+		snprintf(text, sizeof(text), "cannot attach to %s: %s%s", w->path, strerror(-err),
+			 err == -EACCES || err == -EPERM ? " (that takes CAP_PERFMON)" : "");
+		complain(d, watch, text);
+		return;
+	}
+	probes_drop(&w->before);
+	w->before = w->now;
+	w->now = fresh;
+	publish(d, watch);
+	complain(d, watch, "");
+	for (unsigned int i = 0; i < d->config.n_triggers; i++)
+		if (d->spans.of[i] == watch + 1)
+			log_notice("trigger %s watches %u spans at %u places in %s",
+				   d->config.triggers[i].name, w->n_defs, w->now.n, w->path);
+}
+
+/* ---- looking: one file at a time ---- */
+
+static void done(struct daemon *d, uint64_t now)
+{
+	struct spans *s = &d->spans;
+
+	s->list[s->at - 1].next = now + LOOK_NS;
+	s->at = 0;
+}
+
+static void ask(struct daemon *d, uint64_t now)
+{
+	struct spans *s = &d->spans;
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		if (now < s->list[i].next)
+			continue;
+		s->ask = (uint32_t)now | 1;
+		s->until = now + ANSWER_NS;
+		s->at = i + 1;
+		if (opener_ask_program(d->opener_fd, s->ask, s->list[i].path))
+			done(d, now);
+		return;
+	}
+}
+
+static void look_into(struct daemon *d, int fd, uint64_t now)
+{
+	struct spans *s = &d->spans;
+	struct span_watch *w = &s->list[s->at - 1];
+	int err;
+
+	probes_of(fd, &s->found);
+	if (same_content(&w->now, &s->found)) {
+		close(fd);
+		done(d, now);
+		return;
+	}
+	err = span_child_start(&s->child, &d->worker, fd, w->span, w->begin, w->end, now);
+	if (err) {
+		complain_of_file(d, s->at - 1, err);
+		close(fd);
+		done(d, now);
+		return;
+	}
+	s->fd = fd;
+}
+
+static void take_answer(struct daemon *d, uint64_t now)
+{
+	struct spans *s = &d->spans;
+	int fd, err = opener_program(d->opener_fd, s->ask, &fd);
+
+	if (!err)
+		look_into(d, fd, now);
+	else if (err != -EAGAIN)
+		complain_of_file(d, s->at - 1, err);
+	if (err && (err != -EAGAIN || now >= s->until))
+		done(d, now);
+}
+
+static void take_found(struct daemon *d, uint64_t now)
+{
+	struct spans *s = &d->spans;
+	int err = span_child_finish(&s->child, now);
+	struct span_probes after;
+
+	if (err == -EAGAIN)
+		return;
+	probes_of(s->fd, &after);
+	if (err)
+		complain_of_file(d, s->at - 1, -ENOEXEC);
+	else if (!same_content(&s->found, &after))
+		; /* it is being written: next time */
+	else if (s->child.found.flaw)
+		complain_of_flaw(d, s->at - 1, s->child.found.flaw);
+	else
+		attach(d, s->at - 1, s->fd, &s->child.found, &s->found);
+	close(s->fd);
+	done(d, now);
+}
+
+void span_tick(struct daemon *d, uint64_t now)
+{
+	struct spans *s = &d->spans;
+
+	if (s->child.pid)
+		take_found(d, now);
+	else if (!s->n || d->opener_fd < 0 || d->snapshot.pid)
+		; /* the worker has the opener to itself */
+	else if (s->at)
+		take_answer(d, now);
+	else
+		ask(d, now);
+}
+
+/* ---- configuration ---- */
+
+static bool watch_is(const struct span_watch *w, const struct config_trigger *t)
+{
+	return !strcmp(w->path, t->filter.exe) && !strcmp(w->span, t->span) &&
+	       !strcmp(w->begin, t->begin) && !strcmp(w->end, t->end);
+}
+
+static struct span_watch *find_watch(struct span_watch *list, unsigned int n,
+				     const struct config_trigger *t)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (watch_is(&list[i], t))
+			return &list[i];
+	return NULL;
+}
+
+static void watch_init(struct span_watch *w, const struct config_trigger *t)
+{
+	*w = (struct span_watch){ 0 };
+	snprintf(w->path, sizeof(w->path), "%s", t->filter.exe);
+	snprintf(w->span, sizeof(w->span), "%s", t->span);
+	snprintf(w->begin, sizeof(w->begin), "%s", t->begin);
+	snprintf(w->end, sizeof(w->end), "%s", t->end);
+}
+
+static void stop_looking(struct spans *s)
+{
+	if (s->child.pid) {
+		span_child_abort(&s->child);
+		close(s->fd);
+	}
+	s->at = 0;
+}
+
+/* A watch that stays keeps its probes: no span is missed. */
+void span_configure(struct daemon *d)
+{
+	struct spans *s = &d->spans;
+	struct span_watch *old = s->list, *kept;
+	unsigned int n_old = s->n, wanted = 0;
+
+	stop_looking(s);
+	for (unsigned int i = 0; i < d->config.n_triggers; i++)
+		wanted += d->config.triggers[i].filter.kind == TRIGGER_SPAN;
+	memset(s->of, 0, sizeof(s->of));
+	s->n = 0;
+	s->list = wanted ? calloc(wanted, sizeof(*s->list)) : NULL;
+	if (wanted && !s->names)
+		s->names = calloc(SPAN_DEFS_MAX, SPAN_NAME_MAX);
+	for (unsigned int i = 0; s->list && s->names && i < d->config.n_triggers; i++) {
+		const struct config_trigger *t = &d->config.triggers[i];
+		struct span_watch *w = find_watch(s->list, s->n, t);
+
+		if (t->filter.kind != TRIGGER_SPAN)
+			continue;
+		if (!w) {
+			w = &s->list[s->n++];
+			kept = find_watch(old, n_old, t);
+			if (kept)
+				*w = *kept;
+			else
+				watch_init(w, t);
+			if (kept)
+				kept->path[0] = '\0'; /* is taken */
+		}
+		s->of[i] = (uint8_t)(w - s->list + 1);
+	}
+	for (unsigned int i = 0; i < n_old; i++)
+		if (old[i].path[0])
+			watch_drop(s, &old[i]);
+	free(old);
+	for (unsigned int i = 0; i < s->n; i++)
+		publish(d, i);
+	s->scanned = clock_monotonic();
+	s->next_sweep = 0; /* spans of what is watched no more are forgotten */
+}
+
+const char *span_problem(const struct daemon *d, unsigned int i)
+{
+	const struct spans *s = &d->spans;
+	const struct span_watch *w = s->of[i] ? &s->list[s->of[i] - 1] : NULL;
+
+	if (!w || (w->now.n && !*w->problem))
+		return NULL;
+	return *w->problem ? w->problem : "its file has not been looked at yet";
+}
+
+void span_close_all(struct daemon *d)
+{
+	struct spans *s = &d->spans;
+
+	stop_looking(s);
+	for (unsigned int i = 0; i < s->n; i++)
+		watch_drop(s, &s->list[i]);
+	free(s->list);
+	free(s->names);
+	*s = (struct spans){ .child.result_fd = -1 };
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* span_scan.c - spans under way: those that last too long, and those whose program has gone. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "daemon.h"
+
+#define SWEEP_NS 1000000000ull
+#define JUDGED_MAX 256u /* at one scan, as each costs some 20 µs; the others fire when they end */
+
+/* Has it passed the threshold of a trigger that means it since the last scan? */
+static bool passed(const struct daemon *d, const struct recorder_span *s, uint64_t now)
+{
+	uint64_t from = s->open.begin + SCAN_GRACE_NS, age, before;
+
+	if (now < from)
+		return false;
+	age = now - from;
+	before = d->spans.scanned > from ? d->spans.scanned - from : 0;
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		const struct trigger_filter *f = &d->config.triggers[i].filter;
+
+		if (d->spans.of[i] && f->syscalls[s->key.def / 64] >> (s->key.def % 64) & 1 &&
+		    f->threshold <= age && f->threshold > before)
+			return true;
+	}
+	return false;
+}
+
+/* Nobody is left who could end it. */
+static bool is_over(const struct spans *s, const struct recorder_span *r)
+{
+	return !s->names[(size_t)r->key.def * SPAN_NAME_MAX] ||
+	       (kill((pid_t)r->key.tgid, 0) && errno == ESRCH);
+}
+
+void span_scan(struct daemon *d, uint64_t now)
+{
+	struct spans *s = &d->spans;
+	struct recorder_span *list;
+	bool sweeps = now >= s->next_sweep;
+	unsigned int judged = 0;
+	size_t n;
+
+	if (!s->names || recorder_spans(d->recorder, &list, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].key.def >= SPAN_DEFS_MAX || (sweeps && is_over(s, &list[i])))
+			recorder_span_forget(d->recorder, &list[i].key);
+		else if (judged < JUDGED_MAX && !list[i].open.announced && passed(d, &list[i], now)) {
+			recorder_span_judge(d->recorder, &list[i]);
+			judged++;
+		}
+	}
+	free(list);
+	s->scanned = now;
+	if (sweeps)
+		s->next_sweep = now + SWEEP_NS;
+}

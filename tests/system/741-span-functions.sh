@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Spans from function to function, and to a function's return: without any change to the program;
+# the outermost of calls within calls, and none that longjmp() has left.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../spans.sh"
+
+program=$work/spans
+cp "$workloads/spans" "$program"
+write_config <<-END
+	[trigger pair]
+	kind = span
+	exe = $program
+	begin = work_begin
+	end = work_end
+	threshold = 200ms
+	cooldown = 0
+	[trigger returns]
+	kind = span
+	exe = $program
+	begin = work_all
+	threshold = 200ms
+	cooldown = 0
+	[trigger no-program]
+	kind = span
+	exe = $program
+	comm = somebody-else
+	begin = work_all
+	threshold = 200ms
+END
+start_frecd
+within 10 watches returns && within 10 watches pair || fail "not attached: $(cat "$work/frecd.log")"
+start_spans # after the recorder
+tell function 10
+tell function 300
+within 10 has_snapshots 1 pair || fail "no snapshot of the pair: $(cat "$work/frecd.log")"
+explain pair
+[ "$(why "d['trigger']['span']")" = work_begin ] || fail "span: $(why "d['trigger']")"
+[ "$(why "300e6 < d['trigger']['duration_ns'] < 3e9")" = true ] || fail "duration: $(why "d['trigger']")"
+[[ $(why "d['cause']['wait']") == sleep ]] || fail "cause: $(why "d['cause']")"
+
+tell jump
+tell returns 50
+tell returns 300
+within 10 has_snapshots 1 returns || fail "no snapshot of the return: $(cat "$work/frecd.log")"
+explain returns
+[ "$(why "300e6 < d['trigger']['duration_ns'] < 3e9")" = true ] || fail "duration: $(why "d['trigger']")"
+
+take all
+find_slices all
+[ "$(grep -c '^work_begin ' "$work/slices")" = 2 ] || fail "calls of work_begin: $(cat "$work/slices")"
+[ "$(grep -c '^work_all ' "$work/slices")" = 2 ] || fail "calls of work_all: $(cat "$work/slices")"
+[ "$(trigger pair fired)$(trigger returns fired)$(trigger no-program fired)" = 110 ] || fail "$(ctl triggers)"

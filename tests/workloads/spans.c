@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * spans.c - a program with spans. Does what the lines of its standard input say, one after the other,
+ * and says "done" after each; "ready" with its pid first.
+ *
+ *	fast		a span "order" of no time
+ *	locked MS	one that waits for a lock which another thread, "holder", has
+ *	relay MS	one that the main thread begins, and "ender" ends, who is woken for that and sleeps
+ *	nested		"part.outer" with id 1 around "part.inner" with 1 and 2, which overlap
+ *	stuck		an "order" that never ends
+ *	sleeper MS	"order" around a sleep
+ *	other MS	"other" around a sleep
+ *	function MS	function work_begin(), a sleep, work_end()
+ *	returns MS	function work_all(), which calls itself and sleeps
+ *	jump		work_all() left by longjmp() from deep within
+ *	threads N	N threads with a thousand spans "order" each
+ *	exec		begins "order" with id 77, then executes itself
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../include/frec/frec.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static sem_t held, go, gone;
+static long amount;
+static uint64_t orders;
+static jmp_buf outside;
+
+static void nap(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static void *holder(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_NAME, "holder");
+	pthread_mutex_lock(&lock);
+	sem_post(&held);
+	nap(amount);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static void do_locked(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, holder, NULL);
+	sem_wait(&held);
+	FREC_SPAN_BEGIN(order, ++orders);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	FREC_SPAN_END(order, orders);
+	pthread_join(t, NULL);
+}
+
+static void *ender(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_NAME, "ender");
+	sem_wait(&go);
+	nap(amount);
+	FREC_SPAN_END("order", orders);
+	sem_post(&gone);
+	return NULL;
+}
+
+static void do_relay(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, ender, NULL);
+	nap(20); /* it waits by now */
+	FREC_SPAN_BEGIN("order", ++orders);
+	sem_post(&go);
+	sem_wait(&gone);
+	pthread_join(t, NULL);
+}
+
+static void do_nested(void)
+{
+	FREC_SPAN_BEGIN("part.outer", 1);
+	FREC_SPAN_BEGIN("part.inner", 1);
+	nap(30);
+	FREC_SPAN_BEGIN("part.inner", 2);
+	nap(30);
+	FREC_SPAN_END("part.inner", 1);
+	nap(30);
+	FREC_SPAN_END("part.inner", 2);
+	FREC_SPAN_END("part.outer", 1);
+}
+
+void __attribute__((noinline)) work_begin(void)
+{
+	__asm__ __volatile__("" ::: "memory");
+}
+
+void __attribute__((noinline)) work_end(void)
+{
+	__asm__ __volatile__("" ::: "memory");
+}
+
+int __attribute__((noinline)) work_all(int depth)
+{
+	int n = depth ? work_all(depth - 1) : 0;
+
+	if (!depth && amount < 0)
+		longjmp(outside, 1);
+	nap(depth ? 0 : amount);
+	__asm__ __volatile__("" ::: "memory");
+	return n + 1;
+}
+
+static void *many(void *arg)
+{
+	uint64_t id = (uint64_t)(uintptr_t)arg << 32;
+
+	for (int i = 0; i < 1000; i++, id++) {
+		FREC_SPAN_BEGIN(order, id);
+		FREC_SPAN_END(order, id);
+	}
+	return NULL;
+}
+
+static void do_threads(void)
+{
+	pthread_t t[64];
+	long n = amount < 64 ? amount : 64;
+
+	for (long i = 0; i < n; i++)
+		pthread_create(&t[i], NULL, many, (void *)(uintptr_t)(i + 1));
+	for (long i = 0; i < n; i++)
+		pthread_join(t[i], NULL);
+}
+
+static void obey(const char *what)
+{
+	if (!strcmp(what, "fast")) {
+		FREC_SPAN_BEGIN(order, ++orders);
+		FREC_SPAN_END(order, orders);
+	} else if (!strcmp(what, "locked")) {
+		do_locked();
+	} else if (!strcmp(what, "relay")) {
+		do_relay();
+	} else if (!strcmp(what, "nested")) {
+		do_nested();
+	} else if (!strcmp(what, "stuck")) {
+		FREC_SPAN_BEGIN(order, 4711);
+	} else if (!strcmp(what, "sleeper")) {
+		FREC_SPAN_BEGIN(order, ++orders);
+		nap(amount);
+		FREC_SPAN_END(order, orders);
+	} else if (!strcmp(what, "other")) {
+		FREC_SPAN_BEGIN(other, 1);
+		nap(amount);
+		FREC_SPAN_END(other, 1);
+	} else if (!strcmp(what, "function")) {
+		work_begin();
+		nap(amount);
+		work_end();
+	} else if (!strcmp(what, "returns")) {
+		work_all(3);
+	} else if (!strcmp(what, "jump")) {
+		amount = -1;
+		if (!setjmp(outside))
+			work_all(3);
+	} else if (!strcmp(what, "threads")) {
+		do_threads();
+	} else if (!strcmp(what, "exec")) {
+		FREC_SPAN_BEGIN(order, 77);
+		execl("/proc/self/exe", "spans", NULL);
+	}
+}
+
+int main(void)
+{
+	char line[64], what[32];
+
+	sem_init(&held, 0, 0);
+	sem_init(&go, 0, 0);
+	sem_init(&gone, 0, 0);
+	printf("ready %d\n", getpid());
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		amount = 0;
+		if (sscanf(line, "%31s %ld", what, &amount) < 1)
+			continue;
+		obey(what);
+		printf("done\n");
+		fflush(stdout);
+	}
+	return 0;
+}
