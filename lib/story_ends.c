@@ -20,21 +20,35 @@ static int add_end(struct story_builder *b, const struct story_end *e)
 	return err;
 }
 
-int story_add_told_end(struct story_builder *b, const struct story_end *e, uint64_t sender,
-		       const char *comm)
+/* Who sent the signal stands behind it; or that nothing was armed that looks for that. */
+int story_add_told_end(struct story_builder *b, const struct trace_slice *slice, int32_t pid)
 {
-	struct story_end told = *e;
+	const char *comm = "process";
+	bool armed = false;
+	uint64_t sender = 0;
 	char words[256];
 
-	if (!sender)
-		snprintf(words, sizeof(words), "%s", e->text);
-	else if (sender == (uint64_t)e->pid)
-		snprintf(words, sizeof(words), "%s, which it sent itself", e->text);
+	for (size_t i = 0; i < slice->n_args; i++) {
+		const struct trace_arg *a = &slice->args[i];
+		const char *key = a->key ? a->key : "";
+
+		armed |= strcmp(key, "signal") == 0;
+		if (strcmp(key, "sender_pid") == 0 && a->type == TRACE_ARG_UINT)
+			sender = a->u;
+		if (strcmp(key, "sender_comm") == 0 && a->type == TRACE_ARG_STRING)
+			comm = a->string;
+	}
+	if (!sender && !armed && strncmp(slice->name, "was killed", 10) == 0)
+		snprintf(words, sizeof(words),
+			 "%s (who sent it is recorded only with a trigger of kind exit)", slice->name);
+	else if (!sender)
+		snprintf(words, sizeof(words), "%s", slice->name);
+	else if (sender == (uint64_t)pid)
+		snprintf(words, sizeof(words), "%s, which it sent itself", slice->name);
 	else
-		snprintf(words, sizeof(words), "%s, sent by %s (pid %llu)", e->text,
-			 comm ? comm : "process", (unsigned long long)sender);
-	told.text = story_keep(b->s, words);
-	return add_end(b, &told);
+		snprintf(words, sizeof(words), "%s, sent by %s (pid %llu)", slice->name, comm,
+			 (unsigned long long)sender);
+	return add_end(b, &(struct story_end){ slice->ts, pid, story_keep(b->s, words) });
 }
 
 /* Of a thread; a process's is that of its leader. */

@@ -92,9 +92,7 @@ const struct story_frame *story_keep_frames(struct story *s, const struct story_
 int story_add_exit(struct story_builder *b, const struct trace_task *t);
 /* Is an instant of this name the end of a process? */
 bool story_tells_end(const char *name);
-/* The text is e's, with who sent the signal, 0: nobody, by name, NULL: not known. */
-int story_add_told_end(struct story_builder *b, const struct story_end *e, uint64_t sender,
-		       const char *comm);
+int story_add_told_end(struct story_builder *b, const struct trace_slice *slice, int32_t pid);
 /* story_calls.c: system calls that are no wait yet become one. */
 int story_add_calls(struct story_builder *b);
 /* story_threads.c: the lives of each tid, and from tids to them. -ENOMEM. */

@@ -348,13 +348,12 @@ static int begin_wait(struct story_builder *b, struct open_track *t, const struc
 		.file = text(s, slice, "file"),
 		.type = text(s, slice, "file_type"),
 		.symbol = text(s, slice, "variable"),
-		.fd = number(slice, "fd", -1),
+		.fd = number(slice, "fd", -1), .at_least = number(slice, "at_least", 0),
 		.address = number(slice, "address", address),
 		.value = number(slice, "val", 0),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),
-		.at_least = number(slice, "at_least", 0), .waited = waited,
-		.tracer_pid = number(slice, "tracer_pid", 0),
+		.tracer_pid = number(slice, "tracer_pid", 0), .waited = waited,
 		.interrupted = number(slice, "interrupted", 0),
 		.unreturned = number(slice, "result_unknown", 0),
 		.stack = keep_stack(s, slice),
@@ -419,9 +418,7 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 		return add_blocked(b, &(struct story_blocked){ .ts = slice->ts, .tid = t->tid,
 							       .throttled = true });
 	if (t && t->pid > 0 && slice->type == TRACE_INSTANT && story_tells_end(name))
-		return story_add_told_end(b, &(struct story_end){ slice->ts, t->pid, name },
-					  number(slice, "sender_pid", 0),
-					  text(b->s, slice, "sender_comm"));
+		return story_add_told_end(b, slice, t->pid);
 	if (!t || slice->type == TRACE_INSTANT)
 		return 0;
 	if (slice->type == TRACE_SLICE_BEGIN) {

@@ -72,14 +72,17 @@ static void test_traced(void **state)
 	story_free(s);
 }
 
+/* sender 0: none; -1: nothing looked for one. */
 static void ends(struct scene *sc, double ms, int32_t pid, const char *how, int32_t sender)
 {
 	const struct trace_task e = { .ts = AT(ms), .current_tid = pid, .tid = pid, .tgid = pid };
 	const struct trace_track track = { .uuid = sc->tracks++, .ts = AT(ms), .tid = pid, .tgid = pid };
-	const struct trace_arg args[] = { TRACE_UINT("sender_pid", sender),
+	const struct trace_arg args[] = { TRACE_STRING("signal", "SIGKILL"),
+					  TRACE_UINT("sender_pid", sender),
 					  TRACE_STRING("sender_comm", "sh") };
 	const struct trace_slice slice = { .ts = AT(ms), .track = track.uuid, .type = TRACE_INSTANT,
-					   .name = how, .args = args, .n_args = sender ? 2 : 0 };
+					   .name = how, .args = args,
+					   .n_args = sender > 0 ? 3 : sender == 0 };
 
 	if (how) {
 		assert_int_equal(trace_put_track(sc->w, &track), 0);
@@ -92,20 +95,24 @@ static void test_ends(void **state)
 {
 	static const char *const want[] = { "was killed by SIGKILL, sent by sh (pid 7)",
 					    "was killed by SIGABRT, which it sent itself",
-					    "exited with 3", NULL };
+					    "exited with 3", NULL, "was killed by SIGPIPE",
+					    "was killed by SIGTERM (who sent it is recorded only with a "
+					    "trigger of kind exit)" };
 	struct scene sc = workers();
 	struct verdict v;
 	struct story *s;
 
 	(void)state;
-	for (int pid = 20; pid < 25; pid++)
+	for (int pid = 20; pid <= 26; pid++)
 		process(&sc, pid, 1, "/bin/dies");
 	ends(&sc, 10, 20, "was killed by SIGKILL", 7);
 	ends(&sc, 20, 21, "was killed by SIGABRT", 21);
 	ends(&sc, 30, 22, "exited with 3", 0);
 	ends(&sc, 40, 23, NULL, 0);
+	ends(&sc, 50, 24, "was killed by SIGPIPE", 0);
+	ends(&sc, 60, 25, "was killed by SIGTERM", -1);
 	s = scene_end(&sc, 100);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 6; i++) {
 		assert_int_equal(verdict_worst(s, 20 + i, NULL, &v), 0);
 		assert_non_null(v.end_of);
 		assert_int_equal(v.end_of->pid, 20 + i);
@@ -115,7 +122,7 @@ static void test_ends(void **state)
 		else
 			assert_null(v.end_of->text);
 	}
-	assert_int_equal(verdict_worst(s, 24, NULL, &v), 0);
+	assert_int_equal(verdict_worst(s, 26, NULL, &v), 0);
 	assert_null(v.end_of);
 	story_free(s);
 }
