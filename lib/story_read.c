@@ -445,9 +445,7 @@ static int add_slice(struct story_builder *b, const struct trace_slice *slice)
 
 static void add_attribute(struct story *s, const struct trace_attribute *a)
 {
-	if (!a->key || a->string)
-		return;
-	if (a->number < 0)
+	if (!a->key || a->string || a->number < 0)
 		return;
 	if (strcmp(a->key, "frec.window.start_ns") == 0)
 		s->start = a->number;
