@@ -203,15 +203,19 @@ bool verdict_is_kthread(const struct story *s, uint32_t thread)
 /*
  * A lock of the kernel. No function tells: the kernel leaves out those of its scheduler and locks
  * from the stack of a sleeper. But devices wake by interrupts and kernel threads, and whom a device
- * keeps waiting is marked so; from a lock another thread lets it go.
+ * keeps waiting is marked so; a lock another thread lets go, or has not yet.
  */
 static bool is_let_go(const struct story *s, const struct story_segment *g,
 		      const struct story_wait *w, bool io)
 {
 	const struct story_wake *k = g->wake;
 
-	return g->sleep == TRACE_STATE_DISK && !io && k && !k->irq && k->waker != STORY_NOBODY &&
-	       k->waker != w->thread && !verdict_is_kthread(s, k->waker) && !verdict_is_served(w);
+	if (g->sleep != TRACE_STATE_DISK || io || verdict_is_served(w))
+		return false;
+	if (!k)
+		return w->open;
+	return !k->irq && k->waker != STORY_NOBODY && k->waker != w->thread &&
+	       !verdict_is_kthread(s, k->waker);
 }
 
 static enum verdict_wait of_sleep(const struct story *s, const struct story_segment *g,

@@ -224,6 +224,9 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 	case VERDICT_DISK:
 		say(v, "waited %s for the disk: %s", duration(l->ns), *l->what ? l->what : "I/O");
 		break;
+	case VERDICT_KERNEL_LOCK:
+		say(v, "waited %s for a lock of the kernel: %s", duration(l->ns), l->what);
+		break;
 	case VERDICT_NETWORK:
 		say(v, "waited %s for the network: %s", duration(l->ns), l->what);
 		break;
