@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* trigger.bpf.c - thresholds and filters, evaluated at the end of a wait. */
-#include "path.bpf.h"
+#include "filter.bpf.h"
 
 struct trigger_check {
 	struct scratch *s;
@@ -9,50 +9,20 @@ struct trigger_check {
 	u32 hits;
 };
 
-static __always_inline bool socket_matches(const struct trigger_filter *f, const struct ev_request *e)
-{
-	if (e->family != AF_UNIX)
-		return false;
-	for (u32 i = 0; i < SOCKET_PATH_MAX / 4; i++)
-		if (((const u32 *)f->socket)[i] != ((const u32 *)e->path)[i])
-			return false;
-	return true;
-}
-
 static __always_inline bool trigger_matches(const struct trigger_filter *f, u32 key,
 					    struct trigger_check *k)
 {
 	struct scratch *s = k->s;
-	struct wait_facts *w = &s->facts;
-	struct task_struct *t = (void *)s->task_address;
 
-	if ((f->filters & FILTER_PID) && f->pid != w->tgid)
-		return false;
-	if ((f->filters & FILTER_UID) && (!t || f->uid != BPF_CORE_READ(t, real_cred, uid.val)))
-		return false;
 	if (f->filters & FILTER_SYSCALLS) {
-		u32 nr = w->nr;
+		u32 nr = s->facts.nr;
 
 		/* the mask has native numbers */
-		if (nr >= SYSCALL_WORDS * 64 || (w->flags & WAIT_COMPAT) ||
+		if (nr >= SYSCALL_WORDS * 64 || (s->facts.flags & WAIT_COMPAT) ||
 		    !(f->syscalls[nr / 64 & (SYSCALL_WORDS - 1)] >> (nr & 63) & 1))
 			return false;
 	}
-	if ((f->filters & FILTER_PORT) && f->port != s->request.local_port)
-		return false;
-	if (f->filters & FILTER_SOCKET && !socket_matches(f, &s->request))
-		return false;
-	if (f->filters & FILTER_COMM) {
-		bpf_probe_read_kernel(s->path, COMM_LEN, w->comm);
-		s->path[COMM_LEN] = 0;
-		if (!path_match(k->which, 0, key, FILTER_COMM))
-			return false;
-	}
-	if ((f->filters & FILTER_EXE) &&
-	    !path_match(k->which, path_exe(k->which), key, FILTER_EXE))
-		return false;
-	return !(f->filters & FILTER_UNIT) ||
-	       path_match(k->which, path_cgroup(k->which), key, FILTER_UNIT);
+	return filter_connection(f, &s->request) && filter_thread(f, key, s, k->which);
 }
 
 static __always_inline void trigger_submit(struct trigger_check *k, u32 index, u32 kind,
