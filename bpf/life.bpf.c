@@ -123,6 +123,10 @@ int BPF_PROG(on_sched_process_exec, struct task_struct *t, pid_t old_pid)
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_task_rename, struct task_struct *t, const char *comm)
 {
+	struct task_state *s = task_state_get(t);
+
+	if (s) /* exec is one, too */
+		s->histograms_bank = 0;
 	life_record(t, TASK_RENAME, 0, comm, 0, false, false);
 	return 0;
 }

@@ -50,7 +50,9 @@ struct task_state {
 	u8 unplaced; /* has no place in the task table; counted once */
 	u8 enter_compat;
 	s16 enter_nr; /* of the syscall entered at `enter`; exec changes what the registers say */
-	u8 pad[4];
+	u32 histograms; /* bit set: of a trigger that means this thread, as far as filters of threads go … */
+	u32 histograms_bank; /* … of this configuration, 0: of none … */
+	u64 cgroups, cred; /* … and with these of the thread */
 	char waker_comm[COMM_LEN]; /* only for slow waits */
 };
 
@@ -96,6 +98,11 @@ struct scratch {
 	struct trigger_map map;
 	struct ev_exit exit;
 	u64 busy; /* SCRATCH_SPAN: a thread that was preempted is at it */
+	struct { /* input of histogram_add_each() */
+		u64 now, start, ns, connection;
+		u32 cpu;
+		u32 histograms; /* bit set: it belongs there */
+	} latency;
 };
 
 MAP struct {
@@ -145,6 +152,15 @@ MAP struct {
 	__type(key, u32);
 	__type(value, struct trigger_count);
 } trigger_counts SEC(".maps");
+
+/* HISTOGRAMS_MAX of each CPU, one CPU behind the other */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HISTOGRAMS_MAX); /* set by the daemon: times the possible CPUs */
+	__type(key, u32);
+	__type(value, struct histogram);
+} histograms SEC(".maps");
 
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -104,6 +104,7 @@ _Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "hot slot");
 #define TASK_REPORT_PREEMPTED 0x100u
 
 #include "evidence.h"
+#include "histogram.h"
 
 /* ---- task table: what each thread waits for now ---- */
 
@@ -178,6 +179,8 @@ struct trigger_filter {
 	char unit[GLOB_PATH_MAX];      /* over the cgroup path with a '/' at its end */
 	char socket[SOCKET_PATH_MAX];  /* of a UNIX socket, NULs behind it; abstract: one before it */
 	__u32 port;		       /* TCP, of this host */
+	__u32 of;		       /* TRIGGER_PERCENTILE: kind of what is counted … */
+	__u32 histogram;	       /* … and where */
 };
 
 /* Counters of one trigger; index as in the table of filters. */
@@ -288,14 +291,14 @@ struct control {
 	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
 	__u64 min_runqueue_ns; /* likewise on the run queue */
 	__u64 min_syscall_ns;  /* likewise on a syscall */
-	__u64 min_request_ns;  /* likewise on a request */
+	__u64 min_request_ns;  /* likewise on a request, or on many */
 	__u64 min_span_ns;     /* likewise on a span */
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;
 	__u32 syscalls; /* enum syscall_mode */
 	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
-	__u32 pad;
+	__u32 queue_histograms; /* bit set: a trigger's own, of waits in the run queue */
 	__u64 exit_ends[SYSCALL_WORDS]; /* bit set: a trigger wants to know of such an end */
 	__u64 budget_rate; /* evidence bytes a second */
 	__s64 budget_cap;  /* bytes that may be saved up */

@@ -8,6 +8,7 @@
  * had read yet when the answer was sent begins the next one.
  */
 #define FREC_REQUESTS_DEFINE
+#include "histogram.bpf.h"
 #include "request.bpf.h"
 
 #define MSG_PEEK_ 2
@@ -154,10 +155,34 @@ static __always_inline void request_first_answer(struct sock *sk, struct request
 		server->answers = 1;
 }
 
+/* In the histogram of all, and in those of triggers that mean the connection and who answers. */
+static __always_inline void request_count(struct control *ctl, u32 cpu, struct sock *sk,
+					  struct request_state *st, struct task_state *s, u64 now,
+					  u64 ns)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct histogram *h = histogram_at(cpu, HISTOGRAM_REQUEST);
+	struct scratch *scratch = scratch_get(SCRATCH_REQUEST);
+
+	if (h)
+		histogram_add(h, t, now, st->arrived, ns, (u64)sk);
+	if (scratch && st->histograms_bank != ctl->bank) {
+		__builtin_memset(&scratch->request, 0, sizeof(scratch->request));
+		request_address(&scratch->request, sk);
+		scratch->judge.bank = ctl->bank;
+		st->histograms = histogram_match_connection(SCRATCH_REQUEST);
+		st->histograms_bank = ctl->bank;
+	}
+	if (s && st->histograms)
+		histogram_add_own(ctl, SCRATCH_REQUEST, cpu, t, s, st->histograms, now, st->arrived,
+				  ns, (u64)sk);
+}
+
 static __always_inline int request_answered(struct sock *sk, int ret)
 {
 	struct request_watch *w = ret > 0 ? request_watched(sk) : NULL;
 	struct request_state *st;
+	struct task_state *s;
 	struct control *ctl;
 	struct cpu_state *c;
 	u16 flags = 0;
@@ -174,10 +199,10 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 		return 0;
 	if (!st->answered)
 		request_first_answer(sk, st);
-	/* not longer than now: the rest need not be asked */
-	if (st->arrived >= ctl->live_since &&
-	    (now - st->arrived >= ctl->min_request_ns || now - st->arrived >= ctl->stacks_ns)) {
-		end = request_end(st, task_state_get(bpf_get_current_task_btf()), now, &flags);
+	if (st->arrived >= ctl->live_since) {
+		s = task_state_get(bpf_get_current_task_btf());
+		end = request_end(st, s, now, &flags);
+		request_count(ctl, cpu, sk, st, s, now, end - st->arrived);
 		if (end - st->arrived >= ctl->min_request_ns || end - st->arrived >= ctl->stacks_ns ||
 		    st->announced == st->arrived)
 			request_slow(ctl, c, cpu, sk, st, now, end, flags, ret);

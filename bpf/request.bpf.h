@@ -38,6 +38,8 @@ struct request_state {
 	u8 queued;   /* it arrived before the connection was accepted */
 	u8 answered; /* the server has sent something on this connection */
 	u8 pad;
+	u32 histograms;	     /* bit set: of a trigger that means this connection … */
+	u32 histograms_bank; /* … of this configuration */
 };
 
 enum request_role { REQUEST_UNKNOWN, REQUEST_SERVER, REQUEST_NONE };

@@ -3,6 +3,7 @@
 #include "futex.bpf.h"
 #include "stack.bpf.h"
 #include "file.bpf.h"
+#include "histogram.bpf.h"
 #include "wait.bpf.h"
 
 /* ---- switch-out ---- */
@@ -151,6 +152,19 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 		trigger_run(SCRATCH_SWITCH);
 }
 
+static __always_inline void wait_count(const struct control *ctl, u32 cpu,
+				       struct task_struct *next, struct task_state *s, u64 now,
+				       u64 queued)
+{
+	struct histogram *h = histogram_at(cpu, HISTOGRAM_RUNQUEUE);
+
+	if (h)
+		histogram_add(h, next, now, now - queued, queued, 0);
+	if (ctl->queue_histograms)
+		histogram_add_own(ctl, SCRATCH_SWITCH, cpu, next, s, ctl->queue_histograms, now,
+				  now - queued, queued, 0);
+}
+
 static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u32 cpu,
 				     struct task_struct *next, u64 now)
 {
@@ -180,6 +194,8 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 	e = task_slot_of(s);
 	if (e)
 		*(volatile u64 *)&e->since = 0;
+	if (queued)
+		wait_count(ctl, cpu, next, s, now, queued);
 	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || slept >= ctl->stacks_ns ||
 	    queued >= ctl->min_runqueue_ns || s->announced & ANNOUNCED_SLEEP)
 		wait_judge(ctl, c, cpu, next, s, now, slept, queued);

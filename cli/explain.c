@@ -175,7 +175,7 @@ static int judge_interval(const struct story *s, const struct story_trigger *t, 
 	if (t->beginner)
 		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread, t->start,
 				       t->end, ret);
-	if (!t->kind || strcmp(t->kind, "request"))
+	if (!t->reader && (!t->kind || strcmp(t->kind, "request")))
 		return verdict_of(s, thread, t->start, t->end, ret);
 	if (!t->reader && t->read > t->start)
 		return verdict_of_unread(s, thread, t->start, t->end, ret);
@@ -205,6 +205,8 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		err = judge_interval(j->story, t, &j->verdict);
 		if (!err)
 			judge_end(f, &j->verdict);
+		if (!err && !strcmp(kind, "percentile"))
+			verdict_preface(&j->verdict, text);
 		return err;
 	}
 	return verdict_worst(j->story, pid, args->unit, &j->verdict);

@@ -162,6 +162,36 @@ static void print_triggers(const json_t *status)
 	}
 }
 
+static void print_histogram(const json_t *h)
+{
+	static const char *const told[][2] = {
+		{ "p50", "p50_ns" }, { "p90", "p90_ns" }, { "p99", "p99_ns" },
+		{ "p99.9", "p999_ns" }, { "max", "max_ns" },
+	};
+	char buf[OUTPUT_COUNT_MAX + UNITS_TEXT_MAX];
+
+	output_text(stdout, string(h, "of"));
+	if (json_object_get(h, "trigger")) {
+		printf(" of ");
+		output_text(stdout, string(h, "trigger"));
+	}
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]) && number(h, "count"); i++)
+		printf("%s %s %s", i ? "," : ":", told[i][0],
+		       units_format_duration(number(h, told[i][1]), buf, sizeof(buf)));
+	printf("; %s counted\n", output_count(number(h, "count"), buf));
+}
+
+static void print_histograms(const json_t *status)
+{
+	const json_t *h;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "histograms"), i, h) {
+		printf("%-10s ", i ? "" : "latency");
+		print_histogram(h);
+	}
+}
+
 static void print_app(const json_t *status)
 {
 	static const char *const causes[] = { "flood", "malformed", "unknown", "filtered", "strangers" };
@@ -221,6 +251,7 @@ int verb_status(const struct arguments *args)
 		print_events(status);
 		print_overhead(status);
 		print_triggers(status);
+		print_histograms(status);
 		print_app(status);
 		print_spool(status);
 		print_warnings(status);

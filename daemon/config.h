@@ -26,6 +26,9 @@ struct config_trigger {
 	enum config_pressure pressure;
 	bool pressure_full;
 	uint64_t pressure_window; /* ns */
+	/* kind percentile; what it may be is filter.threshold, of what is filter.of */
+	uint32_t percentile;	      /* of a million: p99.9 is 999000 */
+	uint64_t percentile_interval; /* ns */
 	bool signals_said;     /* kind exit: else those that are meant by default */
 	uint64_t ends[SYSCALL_WORDS]; /* likewise: bit set: signal or END_* */
 	/* kind span, in the file filter.exe: a glob over names of frec.h, or else symbols … */

@@ -52,6 +52,7 @@ struct config_load {
 	struct config_section *trigger; /* section in force where it is a trigger, else NULL */
 	struct config_section triggers[TRIGGERS_MAX];
 	unsigned int n_triggers;
+	unsigned int histograms; /* that triggers want for themselves */
 	struct config_section scratch; /* sections that will not count, still checked */
 };
 
@@ -103,6 +104,9 @@ void config_pressure_check(struct config_load *l, struct config_section *s);
 /* config_span.c */
 config_parser config_trigger_span, config_trigger_symbol;
 void config_span_check(struct config_load *l, struct config_section *s);
+/* config_percentile.c */
+config_parser config_trigger_percentile;
+void config_percentile_check(struct config_load *l, struct config_section *s);
 
 /* config_parse.c: a line for l->errors, fit for a terminal */
 void config_say(struct config_load *l, const char *format, ...)

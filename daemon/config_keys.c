@@ -204,7 +204,7 @@ const struct config_key config_keys[] = {
 		  NULL),
 
 	TRIGGER("kind", filter.kind, config_trigger_kind,
-		"lock, futex, syscall, offcpu, runqueue, iowait, request, span, app, exit, pressure or manual", 0, 0, NULL),
+		"lock, futex, syscall, offcpu, runqueue, iowait, request, span, app, exit, pressure, percentile or manual", 0, 0, NULL),
 	TRIGGER("threshold", filter.threshold, parse_duration, "a time from 1us to 24h",
 		NSEC_PER_USEC, 24 * HOUR, NULL),
 	TRIGGER("comm", filter.comm, config_trigger_comm,
@@ -241,6 +241,9 @@ const struct config_key config_keys[] = {
 		CONFIG_SYMBOL_MAX - 1, NULL),
 	TRIGGER("end", end, config_trigger_symbol, "a function's symbol of at most 255 bytes", 0,
 		CONFIG_SYMBOL_MAX - 1, NULL),
+	TRIGGER("percentile", percentile, config_trigger_percentile,
+		"request or runqueue, then one such as p99, then a time from 1us to 10m and its interval from 1s to 1h",
+		NSEC_PER_SEC, HOUR, NULL),
 	TRIGGER("cooldown", cooldown, parse_duration, "a time from 0 to 168h", 0, 168 * HOUR, NULL),
 	TRIGGER("hold", hold, parse_duration, "a time from 0 to half the window", 0, HOUR, NULL),
 	TRIGGER("max_per_hour", max_per_hour, parse_count, "a number from 0 (no limit) to 3600", 0,

@@ -16,12 +16,9 @@ static const char *const kind_names[] = {
 	[TRIGGER_MANUAL] = "manual", [TRIGGER_REQUEST] = "request",
 	[TRIGGER_EXIT] = "exit",     [TRIGGER_PRESSURE] = "pressure",
 	[TRIGGER_APP] = "app",	     [TRIGGER_SPAN] = "span",
+	[TRIGGER_PERCENTILE] = "percentile",
 };
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
-
-static const char *const later_kinds[] = {
-	"percentile",
-};
 
 const char *config_kind_name(enum trigger_kind kind)
 {
@@ -33,18 +30,12 @@ int config_trigger_kind(struct config_load *l, const struct config_key *key, con
 {
 	struct config_trigger *t = base;
 
+	(void)l;
+	(void)key;
 	for (unsigned int i = 0; i < N_KINDS; i++) {
 		if (kind_names[i] && strcmp(value, kind_names[i]) == 0) {
 			t->filter.kind = i;
 			return 0;
-		}
-	}
-	for (unsigned int i = 0; i < sizeof(later_kinds) / sizeof(later_kinds[0]); i++) {
-		if (strcmp(value, later_kinds[i]) == 0) {
-			config_mistake(l, &l->here, key->name, value,
-				       "%s: this version has no triggers of kind %s yet", key->want,
-				       value);
-			return 1;
 		}
 	}
 	return -EINVAL;
@@ -306,7 +297,7 @@ static void check_within(struct config_load *l, const struct config_section *s, 
 static bool has_threshold(enum trigger_kind kind)
 {
 	return kind != TRIGGER_MANUAL && kind != TRIGGER_APP && kind != TRIGGER_EXIT &&
-	       kind != TRIGGER_PRESSURE; /* which has its own key */
+	       kind != TRIGGER_PRESSURE && kind != TRIGGER_PERCENTILE; /* which have their own keys */
 }
 
 static void check_exit(struct config_load *l, struct config_section *s)
@@ -339,6 +330,7 @@ static void check_kind(struct config_load *l, struct config_section *s)
 	struct config_place port = config_trigger_place(s, "port");
 	const struct trigger_filter *f = &s->trigger.filter;
 	const char *name = config_kind_name(f->kind);
+	bool of_requests = f->kind == TRIGGER_REQUEST || f->of == TRIGGER_REQUEST;
 
 	if (!kind.line)
 		config_mistake(l, &s->place, "kind", NULL, "a kind in [trigger %s], such as lock",
@@ -356,12 +348,12 @@ static void check_kind(struct config_load *l, struct config_section *s)
 		config_mistake(l, &kind, "kind", name,
 			       "another one, as line %u has an exe: app takes comm, pid, uid and unit",
 			       config_trigger_place(s, "exe").line);
-	if (f->kind == TRIGGER_REQUEST &&
+	if (of_requests &&
 	    !(f->filters & (FILTER_PORT | FILTER_SOCKET | FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
 		config_mistake(l, &s->place, "port", NULL,
 			       "whose requests: a port, or comm, exe, pid or unit of the server, in [trigger %s]",
 			       s->trigger.name);
-	if (f->kind != TRIGGER_REQUEST && port.line)
+	if (!of_requests && port.line)
 		config_mistake(l, &kind, "kind", name, "request, as line %u has a port", port.line);
 	if (f->kind != TRIGGER_SYSCALL && syscalls.line)
 		config_mistake(l, &kind, "kind", name, "syscall, as line %u has syscalls",
@@ -374,6 +366,7 @@ void config_trigger_check(struct config_load *l, struct config_section *s)
 	check_exit(l, s);
 	config_pressure_check(l, s);
 	config_span_check(l, s);
+	config_percentile_check(l, s);
 	check_within(l, s, "hold", &s->trigger.hold, l->config.window / 2, "half the window");
 	check_within(l, s, "post", &s->trigger.post, l->config.window, "the window");
 }

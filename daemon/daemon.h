@@ -11,6 +11,7 @@
 #include "config.h"
 #include "pins.h"
 #include "policy.h"
+#include "percentile.h"
 #include "pressure.h"
 #include "recorder.h"
 #include "scan.h"
@@ -81,6 +82,7 @@ struct daemon {
 	struct app app;
 	struct pressure pressure;
 	struct spans spans;
+	struct percentile percentile;
 	struct users users;
 	uint64_t next_id;
 
@@ -137,6 +139,13 @@ void span_scan(struct daemon *d, uint64_t now);
 const char *span_problem(const struct daemon *d, unsigned int i);
 void span_close_all(struct daemon *d);
 
+/* ---- percentile.c: triggers of that kind ---- */
+
+/* At the start, and when this configuration is about to take the place of d's: goes on with what stays. */
+void percentile_configure(struct daemon *d, const struct config *fresh);
+/* At each tick: looks at what has been counted. */
+void percentile_tick(struct daemon *d, uint64_t now);
+
 /* ---- loop.c ---- */
 
 /* Until a signal ends it. Returns 0 or -errno. */
@@ -191,6 +200,8 @@ json_t *status_json(struct daemon *d);
 /* Once a second: notes what recording costs, for the mean of the last minute. */
 void status_note_cost(struct daemon *d, uint64_t now);
 json_t *status_triggers(struct daemon *d);
+/* status_histograms.c: latencies of all kinds that are counted. */
+json_t *status_histograms(struct daemon *d);
 /* ns of CPU that this process and its children have used. */
 uint64_t status_cpu_used(void);
 /* ns that all CPUs and the evidence cover. */

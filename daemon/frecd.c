@@ -93,6 +93,7 @@ static int start_recording(struct daemon *d)
 	uint64_t began = clock_monotonic();
 	int err;
 
+	percentile_place(NULL, &d->config);
 	err = recorder_load(&d->config, &d->recorder, error);
 	d->cpu_before = status_cpu_used();
 	if (!err)

@@ -155,6 +155,7 @@ static void tick(struct daemon *d)
 	scan(d, now);
 	pressure_tick(d, now);
 	span_tick(d, now);
+	percentile_tick(d, now);
 	snapshot_watch(&d->snapshot, now);
 	shoot_due(d, now);
 	every_second(d, now);
@@ -222,6 +223,7 @@ static void reload(struct daemon *d)
 		fresh.memory = d->config.memory;
 		fresh.evidence = d->config.evidence;
 	}
+	percentile_place(&d->config, &fresh);
 	for (unsigned int i = 0; i < d->policy.n_triggers; i++)
 		withheld[i] = recorder_trigger_count(d->recorder, i)->suppressed;
 	if (recorder_configure(d->recorder, &fresh, error)) {
@@ -234,6 +236,7 @@ static void reload(struct daemon *d)
 		memset(&d->store.state, 0, sizeof(d->store.state));
 		d->store.tag++;
 	}
+	percentile_configure(d, &fresh);
 	if (fresh.window > d->config.window)
 		d->window_since = clock_monotonic();
 	d->config = fresh;
@@ -350,6 +353,7 @@ int loop_run(struct daemon *d)
 	store_watch(d, clock_monotonic());
 	pressure_configure(d);
 	span_configure(d);
+	percentile_configure(d, &d->config);
 	sd_notify(0, "READY=1");
 	while (!d->stopping) {
 		n = epoll_wait(d->epoll_fd, events, 16, -1);

@@ -149,21 +149,23 @@ static int set_constants(struct recorder *r)
 static int set_sizes(struct recorder *r)
 {
 	struct bpf_map *hot = bpf_object__find_map_by_name(r->object, "hot_windows");
-	struct bpf_map *m[5] = {
+	struct bpf_map *m[6] = {
 		hot,
 		bpf_object__find_map_by_name(r->object, "cpus"),
 		bpf_object__find_map_by_name(r->object, "evidence"),
 		bpf_object__find_map_by_name(r->object, "task_table"),
 		bpf_object__find_map_by_name(r->object, "dump_rooms"),
+		bpf_object__find_map_by_name(r->object, "histograms"),
 	};
 
-	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4])
+	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4] || !m[5])
 		return -ENOENT;
 	if (bpf_map__set_value_size(bpf_map__inner_map(hot), r->sizes.hot_cpu) ||
 	    bpf_map__set_max_entries(m[0], r->n_cpus) || bpf_map__set_max_entries(m[1], r->n_cpus) ||
 	    bpf_map__set_max_entries(m[2], r->sizes.evidence) ||
 	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE) ||
-	    bpf_map__set_max_entries(m[4], 2 * r->n_cpus + 1))
+	    bpf_map__set_max_entries(m[4], 2 * r->n_cpus + 1) ||
+	    bpf_map__set_max_entries(m[5], HISTOGRAMS_MAX * r->n_cpus))
 		return -EINVAL;
 	return set_constants(r);
 }
@@ -287,7 +289,10 @@ static int map_all(struct recorder *r)
 	r->tasks = map_memory(r, "task_table", TASK_TABLE_SIZE * sizeof(struct task_slot));
 	r->notes = map_memory(r, "process_notes", sizeof(struct process_notes));
 	r->requests = map_memory(r, "request_watch", sizeof(struct request_watch));
-	if (!r->cpus || !r->control || !r->counts || !r->tasks || !r->notes || !r->requests)
+	r->histograms = map_memory(r, "histograms",
+				   r->n_cpus * HISTOGRAMS_MAX * sizeof(struct histogram));
+	if (!r->cpus || !r->control || !r->counts || !r->tasks || !r->notes || !r->requests ||
+	    !r->histograms)
 		return -errno;
 	err = map_evidence(r);
 	if (err)
@@ -356,14 +361,28 @@ int recorder_load(const struct config *c, struct recorder **ret, char error[RECO
 
 /* ---- what is in force ---- */
 
+static bool is_of_requests(const struct trigger_filter *f)
+{
+	return f->kind == TRIGGER_REQUEST ||
+	       (f->kind == TRIGGER_PERCENTILE && f->of == TRIGGER_REQUEST);
+}
+
+/* The kinds of records that this trigger takes. */
+static uint32_t kinds_taken(const struct trigger_filter *f)
+{
+	return 1u << f->kind | (is_of_requests(f) ? 1u << TRIGGER_REQUEST : 0);
+}
+
 static uint64_t smallest(const struct config *c, unsigned int kinds)
 {
 	uint64_t min = UINT64_MAX;
 
-	for (unsigned int i = 0; i < c->n_triggers; i++)
-		if (kinds >> c->triggers[i].filter.kind & 1 && c->triggers[i].filter.threshold &&
-		    c->triggers[i].filter.threshold < min)
-			min = c->triggers[i].filter.threshold;
+	for (unsigned int i = 0; i < c->n_triggers; i++) {
+		const struct trigger_filter *f = &c->triggers[i].filter;
+
+		if (kinds & kinds_taken(f) && f->threshold && f->threshold < min)
+			min = f->threshold;
+	}
 	return min;
 }
 
@@ -372,8 +391,23 @@ static uint32_t kinds_of(const struct config *c)
 	uint32_t kinds = 0;
 
 	for (unsigned int i = 0; i < c->n_triggers; i++)
-		kinds |= 1u << c->triggers[i].filter.kind;
+		kinds |= kinds_taken(&c->triggers[i].filter);
 	return kinds;
+}
+
+/* Bits of the histograms that the switches have to look for a thread's filters for. */
+static uint32_t queue_histograms(const struct config *c)
+{
+	uint32_t bits = 0;
+
+	for (unsigned int i = 0; i < c->n_triggers; i++) {
+		const struct trigger_filter *f = &c->triggers[i].filter;
+
+		if (f->kind == TRIGGER_PERCENTILE && f->of == TRIGGER_RUNQUEUE &&
+		    f->histogram >= HISTOGRAM_OWN)
+			bits |= 1u << f->histogram;
+	}
+	return bits;
 }
 
 /* Which connections the kernel looks at; while this changes it may miss a request. */
@@ -384,7 +418,7 @@ static void watch_requests(struct recorder *r, const struct config *c)
 	for (unsigned int i = 0; i < c->n_triggers; i++) {
 		const struct trigger_filter *f = &c->triggers[i].filter;
 
-		if (f->kind != TRIGGER_REQUEST)
+		if (!is_of_requests(f))
 			continue;
 		if (f->filters & FILTER_PORT)
 			w.ports[f->port / 64] |= 1ull << (f->port % 64);
@@ -446,6 +480,7 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	r->control->fires_ns = smallest(c, ~0u) / 2;
 	if (r->control->fires_ns < c->stacks)
 		r->control->fires_ns = c->stacks;
+	r->control->queue_histograms = queue_histograms(c);
 	__atomic_store_n(&r->control->bank, bank, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -476,6 +511,8 @@ void recorder_free(struct recorder *r)
 		munmap(r->counts, 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
 	if (r->requests)
 		munmap(r->requests, sizeof(struct request_watch));
+	if (r->histograms)
+		munmap(r->histograms, r->n_cpus * HISTOGRAMS_MAX * sizeof(struct histogram));
 	if (r->notes)
 		munmap(r->notes, sizeof(struct process_notes));
 	if (r->tasks)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "histogram.h"
 
 struct recorder;
 
@@ -98,6 +99,15 @@ const volatile struct cpu_state *recorder_cpu(const struct recorder *r, unsigned
 const struct task_slot *recorder_tasks(const struct recorder *r, size_t *ret_n);
 const volatile struct process_notes *recorder_notes(const struct recorder *r);
 uint64_t recorder_started(const struct recorder *r); /* MONOTONIC ns */
+
+/* Histogram number `which` of all CPUs; what it counts only grows. */
+void recorder_histogram(const struct recorder *r, unsigned int which, struct histogram_sum *ret);
+/* The longest that was counted there since then, as far as it is still known. -ENOENT. */
+int recorder_histogram_worst(const struct recorder *r, unsigned int which, uint64_t since,
+			     struct histogram_worst *ret);
+/* Are requests looked at? */
+bool recorder_sees_requests(const struct recorder *r);
+void recorder_histogram_forget_max(struct recorder *r, unsigned int which);
 
 /*
  * A descriptor, the caller's, which gives the ends of all pipes and connections of the host as

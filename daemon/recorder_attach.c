@@ -303,7 +303,9 @@ static bool is_our_pin(const char *name)
 					   "trigger_ring", "trigger_filters", "process_notes",
 					   "requests",	   "request_watch",  "request_servers",
 					   "deaths",	   "app_senders",  "app_flood",	     "app_threads",
-					   "span_opens",   "span_defs",	     "span_asked"};
+					   "span_opens",   "span_defs",	     "span_asked",
+
+					   "histograms"};
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

@@ -46,6 +46,7 @@ struct recorder {
 	struct task_slot *tasks;
 	struct process_notes *notes;
 	struct request_watch *requests;
+	struct histogram *histograms; /* of all CPUs */
 	struct recorder_ring ring;
 	struct ring_buffer *triggers;
 	recorder_trigger_fn trigger_fn;

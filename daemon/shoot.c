@@ -218,7 +218,7 @@ static void log_hit(const struct policy_hit *hit)
 	if (hit->kind == TRIGGER_EXIT)
 		log_notice("trigger %s: %.16s (tid %u, pid %u) %s, writing a snapshot", hit->name,
 			   f->comm, f->tid, f->tgid, signal_end_text(f->nr, text, sizeof(text)));
-	else if (hit->kind == TRIGGER_PRESSURE)
+	else if (hit->kind == TRIGGER_PRESSURE || hit->kind == TRIGGER_PERCENTILE)
 		log_notice("trigger %s: %s, writing a snapshot", hit->name, hit->text);
 	else if (hit->kind == TRIGGER_SPAN)
 		log_notice("trigger %s: a span of %.16s (tid %u, pid %u) took %llu ms%s, writing a snapshot",

@@ -205,15 +205,15 @@ json_t *status_json(struct daemon *d)
 			   (json_int_t)t.refused, "refused_stacks", (json_int_t)t.refused_stacks,
 			   "lost_by", lost);
 	return json_pack(
-		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:o}",
+		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:o}",
 		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",
 		(json_int_t)(now - recorder_started(d->recorder)), "paused_ns",
 		(json_int_t)(paused ? now - d->paused_since : 0), "window",
 		window_json(d, now), "memory", "hot", (json_int_t)sizes->hot, "evidence",
 		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
 		"overhead", overhead_json(d, now, t.bpf_share), "triggers", counts_json(d), "spool",
-		spool_json(d, now), "app", app_json(d), "pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
-		"warnings", warnings_json(d, now, t.bpf_share));
+		spool_json(d, now), "app", app_json(d), "histograms", status_histograms(d),
+		"pinned", d->pinned, "interrupts", recorder_variant(d->recorder), "warnings", warnings_json(d, now, t.bpf_share));
 }
 
 static json_t *filters_json(const struct config_trigger *c)
@@ -249,6 +249,10 @@ static json_t *filters_json(const struct config_trigger *c)
 		json_object_set_new(o, "pressure",
 				    json_sprintf("%s %s", config_pressure_name(c->pressure),
 						 c->pressure_full ? "full" : "some"));
+	if (f->kind == TRIGGER_PERCENTILE)
+		json_object_set_new(o, "percentile",
+				    json_sprintf("%s p%g", config_kind_name(f->of),
+						 c->percentile / (HISTOGRAM_MILLION / 100.0)));
 	return o;
 }
 

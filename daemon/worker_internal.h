@@ -187,6 +187,11 @@ const char *worker_file_type(const struct ev_file *e);
 
 /* ---- worker_requests.c ---- */
 
+/* The kind of what this hit of a trigger is about: of a percentile, of those that were counted. */
+static inline unsigned int worker_hit_of(const struct policy_hit *hit)
+{
+	return hit->kind == TRIGGER_PERCENTILE ? hit->record.h.kind : hit->kind;
+}
 /* The request that this hit of a trigger is about, or NULL. */
 const struct ev_request *worker_request(const struct worker *w, const struct policy_hit *hit);
 #define WORKER_REQUEST_ARGS 12

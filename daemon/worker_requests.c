@@ -15,7 +15,7 @@ const struct ev_request *worker_request(const struct worker *w, const struct pol
 	const struct wait_facts *f = &hit->record.w;
 	const struct ev_request *open = NULL;
 
-	if (hit->kind != TRIGGER_REQUEST)
+	if (worker_hit_of(hit) != TRIGGER_REQUEST)
 		return NULL;
 	for (size_t i = w->n_requests; i-- > 0;) {
 		const struct ev_request *e = w->requests[i];

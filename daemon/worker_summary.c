@@ -298,12 +298,20 @@ static void tell_owner(struct worker *w, struct attributes *a, uint32_t tid, uin
 				 who(w, a, tid, to), duration(a, w->h->slow_ns)));
 }
 
+/* Of many, the one that it is about. */
+static uint64_t hit_took(const struct policy_hit *hit)
+{
+	const struct wait_facts *f = &hit->record.w;
+
+	return hit->kind == TRIGGER_PERCENTILE ? f->end - f->start : hit->record.duration;
+}
+
 static void tell_request(struct worker *w, struct attributes *a, const struct policy_hit *hit)
 {
 	const struct ev_request *e = worker_request(w, hit);
 	const struct wait_facts *f = &hit->record.w;
 	const char *hand = f->tid ? who(w, a, f->tid, f->end) : "nobody that is known";
-	const char *took = duration(a, hit->record.duration);
+	const char *took = duration(a, hit_took(hit));
 
 	if (!e || !(e->flags & (REQUEST_OPEN | REQUEST_CLOSED)))
 		put_line(a, keep(a, "%s answered a request after %s", hand, took));
@@ -327,7 +335,11 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 		put_line(a, w->verdict.text);
 		return;
 	}
-	if (hit->kind == TRIGGER_REQUEST) {
+	if (hit->kind == TRIGGER_PERCENTILE) /* then about the slowest of them */
+		put_line(a, hit->text);
+	if (hit->kind == TRIGGER_PERCENTILE && !f->tid)
+		return;
+	if (worker_hit_of(hit) == TRIGGER_REQUEST) {
 		tell_request(w, a, hit);
 		return;
 	}
@@ -342,9 +354,9 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 	if (hit->kind == TRIGGER_APP)
 		put_line(a, keep(a, "%s said that something took too long%s%s", who(w, a, f->tid, f->end),
 				 *hit->text ? ": " : "", hit->text));
-	else if (hit->kind == TRIGGER_RUNQUEUE)
+	else if (worker_hit_of(hit) == TRIGGER_RUNQUEUE)
 		put_line(a, keep(a, "%s was ready to run for %s without getting a CPU",
-				 who(w, a, f->tid, f->end), duration(a, hit->record.duration)));
+				 who(w, a, f->tid, f->end), duration(a, hit_took(hit))));
 	else
 		put_line(a, keep(a, "%s waited %s for %s", who(w, a, f->tid, f->end),
 				 duration(a, hit->record.duration), what(w, a, f)));

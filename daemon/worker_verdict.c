@@ -105,6 +105,8 @@ void worker_judge(struct worker *w)
 		judge_pressure(w);
 		return;
 	}
+	if (w->h->hits[0].kind == TRIGGER_PERCENTILE)
+		snprintf(w->verdict.text, sizeof(w->verdict.text), "%s", w->h->hits[0].text);
 	start = worker_boot(w, f->start > w->h->from ? f->start : w->h->from);
 	/* of a wait that goes on, all until now, as the file will have it */
 	end = f->flags & WAIT_OPEN ? w->h->clocks.boottime : worker_boot(w, f->end);
@@ -114,7 +116,10 @@ void worker_judge(struct worker *w)
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
 	thread = story_thread_at(s, f->tid, end);
-	if (thread != STORY_NOBODY && !judge_hit(w, s, thread, start, end, &v))
+	if (thread != STORY_NOBODY && !judge_hit(w, s, thread, start, end, &v)) {
+		if (w->h->hits[0].kind == TRIGGER_PERCENTILE)
+			verdict_preface(&v, w->h->hits[0].text);
 		keep_verdict(w, s, &v);
+	}
 	story_free(s);
 }

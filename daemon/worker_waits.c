@@ -451,6 +451,13 @@ void worker_write_waits(struct worker *w)
 
 /* ---- triggers ---- */
 
+/* Do its facts say what system call, lock or fault that was? */
+static bool tells_wait(const struct policy_hit *hit)
+{
+	return hit->kind != TRIGGER_APP && hit->kind != TRIGGER_PRESSURE &&
+	       hit->kind != TRIGGER_PERCENTILE;
+}
+
 static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t track)
 {
 	const struct wait_facts *f = &hit->record.w;
@@ -492,14 +499,14 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 			a.n += worker_span_args(w, span, a.list + a.n);
 		if (f->flags & WAIT_OPEN)
 			arg(&a, TRACE_BOOL("still_waiting", true));
-	} else if (hit->kind != TRIGGER_APP && hit->kind != TRIGGER_PRESSURE) {
+	} else if (tells_wait(hit)) {
 		arg(&a, TRACE_STRING("wait", worker_wait_name(f, buf, sizeof(buf))));
 		wait_args(w, f, waker_name(w, f, waker), &a);
 	}
 	if (hit == w->h->hits && *w->verdict.text)
 		arg(&a, TRACE_STRING("verdict", w->verdict.text));
 	s.n_args = a.n;
-	if (hit->kind != TRIGGER_APP && hit->kind != TRIGGER_PRESSURE) {
+	if (tells_wait(hit)) {
 		stack = end ? stacks_find(w->stack_index, STACK_EXIT, f->tid, f->in, f->in)
 			    : stacks_find(w->stack_index, STACK_SLEEPER, f->tid, f->start, f->in);
 		s.stack_id = stacks_put(w->stack_index, stack);

@@ -138,6 +138,8 @@ int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, str
 
 /* The same of a host or cgroup under pressure: text, as the trigger has it, says which. */
 int verdict_pressure(const struct story *s, const char *text, struct verdict *ret);
+/* Puts what the trigger says before the cause. */
+void verdict_preface(struct verdict *v, const char *text);
 
 /* ---- between the verdict's own files ---- */
 

@@ -21,18 +21,25 @@ static char *cgroup_of(const char *text)
 	return to ? strndup(from, to - from) : NULL;
 }
 
+void verdict_preface(struct verdict *v, const char *text)
+{
+	char *cause = strdup(v->text);
+
+	if (cause)
+		snprintf(v->text, sizeof(v->text), "%.256s; %.4000s", text,
+			 *cause ? cause : "nothing in this snapshot waited in a way that hurts");
+	free(cause);
+}
+
 int verdict_pressure(const struct story *s, const char *text, struct verdict *ret)
 {
-	char *cgroup = cgroup_of(text), *worst;
+	char *cgroup = cgroup_of(text);
 	int err = verdict_worst(s, 0, cgroup, ret);
 
 	if (err == -ESRCH) /* nothing is known of its processes */
 		err = verdict_worst(s, 0, NULL, ret);
-	worst = err ? NULL : strdup(ret->text);
-	if (worst)
-		snprintf(ret->text, sizeof(ret->text), "%.256s; %.4000s", text,
-			 *worst ? worst : "nothing in this snapshot waited in a way that hurts");
+	if (!err)
+		verdict_preface(ret, text);
 	free(cgroup);
-	free(worst);
 	return err;
 }

@@ -333,6 +333,58 @@ static void test_many_triggers(void **state)
 			      "f:195: threshold: got 'x', want a time from 1us to 24h\n");
 }
 
+static void test_percentiles(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t of, percentile;
+		uint64_t threshold, interval;
+	} good[] = {
+		{"request p99 20ms/10s", TRIGGER_REQUEST, 990000, 20 * NSEC_PER_MSEC, 10 * NSEC_PER_SEC},
+		{"runqueue  p99.9 1us / 1s", TRIGGER_RUNQUEUE, 999000, NSEC_PER_USEC, NSEC_PER_SEC},
+		{"runqueue p0.0001 10m/1h", TRIGGER_RUNQUEUE, 1, 600 * NSEC_PER_SEC, 3600 * NSEC_PER_SEC},
+		{"request p99.9999 1s/1m", TRIGGER_REQUEST, 999999, NSEC_PER_SEC, 60 * NSEC_PER_SEC},
+	};
+	static const char *const bad[] = {"request p0 1s/1s", "request p99.99999 1s/1s",
+					  "request p. 1s/1s", "request p1. 1s/1s",
+					  "request p99 1s", "request p99 999ns/1s",
+					  "request p99 1s/61m", "request p99 1s/1s/1s"};
+	const struct config_trigger *t = config.triggers;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text), "[trigger t]\nkind=percentile\npid=1\npercentile=%s\n",
+			 good[i].text);
+		assert_int_equal(parse(text), 0);
+		assert_int_equal(t->filter.of, good[i].of);
+		assert_int_equal(t->percentile, good[i].percentile);
+		assert_true(t->filter.threshold == good[i].threshold &&
+			    t->percentile_interval == good[i].interval);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "[trigger t]\nkind=percentile\npid=1\npercentile=%s\n",
+			 bad[i]);
+		assert_int_equal(parse(text), -EINVAL);
+		assert_non_null(strstr(said, "f:4: percentile: got 'request p"));
+	}
+}
+
+static void test_many_percentiles(void **state)
+{
+	static char text[8192];
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i <= HISTOGRAMS_MAX - HISTOGRAM_OWN; i++)
+		n += (size_t)sprintf(text + n, "[trigger t%u]\nkind=percentile\n%spercentile=runqueue p99 1s/1s\n",
+				     i, i ? "pid=1\n" : "");
+	assert_int_equal(parse(text), 0);
+	sprintf(text + n, "[trigger more]\nkind=percentile\nuid=1\npercentile=runqueue p99 1s/1s\n");
+	assert_mistakes(text, "f:125: kind: got 'percentile', want another one, or no filters, in [trigger "
+			      "more]: at most 30 triggers of kind percentile have filters\n");
+}
+
 static void test_kind_names(void **state)
 {
 	(void)state;
@@ -569,6 +621,8 @@ int main(void)
 		cmocka_unit_test(test_run_directory_room),
 		cmocka_unit_test(test_long_values),
 		cmocka_unit_test(test_many_triggers),
+		cmocka_unit_test(test_percentiles),
+		cmocka_unit_test(test_many_percentiles),
 		cmocka_unit_test(test_kind_names),
 		cmocka_unit_test(test_bad_values),
 		cmocka_unit_test(test_bad_keys),

@@ -349,6 +349,26 @@ static void test_pressure(void **state)
 	assert_int_equal(run(whole, h->size, &events), -EBADMSG);
 }
 
+static void test_percentile(void **state)
+{
+	struct capture_header *h = make(whole);
+	uint64_t events;
+
+	(void)state;
+	h->hits[0].kind = TRIGGER_PERCENTILE;
+	strcpy(h->hits[0].text, "runqueue p99 is 34 ms, over 20 ms, in the last 10 s: 12345 samples");
+	for (unsigned int of = 0; of < 2; of++) {
+		h->hits[0].record.h.kind = of ? TRIGGER_REQUEST : TRIGGER_RUNQUEUE;
+		/* nobody is known, and then somebody */
+		for (uint32_t tid = 0; tid <= 100; tid += 100) {
+			h->hits[0].record.w = (struct wait_facts){.start = FROM, .in = NOW, .end = NOW,
+								  .tid = tid, .tgid = tid, .nr = -1};
+			assert_int_equal(run(whole, h->size, &events), 0);
+			assert_memory_equal(said.verdict, h->hits[0].text, strlen(h->hits[0].text));
+		}
+	}
+}
+
 static void test_cut(void **state)
 {
 	struct capture_header *h = make(whole);
@@ -462,6 +482,7 @@ int main(void)
 		cmocka_unit_test_setup(test_facts, start),
 		cmocka_unit_test_setup(test_end, start),
 		cmocka_unit_test_setup(test_pressure, start),
+		cmocka_unit_test_setup(test_percentile, start),
 		cmocka_unit_test_setup(test_cut, start),
 		cmocka_unit_test_setup(test_wrong_spans, start),
 		cmocka_unit_test_setup(test_wrong_counts, start),
