@@ -53,6 +53,8 @@ static const struct check {
 	{ "task iterator", false, probe_iterator,
 	  "a snapshot asks for threads that waited since before the window",
 	  "boot a newer kernel" },
+	{ "user probes", false, probe_user_probes, "spans of programs, for triggers of kind span",
+	  "boot Linux 6.6 or later with CONFIG_UPROBE_EVENTS=y, or run frecd as root" },
 	{ "JIT", false, probe_jit, "without it every recorded event costs many times as much",
 	  "sysctl net.core.bpf_jit_enable=1" },
 	{ "bpffs", false, probe_bpffs, "keeps the window when frecd dies; pinned objects are there",

@@ -45,6 +45,7 @@ enum verdict probe_tasks(struct patient *p);
 enum verdict probe_syscalls(struct patient *p);
 enum verdict probe_irq(struct patient *p);
 enum verdict probe_iterator(struct patient *p);
+enum verdict probe_user_probes(struct patient *p);
 enum verdict probe_jit(struct patient *p);
 enum verdict probe_lockdown(struct patient *p);
 
