@@ -188,6 +188,7 @@ static int load_variant(struct recorder *r, size_t i, bool sleepers)
 		bpf_program__set_autoload(p, known &&
 						     recorder_program_wanted(known, variants[i].symbol) &&
 						     (sleepers || strcmp(known->name, "iter_sleeper")));
+		recorder_span_prepare(p);
 	}
 	if (!err)
 		err = bpf_object__load(r->object);

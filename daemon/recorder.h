@@ -151,17 +151,16 @@ int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len);
 /* A place in a file, and what happens there. */
 enum span_what { SPAN_BEGINS, SPAN_ENDS, SPAN_ENTERS, SPAN_LEAVES, SPAN_RETURNS };
 
-struct bpf_link;
-
 /* What the probes of span number def, below SPAN_DEFS_MAX, are about; flags: SPAN_*. -errno. */
 int recorder_span_define(struct recorder *r, uint32_t def, const char *name, uint32_t flags);
 /*
- * Attaches to this place of the file behind fd, for all processes that have it mapped, or will. The
- * probe ends with *ret, or with us: nobody would be there for what it tells. -errno.
+ * Attaches to n places of the file behind fd, at these offsets, for all processes that have it mapped,
+ * or will. They end when the descriptors in ret, of which there are at most n, are closed, or with us:
+ * nobody would be there for what they tell. Returns how many descriptors, or -errno and none; -EACCES:
+ * this kernel wants CAP_SYS_ADMIN for it.
  */
-int recorder_span_attach(struct recorder *r, int fd, uint64_t offset, enum span_what what,
-			 uint32_t def, struct bpf_link **ret);
-void recorder_span_detach(struct bpf_link *link);
+int recorder_span_attach(struct recorder *r, int fd, enum span_what what, const uint64_t *offsets,
+			 const uint64_t *defs, uint32_t n, int *ret);
 /* Has trigger number index mean those spans that its filter says. -errno. */
 int recorder_span_filter(struct recorder *r, unsigned int index, const struct trigger_filter *f);
 

@@ -80,6 +80,8 @@ int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t
 /* Tells the kernel side which syscalls wait on a descriptor. */
 void recorder_name_descriptors(struct recorder *r);
 void recorder_detach(struct recorder *r);
+/* Before it is loaded: a program of spans is attached in the way that this kernel has. */
+void recorder_span_prepare(struct bpf_program *p);
 void recorder_unpin(struct recorder *r);
 
 /* Online CPUs: their number; the first max of them into cpus. */

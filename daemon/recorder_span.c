@@ -2,9 +2,13 @@
 /* recorder_span.c - probes of spans, and the spans under way. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "recorder_internal.h"
@@ -24,32 +28,135 @@ int recorder_span_define(struct recorder *r, uint32_t def, const char *name, uin
 	return bpf_map_update_elem(map_fd(r, "span_defs"), &def, &d, BPF_ANY) ? -errno : 0;
 }
 
+/* ---- attaching ---- */
+
+/*
+ * Since 6.6 there is a link to many places at once. It also wants no more than CAP_BPF and
+ * CAP_PERFMON, where the older way, a perf event for each place, has come to want CAP_SYS_ADMIN.
+ */
+#define TRACE_UPROBE_MULTI 48
+#define UPROBE_MULTI_RETURN 1u
+
+/* As in linux/bpf.h, of later versions: what BPF_LINK_CREATE takes. */
+struct multi_attr {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t n, multi_flags, pid, pad;
+};
+
+static int attach_multi(int prog, const char *path, bool returns, const uint64_t *offsets,
+			const uint64_t *defs, uint32_t n)
+{
+	struct multi_attr attr = {
+		.prog_fd = (uint32_t)prog, .attach_type = TRACE_UPROBE_MULTI,
+		.path = (uintptr_t)path, .offsets = (uintptr_t)offsets, .cookies = (uintptr_t)defs,
+		.n = n, .multi_flags = returns ? UPROBE_MULTI_RETURN : 0,
+	};
+	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr) - sizeof(attr.pad));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Does the kernel have them? It then finds that this is no file. */
+static bool has_multi(void)
+{
+	static const struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = TRACE_UPROBE_MULTI);
+	static int has = -1;
+	uint64_t zero = 0;
+	int prog, err;
+
+	if (has >= 0)
+		return has;
+	prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "frec_probe", "GPL", nothing, 2, &opts);
+	err = prog < 0 ? prog : attach_multi(prog, "/", false, &zero, &zero, 1);
+	if (prog >= 0)
+		close(prog);
+	if (err >= 0)
+		close(err);
+	has = err == -EBADF;
+	return has;
+}
+
+static bool is_probe(const struct bpf_program *p)
+{
+	return !strncmp(bpf_program__name(p), "on_span_", strlen("on_span_"));
+}
+
+void recorder_span_prepare(struct bpf_program *p)
+{
+	if (is_probe(p) && bpf_program__autoload(p) && has_multi())
+		bpf_program__set_expected_attach_type(p, TRACE_UPROBE_MULTI);
+}
+
+static int uprobe_type(void)
+{
+	FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
+	int type = -ENOENT;
+
+	if (f && fscanf(f, "%d", &type) != 1)
+		type = -ENOENT;
+	if (f)
+		fclose(f);
+	return type;
+}
+
+static int attach_one(int prog, const char *path, bool returns, uint64_t offset, uint64_t def)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = def);
+	int type = uprobe_type(), event, link, err;
+	/* config: bit 0 of uprobe/format/retprobe */
+	struct perf_event_attr attr = {.type = (uint32_t)type, .size = sizeof(attr), .config = returns,
+				       .config1 = (uintptr_t)path, .config2 = offset};
+
+	if (type < 0)
+		return type;
+	event = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (event < 0)
+		return -errno;
+	link = bpf_link_create(prog, event, BPF_PERF_EVENT, &opts);
+	err = -errno;
+	if (link >= 0 && ioctl(event, PERF_EVENT_IOC_ENABLE, 0)) {
+		err = -errno;
+		close(link);
+		link = -1;
+	}
+	close(event); /* the link holds it */
+	return link < 0 ? err : link;
+}
+
 /* The kernel takes the path of a descriptor: the very file, whatever stands at its own path by now. */
-int recorder_span_attach(struct recorder *r, int fd, uint64_t offset, enum span_what what,
-			 uint32_t def, struct bpf_link **ret)
+int recorder_span_attach(struct recorder *r, int fd, enum span_what what, const uint64_t *offsets,
+			 const uint64_t *defs, uint32_t n, int *ret)
 {
 	static const char *const programs[] = {
 		[SPAN_BEGINS] = "on_span_begin", [SPAN_ENDS] = "on_span_end",
 		[SPAN_ENTERS] = "on_span_enter", [SPAN_LEAVES] = "on_span_leave",
 		[SPAN_RETURNS] = "on_span_leave",
 	};
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = what == SPAN_RETURNS,
-		    .bpf_cookie = def);
-	struct bpf_program *p = bpf_object__find_program_by_name(r->object, programs[what]);
-	struct bpf_link *link;
+	int prog = bpf_program__fd(bpf_object__find_program_by_name(r->object, programs[what]));
+	bool returns = what == SPAN_RETURNS;
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	link = p ? bpf_program__attach_uprobe_opts(p, -1, path, offset, &opts) : NULL;
-	if (!link)
-		return p ? -errno : -ENOENT;
-	*ret = link;
-	return 0;
-}
+	if (!n)
+		return 0;
+	if (has_multi()) {
+		ret[0] = attach_multi(prog, path, returns, offsets, defs, n);
+		return ret[0] < 0 ? ret[0] : 1;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		int err = ret[i] = attach_one(prog, path, returns, offsets[i], defs[i]);
 
-void recorder_span_detach(struct bpf_link *link)
-{
-	bpf_link__destroy(link);
+		while (err < 0 && i > 0)
+			close(ret[--i]);
+		if (err < 0)
+			return err;
+	}
+	return (int)n;
 }
 
 int recorder_span_filter(struct recorder *r, unsigned int index, const struct trigger_filter *f)
@@ -58,6 +165,8 @@ int recorder_span_filter(struct recorder *r, unsigned int index, const struct tr
 
 	return bpf_map_update_elem(map_fd(r, "trigger_filters"), &key, f, BPF_ANY) ? -errno : 0;
 }
+
+/* ---- spans under way ---- */
 
 /* One batch into room behind *n. Returns 1 for more, 0 at the end, -errno. */
 static int take_batch(int fd, uint64_t *at, bool first, struct recorder_span *list, size_t *n)

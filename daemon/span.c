@@ -27,15 +27,15 @@
 static void probes_drop(struct span_probes *p)
 {
 	while (p->n)
-		recorder_span_detach(p->links[--p->n]);
+		close(p->links[--p->n]);
 	*p = (struct span_probes){ 0 };
 }
 
-static void probes_of(int fd, struct span_probes *ret)
+static void file_of(int fd, struct span_file *ret)
 {
 	struct stat st;
 
-	*ret = (struct span_probes){ 0 };
+	*ret = (struct span_file){ 0 };
 	if (fstat(fd, &st))
 		return;
 	ret->device = st.st_dev;
@@ -44,12 +44,12 @@ static void probes_of(int fd, struct span_probes *ret)
 	ret->changed = st.st_ctim.tv_sec * 1000000000ull + st.st_ctim.tv_nsec;
 }
 
-static bool same_file(const struct span_probes *a, const struct span_probes *b)
+static bool same_file(const struct span_file *a, const struct span_file *b)
 {
 	return a->inode && a->inode == b->inode && a->device == b->device;
 }
 
-static bool same_content(const struct span_probes *a, const struct span_probes *b)
+static bool same_content(const struct span_file *a, const struct span_file *b)
 {
 	return same_file(a, b) && a->size == b->size && a->changed == b->changed;
 }
@@ -165,45 +165,61 @@ static void complain_of_flaw(struct daemon *d, unsigned int watch, enum span_fla
 
 /* ---- attaching ---- */
 
-static int attach_some(struct daemon *d, struct span_watch *w, int fd, const struct span_found *found,
-		       bool begins, struct span_probes *p)
+/* All places where this happens. */
+static int attach_what(struct daemon *d, struct span_watch *w, int fd, const struct span_found *found,
+		       enum span_what what, struct span_probes *p)
 {
-	int def, err = 0;
+	uint64_t offsets[SPAN_SITES_MAX], defs[SPAN_SITES_MAX];
+	uint32_t n = 0;
+	int def, links;
 
-	for (uint32_t i = 0; !err && i < found->n; i++) {
+	for (uint32_t i = 0; i < found->n; i++) {
 		const struct span_site *site = &found->sites[i];
 
-		if (begins != (site->what == SPAN_BEGINS || site->what == SPAN_ENTERS))
+		if (site->what != what)
 			continue;
 		def = def_of(d, w, *w->begin ? w->begin : site->name);
 		if (def < 0)
 			return def;
-		err = recorder_span_attach(d->recorder, fd, site->offset, site->what, def,
-					   &p->links[p->n]);
-		if (!err)
-			p->n++;
+		offsets[n] = site->offset;
+		defs[n++] = (uint64_t)def;
 	}
+	links = recorder_span_attach(d->recorder, fd, what, offsets, defs, n, &p->links[p->n]);
+	if (links < 0)
+		return links;
+	p->n += (unsigned int)links;
+	p->places += n;
+	return 0;
+}
+
+/* Ends first: none is missed whose beginning was seen. */
+static int attach_all(struct daemon *d, struct span_watch *w, int fd, const struct span_found *found,
+		      struct span_probes *p)
+{
+	static const enum span_what order[] = { SPAN_ENDS, SPAN_LEAVES, SPAN_RETURNS, SPAN_BEGINS,
+						SPAN_ENTERS };
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < sizeof(order) / sizeof(order[0]); i++)
+		err = attach_what(d, w, fd, found, order[i], p);
 	return err;
 }
 
 static void attach(struct daemon *d, unsigned int watch, int fd, const struct span_found *found,
-		   const struct span_probes *file)
+		   const struct span_file *file)
 {
 	struct span_watch *w = &d->spans.list[watch];
-	struct span_probes fresh = *file;
+	struct span_probes fresh = { .file = *file };
 	char text[SPAN_PROBLEM_MAX];
 	int err;
 
-	if (same_file(&w->now, file)) /* it was written to: what stood there is no more */
+	if (same_file(&w->now.file, file)) /* it was written to: what stood there is no more */
 		probes_drop(&w->now);
-	/* no end is missed whose begin was seen */
-	err = attach_some(d, w, fd, found, false, &fresh);
-	if (!err)
-		err = attach_some(d, w, fd, found, true, &fresh);
+	err = attach_all(d, w, fd, found, &fresh);
 	if (err) {
 		probes_drop(&fresh);
 		snprintf(text, sizeof(text), "cannot attach to %s: %s%s", w->path, strerror(-err),
-			 err == -EACCES || err == -EPERM ? " (that takes CAP_PERFMON)" : "");
+			 err == -EACCES || err == -EPERM ? " (before Linux 6.6 that takes CAP_SYS_ADMIN)" : "");
 		complain(d, watch, text);
 		return;
 	}
@@ -215,7 +231,7 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 	for (unsigned int i = 0; i < d->config.n_triggers; i++)
 		if (d->spans.of[i] == watch + 1)
 			log_notice("trigger %s watches %u spans at %u places in %s",
-				   d->config.triggers[i].name, w->n_defs, w->now.n, w->path);
+				   d->config.triggers[i].name, w->n_defs, w->now.places, w->path);
 }
 
 /* ---- looking: one file at a time ---- */
@@ -250,8 +266,8 @@ static void look_into(struct daemon *d, int fd, uint64_t now)
 	struct span_watch *w = &s->list[s->at - 1];
 	int err;
 
-	probes_of(fd, &s->found);
-	if (same_content(&w->now, &s->found)) {
+	file_of(fd, &s->file);
+	if (same_content(&w->now.file, &s->file) || same_content(&w->useless, &s->file)) {
 		close(fd);
 		done(d, now);
 		return;
@@ -282,20 +298,23 @@ static void take_answer(struct daemon *d, uint64_t now)
 static void take_found(struct daemon *d, uint64_t now)
 {
 	struct spans *s = &d->spans;
+	unsigned int watch = s->at - 1;
 	int err = span_child_finish(&s->child, now);
-	struct span_probes after;
+	struct span_file after;
 
 	if (err == -EAGAIN)
 		return;
-	probes_of(s->fd, &after);
-	if (err)
-		complain_of_file(d, s->at - 1, -ENOEXEC);
-	else if (!same_content(&s->found, &after))
-		; /* it is being written: next time */
-	else if (s->child.found.flaw)
-		complain_of_flaw(d, s->at - 1, s->child.found.flaw);
-	else
-		attach(d, s->at - 1, s->fd, &s->child.found, &s->found);
+	file_of(s->fd, &after);
+	if (same_content(&s->file, &after)) { /* else it is being written: next time */
+		if (err || s->child.found.flaw)
+			s->list[watch].useless = s->file;
+		if (err)
+			complain_of_file(d, watch, -ENOEXEC);
+		else if (s->child.found.flaw)
+			complain_of_flaw(d, watch, s->child.found.flaw);
+		else
+			attach(d, watch, s->fd, &s->child.found, &s->file);
+	}
 	close(s->fd);
 	done(d, now);
 }
@@ -349,11 +368,30 @@ static void stop_looking(struct spans *s)
 	s->at = 0;
 }
 
+/* The watch of this trigger, perhaps another one's, too, or one of before. */
+static struct span_watch *take_watch(struct spans *s, const struct config_trigger *t,
+				     struct span_watch *old, unsigned int n_old)
+{
+	struct span_watch *w = find_watch(s->list, s->n, t), *kept;
+
+	if (w)
+		return w;
+	w = &s->list[s->n++];
+	kept = find_watch(old, n_old, t);
+	if (!kept) {
+		watch_init(w, t);
+		return w;
+	}
+	*w = *kept;
+	kept->path[0] = '\0'; /* is taken */
+	return w;
+}
+
 /* A watch that stays keeps its probes: no span is missed. */
 void span_configure(struct daemon *d)
 {
 	struct spans *s = &d->spans;
-	struct span_watch *old = s->list, *kept;
+	struct span_watch *old = s->list;
 	unsigned int n_old = s->n, wanted = 0;
 
 	stop_looking(s);
@@ -366,21 +404,9 @@ void span_configure(struct daemon *d)
 		s->names = calloc(SPAN_DEFS_MAX, SPAN_NAME_MAX);
 	for (unsigned int i = 0; s->list && s->names && i < d->config.n_triggers; i++) {
 		const struct config_trigger *t = &d->config.triggers[i];
-		struct span_watch *w = find_watch(s->list, s->n, t);
 
-		if (t->filter.kind != TRIGGER_SPAN)
-			continue;
-		if (!w) {
-			w = &s->list[s->n++];
-			kept = find_watch(old, n_old, t);
-			if (kept)
-				*w = *kept;
-			else
-				watch_init(w, t);
-			if (kept)
-				kept->path[0] = '\0'; /* is taken */
-		}
-		s->of[i] = (uint8_t)(w - s->list + 1);
+		if (t->filter.kind == TRIGGER_SPAN)
+			s->of[i] = (uint8_t)(take_watch(s, t, old, n_old) - s->list + 1);
 	}
 	for (unsigned int i = 0; i < n_old; i++)
 		if (old[i].path[0])

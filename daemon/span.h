@@ -13,11 +13,17 @@ struct config_trigger;
 #define SPAN_NAMES_MAX 64u /* that one glob may mean */
 #define SPAN_PROBLEM_MAX 256
 
+/* inode 0: none */
+struct span_file {
+	uint64_t device, inode, size, changed;
+};
+
 /* Probes of one file. */
 struct span_probes {
-	uint64_t device, inode, size, changed; /* of the file; inode 0: none */
-	struct bpf_link *links[SPAN_SITES_MAX];
+	struct span_file file;
+	int links[SPAN_SITES_MAX]; /* descriptors */
 	unsigned int n;
+	unsigned int places;
 };
 
 /* What several triggers may have in common: a file, and what is looked for in it. */
@@ -31,7 +37,7 @@ struct span_watch {
 	struct span_probes now, before;
 	uint16_t defs[SPAN_NAMES_MAX]; /* numbers of its spans */
 	unsigned int n_defs;
-	bool failed; /* what `now` is about has no such span: nothing to do until it changes */
+	struct span_file useless; /* was looked into in vain: nothing to do until it changes */
 };
 
 struct spans {
@@ -44,8 +50,8 @@ struct spans {
 	unsigned int at; /* index + 1 of the watch whose file was asked for, or is looked into; 0: none */
 	uint32_t ask;	 /* id of the question */
 	uint64_t until;	 /* when no answer will come */
-	struct span_probes found; /* which file the child looks into */
-	int fd;		 /* and its descriptor, meaningful while child.pid */
+	struct span_file file; /* that the child looks into … */
+	int fd;		 /* … and its descriptor, meaningful while child.pid */
 	struct span_child child;
 	uint64_t scanned; /* when the spans under way were looked at */
 	uint64_t next_sweep;
