@@ -227,7 +227,8 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 # stories that the unit tests tell are where the fuzzer of stories begins
 SEEDS := $(BUILD)/corpus/fuzz_story/.made
 
-$(SEEDS): $(BUILD)/unit/test_story $(BUILD)/unit/test_verdict $(BUILD)/unit/test_verdict_lock
+$(SEEDS): $(BUILD)/unit/test_story $(BUILD)/unit/test_verdict $(BUILD)/unit/test_verdict_lock \
+		$(BUILD)/unit/test_verdict_told
 	@mkdir -p $(@D)
 	$(Q)for test in $^; do FREC_SEEDS=$(@D) $$test >$(@D)/../seeds.log 2>&1 || exit 1; done
 	$(Q)touch $@
