@@ -194,7 +194,16 @@ static inline void deed_map_file(void)
 	die_if(posix_fadvise(deed_fd, 0, 0, POSIX_FADV_DONTNEED), "posix_fadvise");
 }
 
-/* The first pages go to swap while the last are written: run.py has limited the memory. */
+/* Is the page that deed_fault() wants? */
+static inline bool deed_in_memory(void)
+{
+	unsigned char in = 0;
+
+	die_if(mincore((void *)deed_memory, DEED_PAGE, &in), "mincore");
+	return in & 1;
+}
+
+/* The first quarter goes to swap while the rest is written: run.py has limited the memory. */
 static inline void deed_swap_out(void)
 {
 	deed_memory = mmap(NULL, DEED_ANONYMOUS, PROT_READ | PROT_WRITE,
@@ -203,6 +212,14 @@ static inline void deed_swap_out(void)
 	madvise((void *)deed_memory, DEED_ANONYMOUS, MADV_NOHUGEPAGE);
 	for (long at = 0; at < DEED_ANONYMOUS; at += DEED_PAGE)
 		deed_memory[at] = 1;
+	/* no neighbour in swap of a page of anything else: that would bring it with it */
+	deed_memory += DEED_ANONYMOUS / 4;
+	/* what has been written to swap may still be in memory, too */
+	for (int tries = 0; tries < 500 && deed_in_memory(); tries++) {
+		sleep_ms(10);
+		for (long at = DEED_ANONYMOUS / 4; at < DEED_ANONYMOUS / 4 * 3; at += DEED_PAGE)
+			deed_memory[at] = 1;
+	}
 }
 
 /* Before there are threads: the other process. Returns how many wait at the gate. */
