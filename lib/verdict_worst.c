@@ -238,11 +238,42 @@ bool verdict_is_overload(const struct verdict *v)
 	return v->cpus && v->wanted_cpus > 1.5 * v->cpus;
 }
 
+static uint64_t ran_ns(const struct story *s, uint32_t thread)
+{
+	const struct story_thread *t = &s->threads[thread];
+	uint64_t ns = 0;
+
+	for (uint32_t i = 0; i < t->n_runs; i++) {
+		const struct story_run *r = &s->runs[s->by_thread[t->runs + i]];
+		uint64_t start = r->start > s->start ? r->start : s->start;
+
+		if (r->end > start)
+			ns += r->end - start;
+	}
+	return ns;
+}
+
+/* The worst waits; of a process that hardly waited, but computed, that it did. */
+static int explain_worst(const struct story *s, const struct groups *g, uint32_t busiest,
+			 struct verdict *ret)
+{
+	const struct verdict_group *first = g->n ? g->list : NULL;
+	uint64_t ran = 0, from = s->start;
+
+	if (busiest != STORY_NOBODY) {
+		ran = ran_ns(s, busiest);
+		from = s->threads[busiest].from > from ? s->threads[busiest].from : from;
+	}
+	if (ran > (s->end - from) / 2 && (!first || first->rank || first->ns < ran / 4))
+		return verdict_of(s, busiest, from, s->end, ret);
+	return first ? verdict_of(s, first->thread, first->start, first->end, ret) : 0;
+}
+
 static int worst(const struct story *s, const struct wanted *wanted, struct verdict *ret)
 {
 	bool some = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
 	struct groups g = { .s = s };
-	uint32_t *order = by_process(s);
+	uint32_t *order = by_process(s), busiest = STORY_NOBODY;
 	int err = order ? 0 : -ENOMEM;
 	bool found = false;
 
@@ -250,6 +281,8 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 		if (!is_wanted(s, order[i], wanted))
 			continue;
 		found = true;
+		if (wanted->pid && (busiest == STORY_NOBODY || ran_ns(s, order[i]) > ran_ns(s, busiest)))
+			busiest = order[i];
 		err = add_waits(&g, order[i], some, wanted->until);
 		if (!err)
 			err = add_queueing(&g, order[i], wanted->until);
@@ -259,9 +292,11 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 		err = -ESRCH;
 	for (size_t i = 0; i < g.n; i++)
 		rank(s, &g.list[i], some);
-	if (!err && g.n) {
+	if (!err && g.n)
 		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
-		err = verdict_of(s, g.list[0].thread, g.list[0].start, g.list[0].end, ret);
+	if (!err)
+		err = explain_worst(s, &g, busiest, ret);
+	if (!err && g.n) {
 		ret->n_groups = g.n < VERDICT_GROUPS ? g.n : VERDICT_GROUPS;
 		memcpy(ret->groups, g.list, ret->n_groups * sizeof(*g.list));
 	}

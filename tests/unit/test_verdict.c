@@ -344,6 +344,26 @@ static void test_worst(void **state)
 	story_free(s);
 }
 
+/* A process that computes, and waits for little: then that is it. Not if it queued for much of the time. */
+static void test_worst_busy(void **state)
+{
+	(void)state;
+	for (int queued = 10; queued <= 40; queued += 30) {
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		sw(&sc, 0, 1, 0, R, 11);
+		sw(&sc, 0, 50, 11, P, 12);
+		sw(&sc, 0, 50 + queued, 12, S, 11);
+		s = scene_end(&sc, 100);
+		assert_int_equal(verdict_worst(s, 10, NULL, &v), 0);
+		is_cause(s, &v, queued == 10 ? VERDICT_RUNNING : VERDICT_RUNQUEUE, 11);
+		assert_int_equal(v.groups[0].wait, VERDICT_RUNQUEUE);
+		story_free(s);
+	}
+}
+
 /* The recorder is no news; nor is, beside a sleep of 90 ms, a fault of one; a stop may be meant. */
 static void test_worst_of_noise(void **state)
 {
@@ -448,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_explained),
 		cmocka_unit_test(test_long_wait),
 		cmocka_unit_test(test_worst),
+		cmocka_unit_test(test_worst_busy),
 		cmocka_unit_test(test_worst_of_noise),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_many_pieces),
