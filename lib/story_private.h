@@ -93,6 +93,15 @@ int story_add_exit(struct story_builder *b, const struct trace_task *t);
 /* Is an instant of this name the end of a process? */
 bool story_tells_end(const char *name);
 int story_add_told_end(struct story_builder *b, const struct trace_slice *slice, int32_t pid);
+/* story_read.c. -ENOMEM. */
+int story_add_birth(struct story_builder *b, struct birth birth);
+int story_add_blocked(struct story_builder *b, const struct story_blocked *e);
+/* That of pid, made where it is new; NULL: no memory. */
+struct story_process *story_process_of(struct story_builder *b, int32_t pid);
+const char *story_base_name(const char *path);
+/* story_slices.c: tracks are declared before their slices. -ENOMEM. */
+int story_add_track(struct story_builder *b, const struct trace_track *t);
+int story_add_slice(struct story_builder *b, const struct trace_slice *slice);
 /* story_calls.c: system calls that are no wait yet become one. */
 int story_add_calls(struct story_builder *b);
 /* story_threads.c: the lives of each tid, and from tids to them. -ENOMEM. */

@@ -30,7 +30,7 @@ int story_grow(void *list, size_t n, size_t *size, size_t element)
 
 /* ---- threads and processes ---- */
 
-static int add_birth(struct story_builder *b, struct birth birth)
+int story_add_birth(struct story_builder *b, struct birth birth)
 {
 	int err = story_grow(&b->births, b->n_births, &b->size_births, sizeof(*b->births));
 
@@ -65,18 +65,18 @@ static int add_newtask(struct story_builder *b, const struct trace_newtask *n)
 	err = add_name(b, n->tid, n->ts, n->comm);
 	if (err)
 		return err;
-	return add_birth(b, (struct birth){ .ts = n->ts, .tid = n->tid, .comm = n->comm, .is_new = true,
+	return story_add_birth(b, (struct birth){ .ts = n->ts, .tid = n->tid, .comm = n->comm, .is_new = true,
 					    .creator = creator, .pid = thread ? -creator : n->tid });
 }
 
-static const char *base_name(const char *path)
+const char *story_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-static struct story_process *process_of(struct story_builder *b, int32_t pid)
+struct story_process *story_process_of(struct story_builder *b, int32_t pid)
 {
 	struct story *s = b->s;
 	uint32_t *at = story_index_at(&b->process_index, (uint32_t)pid, true);
@@ -94,17 +94,17 @@ static struct story_process *process_of(struct story_builder *b, int32_t pid)
 /* The last one said of a pid stands. */
 static int add_process(struct story_builder *b, const struct trace_process *p)
 {
-	struct story_process *of = process_of(b, p->pid);
+	struct story_process *of = story_process_of(b, p->pid);
 	const char *name = p->n_argv ? p->argv[0] : NULL;
 
 	if (!of)
 		return -ENOMEM;
 	if (name && !p->argv_is_comm)
-		name = base_name(name);
+		name = story_base_name(name);
 	of->ppid = p->ppid;
 	of->kthread = p->kthread;
 	of->name = name && *name ? story_keep(b->s, name) : NULL;
-	return add_birth(b, (struct birth){ .ts = p->ts, .tid = p->pid, .pid = p->pid });
+	return story_add_birth(b, (struct birth){ .ts = p->ts, .tid = p->pid, .pid = p->pid });
 }
 
 /* ---- the streams of the CPUs ---- */
@@ -121,7 +121,7 @@ static int see(struct story_builder *b, uint64_t ts, int32_t tid, const char *co
 		return -ENOMEM;
 	if ((*at)++)
 		return 0;
-	return add_birth(b, (struct birth){ .ts = ts, .tid = tid, .comm = comm, .is_guess = true });
+	return story_add_birth(b, (struct birth){ .ts = ts, .tid = tid, .comm = comm, .is_guess = true });
 }
 
 /* Before the time that is asked for, only the last run of each thread: it tells how it waits. */
@@ -223,7 +223,7 @@ static int add_wake(struct story_builder *b, const struct trace_waking *w)
 	return 0;
 }
 
-static int add_blocked(struct story_builder *b, const struct story_blocked *e)
+int story_add_blocked(struct story_builder *b, const struct story_blocked *e)
 {
 	struct story *s = b->s;
 	int err = story_grow(&s->blocked, s->n_blocked, &b->size_blocked, sizeof(*s->blocked));
@@ -243,202 +243,6 @@ static int add_call(struct story_builder *b, const struct call_end *c)
 	if (!err)
 		b->calls[b->n_calls++] = *c;
 	return err;
-}
-
-/* ---- slices ---- */
-
-static const struct trace_arg *find_arg(const struct trace_slice *s, const char *key)
-{
-	for (size_t i = 0; i < s->n_args; i++)
-		if (s->args[i].key && strcmp(s->args[i].key, key) == 0)
-			return &s->args[i];
-	return NULL;
-}
-
-static uint64_t number(const struct trace_slice *s, const char *key, uint64_t missing)
-{
-	const struct trace_arg *a = find_arg(s, key);
-
-	switch (a ? a->type : TRACE_ARG_STRING) {
-	case TRACE_ARG_INT:
-	case TRACE_ARG_UINT:
-	case TRACE_ARG_POINTER:
-		return a->u;
-	case TRACE_ARG_BOOL:
-		return a->b;
-	default:
-		return missing;
-	}
-}
-
-static const char *text(struct story *s, const struct trace_slice *slice, const char *key)
-{
-	const struct trace_arg *a = find_arg(slice, key);
-
-	return a && a->type == TRACE_ARG_STRING ? story_keep(s, a->string) : NULL;
-}
-
-static struct story_stack keep_stack(struct story *s, const struct trace_slice *slice)
-{
-	struct story_stack stack = {
-		.n = slice->n_stack < TRACE_STACK_MAX ? slice->n_stack : TRACE_STACK_MAX
-	};
-	struct story_frame frames[TRACE_STACK_MAX];
-
-	if (!stack.n)
-		return stack;
-	memset(frames, 0, stack.n * sizeof(*frames));
-	for (size_t i = 0; i < stack.n; i++) {
-		const struct trace_frame *f = slice->stack[slice->n_stack - 1 - i];
-		const char *path = f->mapping ? f->mapping->path : NULL;
-
-		frames[i].function = f->function && *f->function ? story_keep(s, f->function) : NULL;
-		frames[i].module = path ? story_keep(s, base_name(path)) : NULL;
-		frames[i].kernel = f->kind == TRACE_FRAME_KERNEL;
-	}
-	stack.frames = story_keep_frames(s, frames, stack.n);
-	return stack;
-}
-
-/* "wait: recvfrom fd 7 127.0.0.1:8091" */
-static const char *wait_name(struct story *s, const char *title)
-{
-	size_t len = strcspn(title, " ");
-
-	if (strncmp(title, "kernel thread", 13) == 0)
-		len = 13;
-	return story_keep_part(s, title, len);
-}
-
-/* Waits told in brief have no arguments: "wait: lock 0x4a30e0 held by worker/1234". */
-static void read_title(const char *title, uint64_t *ret_address, uint32_t *ret_owner)
-{
-	const char *address = strstr(title, " 0x"), *held = strstr(title, " held by ");
-	const char *slash = held ? strrchr(held, '/') : NULL; /* a comm may hold others */
-
-	if (strncmp(title, "lock ", 5) != 0 && strncmp(title, "futex ", 6) != 0)
-		return;
-	if (address)
-		*ret_address = strtoull(address + 1, NULL, 16);
-	if (slash && slash[1] >= '1' && slash[1] <= '9')
-		*ret_owner = strtoul(slash + 1, NULL, 10);
-}
-
-static int begin_wait(struct story_builder *b, struct open_track *t, const struct trace_slice *slice)
-{
-	struct story *s = b->s;
-	const char *title = slice->name + strlen("wait: ");
-	uint64_t waited = number(slice, "waited_ns", 0), address = 0;
-	uint32_t owner = TID_UNKNOWN;
-	int err = story_grow(&s->waits, s->n_waits, &b->size_waits, sizeof(*s->waits));
-
-	if (err)
-		return err;
-	read_title(title, &address, &owner);
-	s->waits[s->n_waits++] = (struct story_wait){
-		.start = slice->ts,
-		.end = waited < UINT64_MAX - slice->ts ? slice->ts + waited : UINT64_MAX,
-		.thread = t->tid,
-		.owner = number(slice, "owner_tid", owner),
-		.waker = number(slice, "waker_tid", TID_UNKNOWN),
-		.sender = number(slice, "sender_tid", TID_UNKNOWN),
-		.sent_here = number(slice, "sent_here", 0),
-		.peer_pid = number(slice, "peer_pid", 0),
-		.name = wait_name(s, title),
-		.file = text(s, slice, "file"),
-		.type = text(s, slice, "file_type"),
-		.symbol = text(s, slice, "variable"),
-		.fd = number(slice, "fd", -1), .at_least = number(slice, "at_least", 0),
-		.address = number(slice, "address", address),
-		.value = number(slice, "val", 0),
-		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
-		.open = number(slice, "still_waiting", 0),
-		.tracer_pid = number(slice, "tracer_pid", 0), .waited = waited,
-		.interrupted = number(slice, "interrupted", 0),
-		.unreturned = number(slice, "result_unknown", 0),
-		.stack = keep_stack(s, slice),
-		.waker_stack = text(s, slice, "waker_stack"),
-	};
-	t->wait = s->n_waits;
-	return 0;
-}
-
-static int begin_trigger(struct story_builder *b, struct open_track *t,
-			 const struct trace_slice *slice)
-{
-	struct story *s = b->s;
-	uint64_t duration = number(slice, "duration_ns", 0);
-	int err = story_grow(&s->triggers, s->n_triggers, &b->size_triggers, sizeof(*s->triggers));
-
-	if (err)
-		return err;
-	s->triggers[s->n_triggers++] = (struct story_trigger){
-		.start = slice->ts, .duration = duration, /* without an end it goes on */
-		.end = number(slice, "still_waiting", 0) || duration > UINT64_MAX - slice->ts
-			       ? UINT64_MAX
-			       : slice->ts + duration,
-		.threshold = number(slice, "threshold_ns", 0),
-		.pid = number(slice, "pid", 0), .tid = number(slice, "tid", 0),
-		.name = text(s, slice, "trigger"), .kind = text(s, slice, "kind"),
-		.comm = text(s, slice, "comm"), .reader = number(slice, "reader_tid", 0),
-		.read = slice->ts + number(slice, "unread_ns", 0),
-		.beginner = number(slice, "begin_tid", 0)
-	};
-	t->trigger = s->n_triggers;
-	return 0;
-}
-
-static int add_track(struct story_builder *b, const struct trace_track *t)
-{
-	static const char cgroup[] = "cgroup ";
-	struct story_process *of = NULL;
-	int err = story_grow(&b->tracks, b->n_tracks, &b->size_tracks, sizeof(*b->tracks));
-	uint32_t *at = err ? NULL : story_index_at(&b->track_index, t->uuid, true);
-
-	if (!at)
-		return err ? err : -ENOMEM;
-	b->tracks[b->n_tracks++] = (struct open_track){ .tid = t->tid, .pid = t->tgid };
-	*at = b->n_tracks;
-	if (!t->tid)
-		return 0;
-	if (t->description && strncmp(t->description, cgroup, strlen(cgroup)) == 0)
-		of = process_of(b, t->tgid);
-	if (of)
-		of->cgroup = story_keep(b->s, t->description + strlen(cgroup));
-	return add_birth(b, (struct birth){ .ts = t->ts, .tid = t->tid, .pid = t->tgid > 0 ? t->tgid : 0 });
-}
-
-static int add_slice(struct story_builder *b, const struct trace_slice *slice)
-{
-	uint32_t *at = story_index_at(&b->track_index, slice->track, false);
-	struct open_track *t = at ? &b->tracks[*at - 1] : NULL;
-	const char *name = slice->name ? slice->name : "";
-
-	if (t && t->tid && slice->type == TRACE_INSTANT && strcmp(name, "throttled") == 0)
-		return add_blocked(b, &(struct story_blocked){ .ts = slice->ts, .tid = t->tid,
-							       .throttled = true });
-	if (t && t->pid > 0 && slice->type == TRACE_INSTANT && story_tells_end(name))
-		return story_add_told_end(b, slice, t->pid);
-	if (!t || slice->type == TRACE_INSTANT)
-		return 0;
-	if (slice->type == TRACE_SLICE_BEGIN) {
-		if (t->tid && strncmp(name, "wait: ", 6) == 0)
-			return begin_wait(b, t, slice);
-		if (!t->tid && strncmp(name, "trigger: ", 9) == 0)
-			return begin_trigger(b, t, slice);
-		return 0;
-	}
-	if (t->wait && strncmp(name, "wait: ", 6) == 0) {
-		b->s->waits[t->wait - 1].end = slice->ts;
-		t->wait = 0;
-	}
-	if (!t->tid && t->trigger) {
-		struct story_trigger *trigger = &b->s->triggers[t->trigger - 1];
-
-		trigger->end = slice->ts > trigger->start ? slice->ts : trigger->start;
-		t->trigger = 0;
-	}
-	return 0;
 }
 
 /* ---- all events ---- */
@@ -477,14 +281,14 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 	case TRACE_EVENT_PROCESS:
 		return add_process(b, &e->process);
 	case TRACE_EVENT_THREAD:
-		return add_birth(b, (struct birth){
+		return story_add_birth(b, (struct birth){
 					    .ts = e->thread.ts, .tid = e->thread.tid,
 					    .pid = e->thread.tgid > 0 ? e->thread.tgid : 0,
 					    .comm = e->thread.name });
 	case TRACE_EVENT_TRACK:
-		return add_track(b, &e->track);
+		return story_add_track(b, &e->track);
 	case TRACE_EVENT_SLICE:
-		return add_slice(b, &e->slice);
+		return story_add_slice(b, &e->slice);
 	case TRACE_EVENT_SWITCH:
 		return add_switch(b, e->cpu, &e->sw);
 	case TRACE_EVENT_WAKING:
@@ -498,7 +302,7 @@ static int add_event(struct story_builder *b, const struct trace_event *e)
 	case TRACE_EVENT_CPU:
 		return e->of_cpu.lost ? add_loss(b, e->cpu) : 0;
 	case TRACE_EVENT_BLOCKED:
-		return add_blocked(b, &(struct story_blocked){ .ts = e->blocked.ts,
+		return story_add_blocked(b, &(struct story_blocked){ .ts = e->blocked.ts,
 							       .tid = e->blocked.tid,
 							       .io = e->blocked.io_wait });
 	case TRACE_EVENT_SYS_ENTER:
