@@ -110,13 +110,15 @@ static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 static __always_inline u64 request_end(const struct request_state *st, const struct task_state *s,
 				       u64 now, u16 *flags)
 {
-	u64 at = s ? (s->enter ? s->enter : s->first_out) : 0;
-
-	if (s && s->enter && at >= st->read) {
+	if (s && s->enter >= st->read) {
 		*flags |= REQUEST_SEND_START;
-		return at;
+		return s->enter;
 	}
-	return at >= st->read && at ? at : now;
+	/* not of a call before, whose end was not seen */
+	if (s && !s->enter && s->first_out >= st->read &&
+	    s->nr == regs_syscall((void *)bpf_task_pt_regs(bpf_get_current_task_btf())))
+		return s->first_out;
+	return now;
 }
 
 static __always_inline void request_slow(struct control *ctl, struct cpu_state *c, u32 cpu,
