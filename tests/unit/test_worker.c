@@ -127,6 +127,13 @@ static void put_evidence(struct capture_header *h)
 		make_wait(&wait, i);
 		p += put_record(p, &wait, sizeof(wait));
 	}
+	/* one that ended, in another thread than it began, and one that overlaps it and goes on */
+	for (uint32_t i = 0; i < 2; i++)
+		p += put_record(p, &(struct ev_span){.h = {END_TS, EV_SPAN, 1, sizeof(struct ev_span)},
+						     .begin = FROM + 20000 + i, .end = END_TS, .id = 7,
+						     .tid = 100, .tgid = 100, .begin_tid = 200,
+						     .flags = i ? SPAN_OPEN : 0, .name = "order"},
+				sizeof(struct ev_span));
 	p += put_record(p, &(struct ev_exit){.h = {END_TS, EV_EXIT, 1, sizeof(struct ev_exit)},
 					     .tid = 100, .tgid = 100, .end = 11, .code = 1,
 					     .address = 0x10, .rss = 4096,
@@ -201,7 +208,8 @@ static void become_worker(int capture, int output, int result)
 
 /* What the last file said. */
 static struct {
-	unsigned int uuids, stats, lost, ends;
+	unsigned int uuids, stats, lost, ends, spans, open_spans;
+	char span[64];
 	int64_t memory;
 	char verdict[512];
 } said;
@@ -215,6 +223,13 @@ static void note(const struct trace_event *e)
 		said.memory = e->attribute.number;
 	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.verdict.text"))
 		snprintf(said.verdict, sizeof(said.verdict), "%s", e->attribute.string);
+	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.trigger.span"))
+		snprintf(said.span, sizeof(said.span), "%s", e->attribute.string);
+	if (e->kind == TRACE_EVENT_SLICE && e->slice.name && !strcmp(e->slice.name, "span order")) {
+		said.spans++;
+		for (size_t i = 0; i < e->slice.n_args; i++)
+			said.open_spans += !strcmp(e->slice.args[i].key, "still_waiting");
+	}
 	said.ends += e->kind == TRACE_EVENT_SLICE && e->slice.name &&
 		     !strcmp(e->slice.name, "was killed by SIGSEGV at 0x10");
 }
@@ -299,6 +314,35 @@ static void test_facts(void **state)
 	slots[SLOTS / 2].seq = 0;
 	assert_int_equal(run(whole, h->size, &events), 0);
 	assert_int_equal(said.lost, 1);
+}
+
+static struct ev_span *find_span(const struct capture_header *h, unsigned int i)
+{
+	uint8_t *p = capture_at(h, h->evidence);
+
+	return (void *)(p + h->evidence.len - sizeof(struct ev_exit) - 8 -
+			(2 - i) * (sizeof(struct ev_span) + 8) + 8);
+}
+
+static void test_span(void **state)
+{
+	struct capture_header *h = make(whole);
+	uint64_t events;
+
+	(void)state;
+	assert_int_equal(find_span(h, 0)->h.kind, EV_SPAN);
+	h->hits[0].kind = TRIGGER_SPAN;
+	h->hits[0].record.w = (struct wait_facts){.start = FROM + 20000, .in = END_TS, .end = END_TS,
+						  .args = {7}, .tid = 100, .tgid = 100, .nr = 3};
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.spans, 2);
+	assert_int_equal(said.open_spans, 1);
+	assert_string_equal(said.span, "order");
+	find_span(h, 0)->end = FROM; /* before it began */
+	memset(find_span(h, 1)->name, 'x', SPAN_NAME_MAX);
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.spans, 0);
+	assert_string_equal(said.span, "");
 }
 
 static struct ev_exit *find_end(const struct capture_header *h)
@@ -480,6 +524,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_whole, start),
 		cmocka_unit_test_setup(test_facts, start),
+		cmocka_unit_test_setup(test_span, start),
 		cmocka_unit_test_setup(test_end, start),
 		cmocka_unit_test_setup(test_pressure, start),
 		cmocka_unit_test_setup(test_percentile, start),
