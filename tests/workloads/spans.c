@@ -11,7 +11,7 @@
  *	sleeper MS	"order" around a sleep
  *	other MS	"other" around a sleep
  *	function MS	function work_begin(), a sleep, work_end()
- *	returns MS	function work_all(), which calls itself and sleeps
+ *	returns MS	function work_all(), which sleeps in a call of itself, and then once more
  *	jump		work_all() left by longjmp() from deep within
  *	threads N	N threads with a thousand spans "order" each
  *	exec		begins "order" with id 77, then executes itself
@@ -117,7 +117,8 @@ int __attribute__((noinline)) work_all(int depth)
 
 	if (!depth && amount < 0)
 		longjmp(outside, 1);
-	nap(depth ? 0 : amount);
+	if (!depth || depth == 3)
+		nap(amount);
 	__asm__ __volatile__("" ::: "memory");
 	return n + 1;
 }

@@ -13,7 +13,7 @@ program=/tests/bin/spans
 recorder_start '[trigger order]' 'kind = span' "exe = $program" 'span = order' 'threshold = 200ms' \
 	'cooldown = 0' 'hold = 2s' \
 	'[trigger function]' 'kind = span' "exe = $program" 'begin = work_begin' 'end = work_end' 'threshold = 200ms' \
-	'[trigger returns]' 'kind = span' "exe = $program" 'begin = work_all' 'threshold = 200ms'
+	'[trigger returns]' 'kind = span' "exe = $program" 'begin = work_all' 'threshold = 300ms'
 mkfifo "$dir/orders"
 $program <"$dir/orders" >"$dir/said" &
 exec 4>"$dir/orders"
