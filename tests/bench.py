@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measures one recorder on this machine; prints a table and writes bench.json below BUILD.
 
-usage: bench.py [--seconds N] [name …]     names: start load snapshot cost stacks
+usage: bench.py [--seconds N] [name …]     names: start load snapshot cost stacks requests
 """
 import atexit
 import json
@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -348,6 +349,120 @@ def bench_stacks(_seconds):
     r.stop()
 
 
+# ---- what a trigger on requests adds to fast servers ----
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until_connects(port):
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            if time.monotonic() > until:
+                sys.exit("bench: the server does not listen")
+            time.sleep(0.01)
+
+
+def on_cpu(cpu, *args, **kw):
+    """The server has a CPU, and its clients have another."""
+    return subprocess.run(["taskset", "-c", str(cpu), *args], capture_output=True, text=True, check=True,
+                          **kw).stdout
+
+
+class Redis:
+    name = "redis, 32 clients"
+
+    def __init__(self, work):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            ["taskset", "-c", "0", "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+             "--save", "", "--dir", work, "--loglevel", "warning"], stdout=subprocess.DEVNULL)
+        until_connects(self.port)
+
+    def measure(self):
+        """Requests a second, and the 99th percentile in ms."""
+        out = on_cpu(1, "redis-benchmark", "-p", str(self.port), "-c", "32", "-n", "100000", "-t", "get",
+                     "--csv")
+        names, values = ([f.strip('"') for f in line.split(",")] for line in out.splitlines()[:2])
+        row = dict(zip(names, values))
+        return float(row["rps"]), float(row["p99_latency_ms"])
+
+
+class Nginx:
+    name = "nginx, 32 clients"
+
+    def __init__(self, work):
+        self.port = free_port()
+        with open(f"{work}/nginx.conf", "w") as f:
+            f.write(f"daemon off; user nobody nogroup; pid {work}/pid; worker_processes 1;\n"
+                    "events { worker_connections 256; }\n"
+                    "http { access_log off; keepalive_requests 1000000000;\n" + "".join(
+                        f"{d}_temp_path {work}/{d};\n"
+                        for d in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")) +
+                    f"server {{ listen 127.0.0.1:{self.port}; location / {{ return 200 ok; }} }} }}\n")
+        self.process = subprocess.Popen(["taskset", "-c", "0", "nginx", "-e", f"{work}/error.log", "-p", work,
+                                         "-c", f"{work}/nginx.conf"])
+        until_connects(self.port)
+
+    def measure(self):
+        out = on_cpu(1, "wrk", "-t", "1", "-c", "32", "-d", "2s", "--latency",
+                     f"http://127.0.0.1:{self.port}/")
+        number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()
+        return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
+                float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit])
+
+
+def requests_rounds(load, rounds):
+    """By variant, of each round: throughput and p99, beside those without frec in the same round."""
+    never = "[trigger never]\nkind = lock\nthreshold = 10s\ncomm = nobody-has-this\n"
+    variants = {
+        "frec": lambda: Recorder(never),
+        "frec, trigger on its requests": lambda: Recorder(
+            f"{never}[trigger slow]\nkind = request\nport = {load.port}\nthreshold = 1s\n"),
+    }
+    ratios = {name: [] for name in variants}
+    rates = []
+    order = [None, *variants]
+    for _ in range(rounds):
+        values = {}
+        for name in order:
+            r = variants[name]() if name else None
+            try:
+                values[name] = load.measure()
+            finally:
+                if r:
+                    r.stop()
+        order.append(order.pop(0))
+        rates.append(values[None][0])
+        for name in variants:
+            ratios[name].append([a / b for a, b in zip(values[name], values[None])])
+    return statistics.median(rates), ratios
+
+
+def bench_requests(_seconds):
+    for server in (Redis, Nginx):
+        with tempfile.TemporaryDirectory(prefix="frec-bench.") as work:
+            os.chmod(work, 0o755)
+            load = server(work)
+            try:
+                load.measure()
+                rate, ratios = requests_rounds(load, 30)
+            finally:
+                load.process.terminate()
+                load.process.wait()
+        report(f"{load.name}: without frec", int(rate), "requests/s", "median of 30 rounds")
+        for name, values in ratios.items():
+            for what, column, target in (("throughput", 0, "target >= 97"), ("p99", 1, "")):
+                middle, low, high = median_interval([v[column] for v in values])
+                report(f"{load.name}: {name}: {what}", middle * 100, "%",
+                       f"of without; 95 %: {low * 100:.1f} to {high * 100:.1f}; {target}")
+
+
 def main():
     args = sys.argv[1:]
     seconds = 60
@@ -358,7 +473,7 @@ def main():
     if os.geteuid():
         sys.exit("bench: needs root")
     known = {"start": bench_start, "load": bench_load, "snapshot": bench_snapshot,
-             "cost": bench_cost, "stacks": bench_stacks}
+             "cost": bench_cost, "stacks": bench_stacks, "requests": bench_requests}
     for name in args or known:
         if name not in known:
             sys.exit(__doc__)
