@@ -292,6 +292,7 @@ struct control {
 	__u64 min_runqueue_ns; /* likewise on the run queue */
 	__u64 min_syscall_ns;  /* likewise on a syscall */
 	__u64 min_request_ns;  /* likewise on a request, or on many */
+	__u64 hung_request_ns; /* likewise on a request, also while it lasts */
 	__u64 min_span_ns;     /* likewise on a span */
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */

@@ -25,7 +25,7 @@ static __always_inline bool request_begins_anew(struct control *ctl, struct sock
 {
 	struct request_server *server;
 
-	if (now - st->last < ctl->min_request_ns)
+	if (now - st->last < ctl->hung_request_ns)
 		return false;
 	server = request_server(request_server_key(sk));
 	if (!server)

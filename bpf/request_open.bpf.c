@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * request_open.bpf.c - requests that nobody has answered: while they last, and when their
- * connection ends. The daemon looks a few times a second, at all connections that are watched.
+ * connection ends. The daemon looks a few times a second, at all connections that are watched, or
+ * more seldom where they are so many that it would take too long.
  */
 #include "request.bpf.h"
 
@@ -126,23 +127,27 @@ static __always_inline bool request_is_open(const struct control *ctl, struct so
 SEC("iter/bpf_sk_storage_map")
 int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct scratch *scratch = scratch_get(SCRATCH_ITER);
-	u64 now = bpf_ktime_get_ns(), turn;
 	struct request_state *st = ctx->value;
 	struct sock *sk = ctx->sk;
+	struct scratch *scratch;
 	struct task_struct *t;
 	struct control *ctl;
 	struct cpu_state *c;
+	u64 now, turn;
 	u8 wanted = 1;
 	u32 cpu;
 
+	/* there may be thousands, and nearly all have none under way */
+	if (!st || !sk || !st->arrived || st->announced == st->arrived)
+		return 0;
+	now = bpf_ktime_get_ns();
+	scratch = scratch_get(SCRATCH_ITER);
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
-	if (!st || !sk || !scratch || !ctl || !request_is_open(ctl, sk, st) ||
-	    st->announced == st->arrived)
+	if (!scratch || !ctl || !request_is_open(ctl, sk, st))
 		return 0;
 	turn = request_turn(st) + REQUEST_GRACE_NS;
-	if (now < turn || now - turn < ctl->min_request_ns || !request_may_fire(sk, st))
+	if (now < turn || now - turn < ctl->hung_request_ns || !request_may_fire(sk, st))
 		return 0;
 	t = request_hand(sk, st);
 	if (!t && request_ask(sk)) {
@@ -232,7 +237,7 @@ int BPF_PROG(on_inet_sock_set_state, struct sock *sk, int before, int state)
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
 	if (ctl && st->role == REQUEST_SERVER && st->arrived >= ctl->live_since &&
-	    (st->announced == st->arrived || now - request_turn(st) >= ctl->min_request_ns))
+	    (st->announced == st->arrived || now - request_turn(st) >= ctl->hung_request_ns))
 		request_ends(ctl, c, cpu, sk, st, now, before == TCP_CLOSE_WAIT_);
 	st->arrived = 0;
 	return 0;

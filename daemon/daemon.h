@@ -93,6 +93,7 @@ struct daemon {
 	bool stopping;
 	uint64_t notes_taken; /* of the recorder's process notes */
 	uint64_t next_scan;   /* when the task table is looked at again */
+	uint64_t next_requests; /* likewise the requests under way */
 	uint64_t next_second; /* when the next once-a-second work is due */
 	bool opener_silent;   /* as the log knows */
 	uint64_t lost_said;   /* losses that the log knows of */

@@ -19,6 +19,8 @@
 #define TICK_NS 50000000ull /* the evidence is sampled so often */
 #define SECOND_NS 1000000000ull
 #define SCAN_NS 250000000ull
+#define REQUESTS_PART 400
+#define REQUESTS_PAUSE_MAX_NS 2000000000ull
 #define SCAN_MAX 256 /* threads judged at one scan: each costs some 20 µs */
 #define OPENER_DEATHS_MAX 5
 
@@ -121,7 +123,20 @@ static void every_second(struct daemon *d, uint64_t now)
 	sd_notify(0, "WATCHDOG=1");
 }
 
-/* Waits that still last, and requests: which of them the kernel should judge. */
+/* All connections that are watched are looked at: of many more seldom, to take but a part of a CPU. */
+static void judge_requests(struct daemon *d, uint64_t now)
+{
+	uint64_t before, pause;
+
+	if (now < d->next_requests)
+		return;
+	before = clock_read(CLOCK_THREAD_CPUTIME_ID);
+	recorder_judge_requests(d->recorder);
+	pause = (clock_read(CLOCK_THREAD_CPUTIME_ID) - before) * REQUESTS_PART;
+	d->next_requests = now + (pause < REQUESTS_PAUSE_MAX_NS ? pause : REQUESTS_PAUSE_MAX_NS);
+}
+
+/* Waits that still last: which of them the kernel should judge. */
 static void scan(struct daemon *d, uint64_t now)
 {
 	const struct task_slot *slots;
@@ -135,7 +150,7 @@ static void scan(struct daemon *d, uint64_t now)
 	n = scan_find(&d->scan, slots, n_slots, now, tids, SCAN_MAX);
 	for (size_t i = 0; i < n; i++)
 		recorder_judge(d->recorder, tids[i]);
-	recorder_judge_requests(d->recorder);
+	judge_requests(d, now);
 	span_scan(d, now);
 	notes_take(d);
 }

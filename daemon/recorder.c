@@ -387,6 +387,17 @@ static uint64_t smallest(const struct config *c, unsigned int kinds)
 	return min;
 }
 
+/* Of one kind alone: what takes its records as well has thresholds that mean something else. */
+static uint64_t smallest_own(const struct config *c, enum trigger_kind kind)
+{
+	uint64_t min = UINT64_MAX;
+
+	for (unsigned int i = 0; i < c->n_triggers; i++)
+		if (c->triggers[i].filter.kind == kind && c->triggers[i].filter.threshold < min)
+			min = c->triggers[i].filter.threshold;
+	return min;
+}
+
 static uint32_t kinds_of(const struct config *c)
 {
 	uint32_t kinds = 0;
@@ -477,6 +488,7 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	r->control->min_runqueue_ns = smallest(c, 1 << TRIGGER_RUNQUEUE);
 	r->control->min_syscall_ns = smallest(c, 1 << TRIGGER_SYSCALL);
 	r->control->min_request_ns = smallest(c, 1 << TRIGGER_REQUEST);
+	r->control->hung_request_ns = smallest_own(c, TRIGGER_REQUEST);
 	r->control->min_span_ns = smallest(c, 1 << TRIGGER_SPAN);
 	r->control->fires_ns = smallest(c, ~0u) / 2;
 	if (r->control->fires_ns < c->stacks)

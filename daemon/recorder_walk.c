@@ -109,7 +109,7 @@ int recorder_judge_requests(struct recorder *r)
 	size_t len;
 	int err;
 
-	if (!(r->kinds >> TRIGGER_REQUEST & 1))
+	if (r->control->hung_request_ns == UINT64_MAX)
 		return 0;
 	err = iterate_requests(r, "iter_requests_due", &bytes, &len);
 	if (err)
