@@ -9,9 +9,9 @@
 modes="inline sqpoll async"
 comm=uring-loop # the server's own thread does it; else the program is known by its name
 for mode in $modes; do
-	option=--$mode
-	[ "$mode" != inline ] || option=
-	"$workloads/uring_server" $option --delay 600ms >"$work/$mode" &
+	option=("--$mode")
+	[ "$mode" != inline ] || option=()
+	"$workloads/uring_server" "${option[@]}" --delay 600ms >"$work/$mode" &
 	pids+=($!)
 	within 10 grep -q ready "$work/$mode" || fail "no server"
 	port=$(sed -n 's/.*port=\([0-9]*\).*/\1/p' "$work/$mode")
