@@ -113,6 +113,17 @@ static void make_wait(struct ev_wait *e, uint32_t i)
 	};
 }
 
+/* Of one request, which was told of twice and not answered, and one that is none. */
+static const struct ev_request requests[] = {
+	{.h = {END_TS, EV_REQUEST, 1, sizeof(requests[0])}, .connection = 7, .arrived = FROM + 10000,
+	 .end = END_TS, .tid = 100, .tgid = 100, .flags = REQUEST_CLOSED | REQUEST_LEFT,
+	 .family = 2, .local = {127, 0, 0, 1}, .local_port = 80},
+	{.h = {END_TS - 1, EV_REQUEST, 1, sizeof(requests[0])}, .connection = 7,
+	 .arrived = FROM + 10000, .end = END_TS - 1, .flags = REQUEST_OPEN, .family = 2},
+	{.h = {END_TS, EV_REQUEST, 1, sizeof(requests[0])}, .connection = 8, .arrived = FROM + 10000,
+	 .read = END_TS + 1, .end = END_TS, .family = 2},
+};
+
 static void put_evidence(struct capture_header *h)
 {
 	uint8_t text[256] __attribute__((aligned(8)));
@@ -127,6 +138,8 @@ static void put_evidence(struct capture_header *h)
 		make_wait(&wait, i);
 		p += put_record(p, &wait, sizeof(wait));
 	}
+	for (unsigned int i = 0; i < 3; i++)
+		p += put_record(p, &requests[i], sizeof(requests[i]));
 	/* one that ended, in another thread than it began, and one that overlaps it and goes on */
 	for (uint32_t i = 0; i < 2; i++)
 		p += put_record(p, &(struct ev_span){.h = {END_TS, EV_SPAN, 1, sizeof(struct ev_span)},
@@ -208,10 +221,10 @@ static void become_worker(int capture, int output, int result)
 
 /* What the last file said. */
 static struct {
-	unsigned int uuids, stats, lost, ends, spans, open_spans;
+	unsigned int uuids, stats, lost, ends, spans, open_spans, requests;
 	char span[64];
 	int64_t memory;
-	char verdict[512];
+	char verdict[512], answered[16];
 } said;
 
 static void note(const struct trace_event *e)
@@ -223,6 +236,10 @@ static void note(const struct trace_event *e)
 		said.memory = e->attribute.number;
 	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.verdict.text"))
 		snprintf(said.verdict, sizeof(said.verdict), "%s", e->attribute.string);
+	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.trigger.answered"))
+		snprintf(said.answered, sizeof(said.answered), "%s", e->attribute.string);
+	said.requests += e->kind == TRACE_EVENT_SLICE && e->slice.type == TRACE_SLICE_BEGIN &&
+			 e->slice.name && !strncmp(e->slice.name, "request ", 8);
 	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.trigger.span"))
 		snprintf(said.span, sizeof(said.span), "%s", e->attribute.string);
 	if (e->kind == TRACE_EVENT_SLICE && e->slice.name && !strcmp(e->slice.name, "span order")) {
@@ -378,6 +395,23 @@ static void test_end(void **state)
 	assert_string_equal(said.verdict, "");
 }
 
+static void test_request(void **state)
+{
+	struct capture_header *h = make(whole);
+	uint64_t events;
+
+	(void)state;
+	h->hits[0].kind = TRIGGER_REQUEST;
+	h->hits[0].record.w = (struct wait_facts){.start = FROM + 10000, .in = END_TS, .end = END_TS,
+						  .tid = 100, .tgid = 100, .nr = -1, .args = {7}};
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_int_equal(said.requests, 1);
+	assert_string_equal(said.answered, "never");
+	h->hits[0].record.w.args[0] = 9; /* of another connection */
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.answered, "");
+}
+
 static void test_pressure(void **state)
 {
 	struct capture_header *h = make(whole);
@@ -526,6 +560,7 @@ int main(void)
 		cmocka_unit_test_setup(test_facts, start),
 		cmocka_unit_test_setup(test_span, start),
 		cmocka_unit_test_setup(test_end, start),
+		cmocka_unit_test_setup(test_request, start),
 		cmocka_unit_test_setup(test_pressure, start),
 		cmocka_unit_test_setup(test_percentile, start),
 		cmocka_unit_test_setup(test_cut, start),
