@@ -96,6 +96,23 @@ reloads()
 	systemctl reload frecd && recording && [ "$(property MainPID)" = "$pid" ]
 }
 
+span_attached()
+{
+	frecctl status --json >/run/frec-status && ! grep 'cannot fire' /run/frec-status
+}
+
+# A program that ProtectHome= hides from the unit, in a folder that is closed to it.
+spans()
+{
+	local result=0
+
+	printf '%s\n' '[trigger span]' 'kind = span' 'exe = /home/closed/spans' 'span = order' \
+		'threshold = 1s' >/etc/frec/conf.d/span.conf
+	systemctl reload frecd && until_true 10 span_attached || result=1
+	rm /etc/frec/conf.d/span.conf
+	systemctl reload frecd && recording && return $result
+}
+
 restarted()
 {
 	[ "$(property NRestarts)" = "$1" ] && recording
@@ -144,6 +161,7 @@ check rights rights
 check pin-directory pin_directory
 check snapshot snapshot
 check reload reloads
+check spans spans
 check kill survives_kill
 check watchdog watchdog
 check stop stops

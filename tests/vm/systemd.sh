@@ -54,6 +54,9 @@ make_root()
 	: >"$root/etc/fstab"
 	echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 	make -s -C "$here/../.." install DESTDIR="$root" PREFIX=/usr
+	mkdir -p "$root/home"
+	mkdir -m 700 "$root/home/closed"
+	install -m 700 "${BUILD:-$here/../../build}/tests/spans" "$root/home/closed"
 	systemd-sysusers --root="$root" frec.conf 2>"$work/console"
 	install -m 755 "$here/systemd-guest.sh" "$root/frec-test"
 	cat >"$root/etc/systemd/system/frec-test.service" <<-'EOF'
