@@ -291,7 +291,7 @@ enum verdict probe_user_probes(struct patient *p)
 	if (access("/sys/bus/event_source/devices/uprobe/type", R_OK))
 		return patient_found(p, VERDICT_WARNING, "none (CONFIG_UPROBE_EVENTS)");
 	return patient_found(p, VERDICT_WARNING,
-			     "by perf events, which may take CAP_SYS_ADMIN: more than the service has");
+			     "by perf events, which take CAP_SYS_ADMIN: more than the service has");
 }
 
 /* First line of a file, without its end. */
