@@ -54,6 +54,10 @@ void span_scan(struct daemon *d, uint64_t now)
 		}
 	}
 	free(list);
+	if (!s->n && !n) { /* no trigger is about them any more */
+		free(s->names);
+		s->names = NULL;
+	}
 	s->scanned = now;
 	if (sweeps)
 		s->next_sweep = now + SWEEP_NS;
