@@ -9,7 +9,14 @@ snapshot_there()
 	ls "$spool"/*-"${1:-slow-request}"-*.pftrace
 }
 
+# by the program's name alone, too
+named_fired()
+{
+	frecctl triggers | awk '$1 == "named" && $5 + $7 > 0 { found = 1 } END { exit !found }'
+}
+
 recorder_start '[trigger slow-request]' 'kind = request' 'port = 8090' 'threshold = 200ms' 'cooldown = 1h' \
+	'[trigger named]' 'kind = request' 'comm = guess-worker' 'threshold = 200ms' 'cooldown = 1h' \
 	'[trigger hang]' 'kind = request' 'port = 8092' 'threshold = 200ms' 'cooldown = 1h' 'hold = 200ms' \
 	'[trigger unread]' 'kind = request' 'port = 8093' 'comm = report*' 'threshold = 200ms' \
 	'cooldown = 1h' 'hold = 200ms'
@@ -22,6 +29,7 @@ until_true 30 snapshot_there || fail "no snapshot: $(frecctl triggers; cat "$dir
 frecctl explain "$(snapshot_there)" >"$dir/why" || fail "explain"
 grep -q '^request *to 127.0.0.1:8090, from 127.0.0.1:' "$dir/why" || fail "$(cat "$dir/why")"
 grep -q reporter "$dir/why" || fail "not the reporter: $(cat "$dir/why")"
+until_true 30 named_fired || fail "not by name: $(frecctl triggers)"
 
 # one that is served, but not answered, and one that its server does not even take
 /tests/bin/report_service --port 8092 --delay 60s >"$dir/hang" &
