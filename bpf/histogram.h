@@ -64,10 +64,10 @@ struct histogram {
 };
 _Static_assert(sizeof(struct histogram) == 83 * 64, "histogram: whole cache lines");
 
-/* Which histogram; each CPU has one of each. */
+/* Which histogram; each CPU that there may be has one of each, 5 KB. */
 #define HISTOGRAM_RUNQUEUE 0u /* of the whole host */
 #define HISTOGRAM_REQUEST 1u  /* of all requests that are looked at */
 #define HISTOGRAM_OWN 2u      /* from here on: of a trigger with filters */
-#define HISTOGRAMS_MAX 32u
+#define HISTOGRAMS_MAX 16u /* below 32: sets of them are bits */
 
 #endif

@@ -73,7 +73,8 @@ static const struct config_trigger *find_same(const struct config *c,
 /* One that is in no use; rather one that was in none before. */
 static uint32_t take_free(uint32_t *used, uint32_t avoid)
 {
-	uint32_t left = ~*used & ~avoid ? ~*used & ~avoid : ~*used;
+	uint32_t all = (1u << HISTOGRAMS_MAX) - 1;
+	uint32_t left = all & ~*used & ~avoid ? all & ~*used & ~avoid : all & ~*used;
 	unsigned int i = left ? (unsigned int)__builtin_ctz(left) : HISTOGRAM_RUNQUEUE;
 
 	*used |= 1u << i;
@@ -84,7 +85,6 @@ void percentile_place(const struct config *before, struct config *c)
 {
 	uint32_t used = (1u << HISTOGRAM_OWN) - 1, avoid = 0;
 
-	_Static_assert(HISTOGRAMS_MAX == 32, "bits of uint32_t");
 	for (unsigned int i = 0; before && i < before->n_triggers; i++)
 		avoid |= 1u << before->triggers[i].filter.histogram;
 	for (unsigned int i = 0; i < c->n_triggers; i++) {
@@ -181,7 +181,7 @@ void percentile_tick(struct daemon *d, uint64_t now)
 		look(d, i, now);
 		w->next += w->window.interval / PERCENTILE_LOOKS;
 		if (w->next < now)
-			w->next = now;
+			w->next = now + w->window.interval / PERCENTILE_LOOKS;
 	}
 }
 

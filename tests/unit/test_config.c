@@ -381,8 +381,8 @@ static void test_many_percentiles(void **state)
 				     i, i ? "pid=1\n" : "");
 	assert_int_equal(parse(text), 0);
 	sprintf(text + n, "[trigger more]\nkind=percentile\nuid=1\npercentile=runqueue p99 1s/1s\n");
-	assert_mistakes(text, "f:125: kind: got 'percentile', want another one, or no filters, in [trigger "
-			      "more]: at most 30 triggers of kind percentile have filters\n");
+	assert_mistakes(text, "f:61: kind: got 'percentile', want another one, or no filters, in [trigger "
+			      "more]: at most 14 triggers of kind percentile have filters\n");
 }
 
 static void test_kind_names(void **state)
