@@ -299,7 +299,7 @@ struct control {
 	__u32 paused;
 	__u32 syscalls; /* enum syscall_mode */
 	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
-	__u32 queue_histograms; /* bit set: a trigger's own, of waits in the run queue */
+	__u32 queue_histograms; /* bit set: a trigger wants this one, of waits in the run queue */
 	__u64 exit_ends[SYSCALL_WORDS]; /* bit set: a trigger wants to know of such an end */
 	__u64 budget_rate; /* evidence bytes a second */
 	__s64 budget_cap;  /* bytes that may be saved up */

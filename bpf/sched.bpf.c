@@ -156,13 +156,15 @@ static __always_inline void wait_count(const struct control *ctl, u32 cpu,
 				       struct task_struct *next, struct task_state *s, u64 now,
 				       u64 queued)
 {
-	struct histogram *h = histogram_at(cpu, HISTOGRAM_RUNQUEUE);
+	u32 wanted = ctl->queue_histograms;
+	struct histogram *h;
 
+	h = wanted & 1u << HISTOGRAM_RUNQUEUE ? histogram_at(cpu, HISTOGRAM_RUNQUEUE) : NULL;
 	if (h)
 		histogram_add(h, next, now, now - queued, queued, 0);
-	if (ctl->queue_histograms)
-		histogram_add_own(ctl, SCRATCH_SWITCH, cpu, next, s, ctl->queue_histograms, now,
-				  now - queued, queued, 0);
+	if (wanted >> HISTOGRAM_OWN)
+		histogram_add_own(ctl, SCRATCH_SWITCH, cpu, next, s, wanted, now, now - queued, queued,
+				  0);
 }
 
 static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u32 cpu,
@@ -194,7 +196,7 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 	e = task_slot_of(s);
 	if (e)
 		*(volatile u64 *)&e->since = 0;
-	if (queued)
+	if (queued && ctl->queue_histograms)
 		wait_count(ctl, cpu, next, s, now, queued);
 	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || slept >= ctl->stacks_ns ||
 	    queued >= ctl->min_runqueue_ns || s->announced & ANNOUNCED_SLEEP)

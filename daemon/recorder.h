@@ -105,6 +105,8 @@ void recorder_histogram(const struct recorder *r, unsigned int which, struct his
 /* The longest that was counted there since then, as far as it is still known. -ENOENT. */
 int recorder_histogram_worst(const struct recorder *r, unsigned int which, uint64_t since,
 			     struct histogram_worst *ret);
+/* Are waits in the run queue of the whole host counted? */
+bool recorder_counts_queue(const struct recorder *r);
 /* Are requests looked at? */
 bool recorder_sees_requests(const struct recorder *r);
 void recorder_histogram_forget_max(struct recorder *r, unsigned int which);

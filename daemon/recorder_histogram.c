@@ -31,6 +31,11 @@ bool recorder_sees_requests(const struct recorder *r)
 	return r->kinds >> TRIGGER_REQUEST & 1;
 }
 
+bool recorder_counts_queue(const struct recorder *r)
+{
+	return r->control->queue_histograms >> HISTOGRAM_RUNQUEUE & 1;
+}
+
 /* False: it was being written. */
 static bool read_worst(const volatile struct histogram_worst *w, struct histogram_worst *ret)
 {

@@ -60,7 +60,8 @@ json_t *status_histograms(struct daemon *d)
 	struct histogram_sum h;
 
 	recorder_histogram(d->recorder, HISTOGRAM_RUNQUEUE, &h);
-	json_array_append_new(array, one_json(&h, TRIGGER_RUNQUEUE, NULL));
+	if (recorder_counts_queue(d->recorder))
+		json_array_append_new(array, one_json(&h, TRIGGER_RUNQUEUE, NULL));
 	recorder_histogram(d->recorder, HISTOGRAM_REQUEST, &h);
 	if (recorder_sees_requests(d->recorder) || h.sum)
 		json_array_append_new(array, one_json(&h, TRIGGER_REQUEST, NULL));

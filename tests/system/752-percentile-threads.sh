@@ -68,6 +68,9 @@ step "in a cgroup" "group name pid"
 step "another user" "group name pid user"
 step "another program" "group name pid program together user"
 
+# that of the whole host is what nobody asked for
+[ "$(status "[h['of'] for h in d['histograms'] if 'trigger' not in h]")" = "[]" ] || fail "$(ctl status)"
+
 # what it was is not counted any more
 of() {
 	status "[h['count'] for h in d['histograms'] if h.get('trigger') == '$1'][0]"
