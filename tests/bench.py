@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measures one recorder on this machine; prints a table and writes bench.json below BUILD.
 
-usage: bench.py [--seconds N] [name …]     names: start load snapshot cost stacks requests
+usage: bench.py [--seconds N] [name …]     names: start load snapshot cost stacks requests spans
 """
 import atexit
 import json
@@ -61,6 +61,18 @@ class Recorder:
                 return None
             sys.exit("bench: " + r.stderr)
         return json.loads(r.stdout)
+
+    def wait_log(self, what, at=0):
+        """Until what is in the log, behind the first `at` bytes."""
+        until = time.monotonic() + 5
+        with open(f"{self.work}/log") as log:
+            log.seek(at)
+            said = log.read()
+            while what not in said:
+                if time.monotonic() > until:
+                    sys.exit(f"bench: frecd does not say: {what}")
+                time.sleep(0.005)
+                said += log.read()
 
     def cpu(self):
         """Seconds of CPU of the daemon itself, its children apart."""
@@ -303,14 +315,9 @@ class Stacks(Recorder):
             old = f.read()
         with open(path, "w") as f:
             f.write(re.sub("stacks = .*", f"stacks = {threshold}", old))
-        with open(f"{self.work}/log") as log:
-            log.seek(0, os.SEEK_END)
-            self.process.send_signal(signal.SIGHUP)
-            until = time.monotonic() + 5
-            while "configuration reloaded" not in log.read():
-                if time.monotonic() > until:
-                    sys.exit("bench: frecd does not reload")
-                time.sleep(0.005)
+        at = os.path.getsize(f"{self.work}/log")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_log("configuration reloaded", at)
 
 
 def median_interval(values):
@@ -347,6 +354,32 @@ def bench_stacks(_seconds):
         report(f"{what}: added", middle, "ns", f"median of {rounds} rounds")
         report(f"{what}: 95 % bounds", high, "ns", f"upper; lower {low:.1f}; {target}")
     r.stop()
+
+
+# ---- what a span costs ----
+
+def bench_spans(_seconds):
+    """One program, whose spans a trigger names or not, in turn."""
+    program = f"{BUILD}/tests/spans"
+    trigger = f"[trigger t]\nkind = span\nexe = {program}\nthreshold = 10s\nspan = "
+    taken = {"order": [], "another": []}
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        p.stdout.readline()
+        for _ in range(10):
+            for name, values in taken.items():
+                r = Recorder(trigger + name)
+                if name == "order":
+                    r.wait_log("trigger t watches")
+                p.stdin.write(f"loop {200000 if name == 'order' else 20000000}\n")
+                p.stdin.flush()
+                values.append(float(p.stdout.readline().split()[0]))
+                p.stdout.readline()
+                r.stop()
+        p.stdin.close()
+    for name, values in taken.items():
+        middle, low, high = median_interval(values)
+        report("a span that " + ("a trigger names" if name == "order" else "no trigger names"), middle,
+               "ns", f"median of {len(values)} rounds, 95 % bounds {low:.1f} to {high:.1f}")
 
 
 # ---- what a trigger on requests adds to fast servers ----
@@ -473,7 +506,8 @@ def main():
     if os.geteuid():
         sys.exit("bench: needs root")
     known = {"start": bench_start, "load": bench_load, "snapshot": bench_snapshot,
-             "cost": bench_cost, "stacks": bench_stacks, "requests": bench_requests}
+             "cost": bench_cost, "stacks": bench_stacks, "requests": bench_requests,
+             "spans": bench_spans}
     for name in args or known:
         if name not in known:
             sys.exit(__doc__)

@@ -51,7 +51,7 @@ cleanup() {
 		stop_pid "$pid"
 	done
 	grep -o " $work/[^ ]* bpf " /proc/self/mounts | while read -r mount _; do
-		umount "$mount"
+		umount -l "$mount" # an opener may still be about to end
 	done
 	rm -rf --one-file-system "$work"
 }

@@ -13,6 +13,7 @@
  *	function MS	function work_begin(), a sleep, work_end()
  *	returns MS	function work_all(), which sleeps in a call of itself, and then once more
  *	jump		work_all() left by longjmp() from deep within
+ *	loop N		N spans "order", prints what each took
  *	threads N	N threads with a thousand spans "order" each
  *	exec		begins "order" with id 77, then executes itself
  */
@@ -145,6 +146,23 @@ static void do_threads(void)
 		pthread_join(t[i], NULL);
 }
 
+/* What a span adds: N times nothing, between probes or not. */
+static void do_loop(void)
+{
+	uint64_t begin = frec_now(), bare, probed;
+
+	for (long i = 0; i < amount; i++)
+		__asm__ __volatile__("" ::"r"(i));
+	bare = frec_now() - begin;
+	begin = frec_now();
+	for (long i = 0; i < amount; i++) {
+		FREC_SPAN_BEGIN(order, i);
+		FREC_SPAN_END(order, i);
+	}
+	probed = frec_now() - begin;
+	printf("%.2f ns\n", ((double)probed - bare) / amount);
+}
+
 static void obey(const char *what)
 {
 	if (!strcmp(what, "fast")) {
@@ -176,6 +194,8 @@ static void obey(const char *what)
 		amount = -1;
 		if (!setjmp(outside))
 			work_all(3);
+	} else if (!strcmp(what, "loop")) {
+		do_loop();
 	} else if (!strcmp(what, "threads")) {
 		do_threads();
 	} else if (!strcmp(what, "exec")) {
