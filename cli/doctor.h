@@ -43,6 +43,8 @@ enum verdict probe_helpers(struct patient *p);
 enum verdict probe_sched(struct patient *p);
 enum verdict probe_tasks(struct patient *p);
 enum verdict probe_syscalls(struct patient *p);
+enum verdict probe_signals(struct patient *p);
+enum verdict probe_sockets(struct patient *p);
 enum verdict probe_irq(struct patient *p);
 enum verdict probe_iterator(struct patient *p);
 enum verdict probe_user_probes(struct patient *p);

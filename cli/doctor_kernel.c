@@ -218,6 +218,24 @@ enum verdict probe_syscalls(struct patient *p)
 	return probe_tracepoints(p, names, VERDICT_WARNING);
 }
 
+enum verdict probe_signals(struct patient *p)
+{
+	static const char *const names[] = { "signal_generate", "signal_deliver", NULL };
+
+	return probe_tracepoints(p, names, VERDICT_WARNING);
+}
+
+enum verdict probe_sockets(struct patient *p)
+{
+	static const char *const names[] = { "sk_data_ready", "sock_recv_length", "sock_send_length",
+					     "inet_sock_set_state", NULL };
+
+	if (p->btf && !has_tracepoint(p, names[0]))
+		return patient_found(p, VERDICT_OK, "by fentry: no %s, which came with Linux 6.3",
+				     names[0]);
+	return probe_tracepoints(p, names, VERDICT_WARNING);
+}
+
 static bool kernel_symbol(const char *name)
 {
 	char line[512], symbol[256];
@@ -235,8 +253,11 @@ static bool kernel_symbol(const char *name)
 
 enum verdict probe_irq(struct patient *p)
 {
-	if (kernel_symbol("__preempt_count"))
-		return patient_found(p, VERDICT_OK, "__preempt_count tells it");
+	static const char *const names[] = { "__preempt_count", "pcpu_hot" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (kernel_symbol(names[i]))
+			return patient_found(p, VERDICT_OK, "%s tells it", names[i]);
 	if (has_tracepoint(p, "irq_handler_entry") && has_tracepoint(p, "softirq_entry"))
 		return patient_found(p, VERDICT_OK,
 				     "counted with irq_handler_entry, softirq_entry "
