@@ -195,8 +195,8 @@ static void print_histograms(const json_t *status)
 static void print_app(const json_t *status)
 {
 	static const char *const causes[] = { "flood", "malformed", "unknown", "filtered", "strangers" };
-	const json_t *app = json_object_get(status, "app");
-	char buf[OUTPUT_COUNT_MAX];
+	const json_t *app = json_object_get(status, "app"), *own = json_object_get(app, "snapshots");
+	char buf[OUTPUT_COUNT_MAX], written[OUTPUT_COUNT_MAX], refused[OUTPUT_COUNT_MAX];
 
 	if (!number(app, "received") && !number(app, "flood"))
 		return;
@@ -204,6 +204,11 @@ static void print_app(const json_t *status)
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		if (number(app, causes[i]))
 			printf(", %s %s", output_count(number(app, causes[i]), buf), causes[i]);
+	if (number(own, "asked"))
+		printf("; %s snapshots of their own asked for, %s written, %s refused",
+		       output_count(number(own, "asked"), buf),
+		       output_count(number(own, "written"), written),
+		       output_count(number(own, "refused"), refused));
 	putchar('\n');
 }
 

@@ -200,6 +200,8 @@ until [[ $(why as_user "$python" "$work/ask.py") == *"too many snapshots"* ]]; d
 done
 refused=$(status "d['app']['snapshots']['refused']")
 [ "$refused" -ge 9 ] || fail "refused: $(status "d['app']")"
+ctl status | grep -q "^programs .*snapshots of their own asked for, .* written, $refused refused" ||
+	fail "status does not tell: $(ctl status)"
 setpriv --reuid 12346 --regid 12346 --clear-groups "$python" "$work/ask.py" >"$work/out/second" || fail "another user"
 stop_frecd || fail "frecd ended with $?"
 exit 0
