@@ -213,8 +213,6 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 	char text[SPAN_PROBLEM_MAX];
 	int err;
 
-	if (same_file(&w->now.file, file)) /* it was written to: what stood there is no more */
-		probes_drop(&w->now);
 	err = attach_all(d, w, fd, found, &fresh);
 	if (err) {
 		probes_drop(&fresh);
@@ -223,8 +221,10 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 		complain(d, watch, text);
 		return;
 	}
-	probes_drop(&w->before);
-	w->before = w->now;
+	if (w->now.n) {
+		probes_drop(&w->before);
+		w->before = w->now;
+	}
 	w->now = fresh;
 	publish(d, watch);
 	complain(d, watch, "");
@@ -260,6 +260,18 @@ static void ask(struct daemon *d, uint64_t now)
 	}
 }
 
+/*
+ * The kernel goes on putting probes where they were, whatever is written there. That must not last
+ * while the file is read, or for good if there are no spans in it any more.
+ */
+static void drop_stale(struct span_watch *w, const struct span_file *file)
+{
+	if (same_file(&w->now.file, file) && !same_content(&w->now.file, file))
+		probes_drop(&w->now);
+	if (same_file(&w->before.file, file) && !same_content(&w->before.file, file))
+		probes_drop(&w->before);
+}
+
 static void look_into(struct daemon *d, int fd, uint64_t now)
 {
 	struct spans *s = &d->spans;
@@ -267,6 +279,7 @@ static void look_into(struct daemon *d, int fd, uint64_t now)
 	int err;
 
 	file_of(fd, &s->file);
+	drop_stale(w, &s->file);
 	if (same_content(&w->now.file, &s->file) || same_content(&w->useless, &s->file)) {
 		close(fd);
 		done(d, now);

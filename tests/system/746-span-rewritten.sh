@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A file that is written to is another program at once: no probe stays where one was in the old one,
+# whether the new one has spans or not.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../spans.sh"
+
+program=$work/spans
+links() {
+	find "/proc/$frecd_pid/fd" -lname 'anon_inode:bpf*link' | wc -l
+}
+
+has_links() {
+	[ "$(links)" = "$1" ]
+}
+
+write_config <<-END
+	[trigger order]
+	kind = span
+	exe = $program
+	span = order
+	threshold = 100ms
+	cooldown = 0
+	max_per_hour = 0
+END
+start_frecd
+within 10 grep -q "$program: No such file" "$work/frecd.log" || fail "a missing file is not said"
+before=$(links)
+cp "$workloads/spans" "$program"
+within 10 watches order || fail "not attached"
+[ "$(links)" -gt "$before" ] || fail "no probes: $(links)"
+inode=$(stat -c %i "$program")
+cp "$(command -v cat)" "$program" # into it
+[ "$(stat -c %i "$program")" = "$inode" ] || fail "this is another file"
+within 10 grep -q "$program has no probe of span order" "$work/frecd.log" || fail "not looked at again"
+within 2 has_links "$before" || fail "$(links) links are left, of $before: probes in a program that has none"
+cp "$workloads/spans" "$program"
+within 10 bash -c "[ \$(grep -c 'trigger order watches' '$work/frecd.log') = 2 ]" || fail "not attached again"
+start_spans
+tell sleeper 200
+within 10 has_snapshots 1 order || fail "no snapshot"
