@@ -7,7 +7,10 @@
 
 program=$work/spans
 cp "$workloads/spans" "$program"
-write_config <<-END
+write_config <<-END # room for all of it, however busy the host is
+	[recorder]
+	window = 20s
+	evidence = 128M
 	[trigger slow-order]
 	kind = span
 	exe = $program
