@@ -250,7 +250,7 @@ struct span_open {
 	__u64 process; /* start of the leader */
 	__u64 mm;
 	__u64 task_start; /* of the thread */
-	__u64 sp; /* of a SPAN_RETURN: deeper calls have a lower one */
+	__u64 sp; /* of a SPAN_FUNCTION: deeper calls have a lower one; else 0 */
 	__u32 tid;
 	__u32 depth; /* of a SPAN_FUNCTION with an end of its own */
 	__u32 announced; /* a trigger has been told of it while it lasts */

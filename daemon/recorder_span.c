@@ -245,7 +245,10 @@ int recorder_walk_spans(struct recorder *r, uint8_t **ret, size_t *ret_len)
 	return spans ? 0 : -ENOMEM;
 }
 
-/* The thread that began it may have ended before it: then its process is asked. */
+/*
+ * The thread that began it may have ended before it: then its process is asked, but of a function,
+ * which no other thread will leave.
+ */
 int recorder_span_judge(struct recorder *r, const struct recorder_span *s)
 {
 	const uint32_t tids[] = {s->open.tid, s->key.tgid};
@@ -256,7 +259,7 @@ int recorder_span_judge(struct recorder *r, const struct recorder_span *s)
 
 	if (bpf_map_update_elem(map_fd(r, "span_asked"), &zero, &s->key, BPF_ANY))
 		return -errno;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (s->open.sp ? 1 : 2); i++) {
 		err = recorder_iterate(r, "iter_span", tids[i], &bytes, &len);
 		if (err && err != -ESRCH)
 			return err;

@@ -31,8 +31,11 @@ static bool passed(const struct daemon *d, const struct recorder_span *s, uint64
 /* Nobody is left who could end it. */
 static bool is_over(const struct spans *s, const struct recorder_span *r)
 {
-	return !s->names[(size_t)r->key.def * SPAN_NAME_MAX] ||
-	       (kill((pid_t)r->key.tgid, 0) && errno == ESRCH);
+	pid_t tgid = (pid_t)r->key.tgid;
+
+	if (!s->names[(size_t)r->key.def * SPAN_NAME_MAX])
+		return true;
+	return (r->open.sp ? tgkill(tgid, (pid_t)r->open.tid, 0) : kill(tgid, 0)) && errno == ESRCH;
 }
 
 void span_scan(struct daemon *d, uint64_t now)

@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Spans from function to function, and to a function's return: without any change to the program;
-# the outermost of calls within calls, and none that longjmp() has left.
+# the outermost of calls within calls, and none that longjmp() or the end of a thread has left.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
 program=$work/spans
 cp "$workloads/spans" "$program"
-write_config <<-END
+write_config <<-END # room for all of it, however busy the host is
+	[recorder]
+	window = 20s
+	evidence = 128M
 	[trigger pair]
 	kind = span
 	exe = $program
@@ -39,6 +42,8 @@ explain pair
 [ "$(why "300e6 < d['trigger']['duration_ns'] < 3e9")" = true ] || fail "duration: $(why "d['trigger']")"
 [[ $(why "d['cause']['wait']") == sleep ]] || fail "cause: $(why "d['cause']")"
 
+tell dies
+tell other 700 # time enough to take it for one that lasts
 tell jump
 tell other 300 # is not part of what comes after it
 tell returns 30

@@ -14,6 +14,7 @@
  *	returns MS	function work_all(), which sleeps in a call of itself, and then once more
  *	jump		work_all() left by longjmp() from deep within
  *	loop N		N spans "order", prints what each took
+ *	dies		a thread that ends within work_all()
  *	threads N	N threads with a thousand spans "order" each
  *	exec		begins "order" with id 77, then executes itself
  */
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,12 +118,29 @@ int __attribute__((noinline)) work_all(int depth)
 {
 	int n = depth ? work_all(depth - 1) : 0;
 
-	if (!depth && amount < 0)
+	if (!depth && amount == -1)
 		longjmp(outside, 1);
+	if (!depth && amount == -2)
+		syscall(SYS_exit, 0);
 	if (!depth || depth == 3)
 		nap(amount);
 	__asm__ __volatile__("" ::: "memory");
 	return n + 1;
+}
+
+static void *dier(void *arg)
+{
+	amount = -2;
+	work_all(3);
+	return arg;
+}
+
+static void do_dies(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, dier, NULL);
+	pthread_join(t, NULL);
 }
 
 static void *many(void *arg)
@@ -196,6 +215,8 @@ static void obey(const char *what)
 			work_all(3);
 	} else if (!strcmp(what, "loop")) {
 		do_loop();
+	} else if (!strcmp(what, "dies")) {
+		do_dies();
 	} else if (!strcmp(what, "threads")) {
 		do_threads();
 	} else if (!strcmp(what, "exec")) {
