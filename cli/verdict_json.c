@@ -110,6 +110,8 @@ static json_t *make_rests_on(unsigned int by)
 		json_array_append_new(list, json_string("peer"));
 	if (by & VERDICT_BY_CREATOR)
 		json_array_append_new(list, json_string("creator"));
+	if (by & VERDICT_BY_REQUEST)
+		json_array_append_new(list, json_string("request"));
 	return list;
 }
 

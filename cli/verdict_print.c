@@ -147,6 +147,8 @@ static const char *rests_on(enum verdict_wait wait, unsigned int by)
 
 	if (by == VERDICT_BY_CREATOR)
 		return "it made who ended the wait";
+	if (by == VERDICT_BY_REQUEST)
+		return "it was asked, and has not answered";
 	if (by == VERDICT_BY_PEER && wait == VERDICT_CHILD)
 		return "it is the child";
 	if (by == VERDICT_BY_PEER && wait == VERDICT_FILE_LOCK)

@@ -175,6 +175,66 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 	return err;
 }
 
+/* Of those that the thread at `from` made since then the first one, or that one itself. */
+static uint32_t made_since(const struct story *s, uint32_t from, uint64_t since)
+{
+	uint32_t first = from;
+
+	for (uint32_t i = 0; i < s->n_threads; i++) {
+		const struct story_thread *t = &s->threads[i];
+
+		if (t->creator == s->threads[from].tid && t->from >= since &&
+		    (first == from || t->from < s->threads[first].from))
+			first = i;
+	}
+	return first;
+}
+
+/*
+ * A request that is not answered yet, by a thread that polls for it knows what. Whom has it woken
+ * since it read the request? If that was one process, it asked that one.
+ */
+static uint32_t find_asked(const struct story *s, uint32_t thread, uint64_t since)
+{
+	uint32_t found = STORY_NOBODY;
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < s->n_waits; i++) {
+		const struct story_wait *w = &s->waits[i];
+		int32_t pid = s->threads[w->thread].pid;
+
+		if (w->open || w->end < since || pid == s->threads[thread].pid ||
+		    (w->waker != thread && !(w->sent_here && w->sender == thread)))
+			continue;
+		if (found != STORY_NOBODY && pid != s->threads[found].pid)
+			return STORY_NOBODY;
+		if (w->end >= at) {
+			found = w->thread;
+			at = w->end;
+		}
+	}
+	return found == STORY_NOBODY ? found : made_since(s, found, at);
+}
+
+/* As find_next(), where that knows nobody. */
+static int ask(const struct story *s, const struct verdict *v, const struct verdict_spans *spans,
+	       struct verdict_link *link, struct verdict_spans *ret_spans)
+{
+	int err = 0;
+
+	if (link != v->chain || !v->read || link->wait != VERDICT_POLL || !link->evidence ||
+	    !link->evidence->open)
+		return 0;
+	link->next = find_asked(s, link->thread, v->read);
+	if (link->next == STORY_NOBODY)
+		return 0;
+	link->rests_on = VERDICT_BY_REQUEST;
+	link->sure = false; /* others' requests may be among them */
+	for (size_t i = 0; i < spans->n && !err; i++)
+		err = verdict_spans_add(ret_spans, spans->list[i].start, spans->list[i].end);
+	return err ? err : 1;
+}
+
 static int fill_link(const struct story *s, const struct verdict_spans *spans,
 		     const struct account *a, struct verdict_link *link)
 {
@@ -248,6 +308,8 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 		more = fill_link(s, spans, &a, link);
 	if (!more && link->on_others && !is_parked(link))
 		more = find_next(s, spans, link, ret_spans);
+	if (!more)
+		more = ask(s, v, spans, link, ret_spans);
 	if (link->evidence)
 		verdict_what(link->evidence, link->wait, link->what, sizeof(link->what));
 	mark_cut(link->what, sizeof(link->what));
@@ -391,6 +453,8 @@ int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, ui
 			 end > start ? "thread" : "time");
 		return 0;
 	}
+	if (reader != STORY_NOBODY)
+		v->read = read;
 	n = verdict_hands(s, reader, read, thread, (struct verdict_span){ start, end }, hands);
 	err = account_for(s, v, hands, n, &most);
 	if (!err)

@@ -42,6 +42,7 @@ const char *verdict_wait_name(enum verdict_wait w);
 #define VERDICT_BY_WAKER 2u /* it ended the wait */
 #define VERDICT_BY_PEER 4u  /* it has the other end of the pipe or socket, or is the child */
 #define VERDICT_BY_CREATOR 8u /* it made, rather late, the one that did */
+#define VERDICT_BY_REQUEST 16u /* it was asked, and has not answered */
 
 #define VERDICT_HOPS 8
 #define VERDICT_TEXT 4608 /* a deadlock of VERDICT_HOPS is told in full */
@@ -83,6 +84,7 @@ struct verdict_group {
 struct verdict {
 	uint32_t thread; /* the subject; STORY_NOBODY: nothing hurt */
 	uint64_t start, end;
+	uint64_t read; /* of a request: when it was; else 0 */
 	uint64_t parts[VERDICT_WAITS]; /* ns, all together end - start */
 	double explained;	       /* share of the interval that events account for */
 	struct verdict_link chain[VERDICT_HOPS];

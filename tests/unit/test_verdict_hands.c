@@ -190,6 +190,47 @@ static void test_span(void **state)
 	story_free(s);
 }
 
+/*
+ * 11 has read a request at 20, and polls. It has woken 30 since, which sleeps: that is whom it
+ * asked. Not if it has woken another process, too; nor whom it woke before.
+ */
+static void test_asked(void **state)
+{
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		process(&sc, 30, 1, "/usr/bin/upstream");
+		process(&sc, 40, 1, "/usr/bin/other");
+		sw(&sc, 0, 15, 0, R, 11);
+		sw(&sc, 0, 26, 11, S, 0);
+		wait_for(&sc, (struct told){ .tid = 40, .pid = 40, .start = 2, .end = others ? 22 : 18,
+					     .name = "read", .waker = 11 });
+		wait_for(&sc, (struct told){ .tid = 30, .pid = 30, .start = 2, .end = 25,
+					     .name = "accept4", .waker = 11 });
+		sw(&sc, 1, 25, 0, R, 30);
+		sw(&sc, 1, 27, 30, S, 0);
+		wait_for(&sc, (struct told){ .tid = 30, .pid = 30, .start = 27, .end = 100,
+					     .name = "nanosleep", .open = true });
+		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 26, .end = 100,
+					     .name = "epoll_wait", .open = true });
+		s = scene_end(&sc, 100);
+		assert_int_equal(verdict_of_request(s, who(s, 11), AT(20), who(s, 11), AT(10), AT(90), &v), 0);
+		is_link(s, &v, 0, 11, VERDICT_POLL);
+		assert_int_equal(v.n_chain, others ? 1 : 2);
+		if (!others) {
+			assert_int_equal(v.chain[0].rests_on, VERDICT_BY_REQUEST);
+			is_cause(s, &v, VERDICT_SLEEP, 30);
+		}
+		/* of a poll that is no request's nothing is known */
+		v = explain(s, 11, 10, 90);
+		assert_int_equal(v.n_chain, 1);
+		story_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +238,7 @@ int main(void)
 		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_made_late),
+		cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_io_thread),
 		cmocka_unit_test(test_span),
