@@ -11,6 +11,9 @@
 #include "stack.bpf.h"
 #include "wait.bpf.h"
 
+/* Of the running CPU: IRQ_HARD, IRQ_SOFT or 0. In sched.bpf.c, which has variants for it. */
+extern int irq_now(void);
+
 #define SIGKILL_ 9
 #define SIGNALS_ 64
 #define BIT_(sig) (1ull << ((sig) - 1))
@@ -81,21 +84,17 @@ int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct ta
 {
 	u64 me = bpf_get_current_pid_tgid();
 	struct death d = { .sig = sig }, *old;
-	struct cpu_state *c;
-	u32 tgid, cpu;
+	u32 tgid;
 
 	/* who dies already, or has it pending, is not sent it */
 	if (result || !signal_ends(t, sig))
-		return 0;
-	c = cpu_self(&cpu);
-	if (!c)
 		return 0;
 	tgid = t->tgid;
 	d.start = leader_start(t);
 	old = bpf_map_lookup_elem(&deaths, &tgid);
 	if (old && old->start == d.start && (old->sig == (u32)sig || old->told))
 		return 0; /* the first to send it did it */
-	if (sent_by_process((u64)info) && !irq_context(c)) {
+	if (sent_by_process((u64)info) && !irq_now()) {
 		d.sender_tid = me;
 		d.sender_tgid = me >> 32;
 		bpf_get_current_comm(d.sender_comm, sizeof(d.sender_comm));

@@ -273,6 +273,15 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	return 0;
 }
 
+__noinline int irq_now(void)
+{
+	struct cpu_state *c;
+	u32 cpu;
+
+	c = cpu_self(&cpu);
+	return c ? irq_context(c) : 0;
+}
+
 /* ---- wake-ups ---- */
 
 /* The user stack of the thread that wakes t; a kernel thread has none. */
