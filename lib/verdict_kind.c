@@ -112,7 +112,7 @@ static const struct {
 	{ VERDICT_SLEEP, "nanosleep clock_nanosleep pause rt_sigsuspend rt_sigtimedwait "
 			 "sched_yield" },
 	{ VERDICT_CHILD, "wait4 waitid waitpid vfork clone clone3" },
-	{ VERDICT_FILE_LOCK, "flock" },
+	{ VERDICT_FILE_LOCK, "flock fcntl" },
 	{ VERDICT_DISK, "fsync fdatasync sync syncfs sync_file_range msync truncate ftruncate "
 			"rename renameat renameat2 unlink unlinkat mkdir mkdirat rmdir link "
 			"linkat symlink symlinkat stat lstat fstat newfstatat statx getdents "
@@ -126,7 +126,7 @@ static const struct {
 /* Calls on a descriptor: what it is decides. */
 static const char io_calls[] =
 	"read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 sendfile "
-	"splice tee vmsplice copy_file_range ioctl close fcntl lseek recvfrom recvmsg recvmmsg "
+	"splice tee vmsplice copy_file_range ioctl close lseek recvfrom recvmsg recvmmsg "
 	"sendto sendmsg sendmmsg connect shutdown accept accept4";
 
 static bool is_loopback(const char *file)
@@ -178,6 +178,8 @@ static enum verdict_wait of_call(const struct story_wait *w)
 {
 	enum verdict_wait wait;
 
+	if (w->file && strcmp(w->file, "[timerfd]") == 0)
+		return VERDICT_SLEEP;
 	for (size_t i = 0; i < sizeof(by_call) / sizeof(by_call[0]); i++)
 		if (in_list(by_call[i].calls, w->name))
 			return by_call[i].wait;
@@ -238,7 +240,13 @@ static enum verdict_wait of_sleep(const struct story *s, const struct story_segm
 	if (wait == VERDICT_FILE_LOCK || wait == VERDICT_PIPE)
 		return wait;
 	wait = of_call(w);
-	return wait != VERDICT_CHILD && is_let_go(s, g, w, io) ? VERDICT_KERNEL_LOCK : wait;
+	if (wait != VERDICT_CHILD && is_let_go(s, g, w, io))
+		return VERDICT_KERNEL_LOCK;
+	/* the name of a call is not enough: disks let nobody be interrupted */
+	return wait == VERDICT_DISK && g->sleep == TRACE_STATE_SLEEPING && !io &&
+			       by_function(w) != VERDICT_DISK && !verdict_is_served(w)
+		       ? VERDICT_UNKNOWN
+		       : wait;
 }
 
 bool verdict_joins(const struct story_wait *w)

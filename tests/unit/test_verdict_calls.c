@@ -16,6 +16,7 @@ static const struct call calls[] = {
 	{ "msgrcv", "do_msgrcv", NULL, false, VERDICT_PIPE, VERDICT_UNKNOWN },
 	{ "mq_timedreceive", "wq_sleep", NULL, false, VERDICT_PIPE, VERDICT_UNKNOWN },
 	{ "read", "request_wait_answer", "regular", false, VERDICT_DISK, VERDICT_UNKNOWN },
+	{ "fcntl", NULL, "regular", false, VERDICT_FILE_LOCK, VERDICT_UNKNOWN },
 	{ "read", "folio_wait_bit", "regular", false, VERDICT_DISK, VERDICT_DISK },
 	{ "fault", "handle_userfault", NULL, false, VERDICT_MEMORY, VERDICT_UNKNOWN },
 	{ "rt_sigtimedwait", "do_sigtimedwait", NULL, false, VERDICT_SLEEP, VERDICT_SLEEP },
@@ -72,6 +73,51 @@ static void test_nobody(void **state)
 		v = explain(s, 11, 10, 80);
 		is_link(s, &v, 0, 11, c->wait);
 		is_cause(s, &v, c->alone, 11);
+		story_free(s);
+	}
+}
+
+/* A disk lets nobody be interrupted: for what such a call waited is not known. */
+static void test_interruptible(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		sw(&sc, 0, 5, 0, R, 11);
+		sw(&sc, 0, 10, 11, i ? S : D, 0);
+		wake_irq(&sc, 0, 80, 12, 11);
+		sw(&sc, 0, 80.1, 0, R, 11);
+		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1,
+					     .name = "openat", .function = "work" });
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 80);
+		is_cause(s, &v, i ? VERDICT_UNKNOWN : VERDICT_DISK, 11);
+		story_free(s);
+	}
+}
+
+/* One's own timer: that is no wait for somebody, whatever the call. */
+static void test_timer(void **state)
+{
+	static const char *const names[] = { "read", "poll" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		wake_irq(&sc, 0, 80, 12, 11);
+		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1, .fd = 4,
+					     .name = names[i], .file = "[timerfd]",
+					     .type = "anonymous", .function = "work" });
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 80);
+		is_cause(s, &v, VERDICT_SLEEP, 11);
+		says(&v, "slept 70 ms in ");
 		story_free(s);
 	}
 }
@@ -191,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waker),
 		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_interruptible),
+		cmocka_unit_test(test_timer),
 		cmocka_unit_test(test_mostly_disk),
 		cmocka_unit_test(test_queued),
 		cmocka_unit_test(test_join),
