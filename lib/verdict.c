@@ -87,7 +87,7 @@ static int blame_piece(void *context, const struct verdict_piece *p)
 	if (p->kind != b->kind || !p->wait || p->segment.state != STORY_SLEEPING ||
 	    !may_be_for_somebody(b->kind, p->wait))
 		return 0;
-	return verdict_blame(b->s, b->kind, &p->segment, p->wait, p->span, &b->blames);
+	return verdict_blame(b->s, b->kind, &p->segment, p->wait, p->last, p->span, &b->blames);
 }
 
 /* A runtime's own scheduling hides whom the task waited for. */

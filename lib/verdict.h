@@ -222,11 +222,11 @@ struct verdict_blames {
 
 /*
  * Adds those to blame for a part of wait w, of that kind, that lies within segment g; parts come by
- * time. -ENOMEM.
+ * time. The end of wait `last`, which may be w, tells whom it was for. -ENOMEM.
  */
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
-		  const struct story_wait *w, struct verdict_span part,
-		  struct verdict_blames *blames);
+		  const struct story_wait *w, const struct story_wait *last,
+		  struct verdict_span part, struct verdict_blames *blames);
 void verdict_blames_free(struct verdict_blames *blames);
 
 /* Has the thread ended before the interval has? */

@@ -70,6 +70,7 @@ struct accusation {
 	const struct story *s;
 	struct verdict_blames *blames;
 	const struct story_wait *wait;
+	const struct story_wait *last; /* went on with it, and ended as it should; or the wait */
 	struct verdict_span part; /* of the wait */
 	int err;
 };
@@ -339,9 +340,10 @@ static const struct story_wake *last_wake(const struct story *s, const struct st
 static void blame_waker(const struct story *s, enum verdict_wait kind,
 			const struct story_segment *g, struct accusation *a)
 {
-	const struct story_wait *w = a->wait;
+	const struct story_wait *w = a->last;
 	/* such a lock changes hands: each sleep was ended by who had it until then */
-	bool in_turn = (kind == VERDICT_FILE_LOCK || kind == VERDICT_KERNEL_LOCK) && g->wake;
+	bool in_turn = (kind == VERDICT_FILE_LOCK || kind == VERDICT_KERNEL_LOCK) && g->wake &&
+		       w == a->wait;
 	const struct story_wake *k = in_turn ? g->wake : last_wake(s, w);
 	uint32_t waker = k ? k->waker : w->open || is_cut_short(w) ? STORY_NOBODY : w->waker;
 	bool is_peer = waker != STORY_NOBODY && w->peer_pid &&
@@ -365,10 +367,12 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 }
 
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
-		  const struct story_wait *w, struct verdict_span part,
-		  struct verdict_blames *blames)
+		  const struct story_wait *w, const struct story_wait *last,
+		  struct verdict_span part, struct verdict_blames *blames)
 {
-	struct accusation a = { .s = s, .blames = blames, .wait = w, .part = part };
+	struct accusation a = {
+		.s = s, .blames = blames, .wait = w, .last = last, .part = part
+	};
 
 	if (kind == VERDICT_LOCK)
 		blame_holders(s, &a);

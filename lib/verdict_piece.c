@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+#include <string.h>
+
 #include "verdict_piece.h"
 
 /* The piece that begins at ts; it ends at the latest at end. */
@@ -23,17 +25,33 @@ static void piece_at(const struct story *s, uint32_t thread, uint64_t ts, uint64
 	p->kind = verdict_kind(s, thread, &p->segment, p->wait);
 }
 
+/* A time-out is not what it waited for. */
+static void join_again(const struct verdict_again *again, struct verdict_piece *p)
+{
+	p->last = p->wait;
+	if (!p->wait || !again->first || p->wait < again->first || p->wait >= again->last)
+		return;
+	p->last = again->last;
+	if (p->kind == VERDICT_SLEEP && strcmp(p->wait->name, "futex") == 0)
+		p->kind = VERDICT_FUTEX;
+}
+
 int verdict_each_piece(const struct story *s, uint32_t thread, const struct verdict_spans *spans,
 		       verdict_piece_fn fn, void *context)
 {
 	struct verdict_piece p;
 	int err = 0;
 
-	for (size_t i = 0; i < spans->n && !err; i++)
-		for (uint64_t ts = spans->list[i].start; ts < spans->list[i].end && !err;
-		     ts = p.span.end) {
-			piece_at(s, thread, ts, spans->list[i].end, &p);
+	for (size_t i = 0; i < spans->n && !err; i++) {
+		const struct verdict_span *span = &spans->list[i];
+		struct verdict_again again;
+
+		verdict_find_again(s, thread, span->start, span->end, &again);
+		for (uint64_t ts = span->start; ts < span->end && !err; ts = p.span.end) {
+			piece_at(s, thread, ts, span->end, &p);
+			join_again(&again, &p);
 			err = fn(context, &p);
 		}
+	}
 	return err;
 }

@@ -10,8 +10,18 @@ struct verdict_piece {
 	struct verdict_span span;
 	struct story_segment segment;
 	const struct story_wait *wait; /* of a sleep, or NULL */
+	const struct story_wait *last; /* of those by which the thread went on with it; else wait */
 	enum verdict_wait kind;
 };
+
+/* verdict_again.c: the waits from first to last are one, as far as whom it was for goes. */
+struct verdict_again {
+	const struct story_wait *first, *last; /* NULL: there are none */
+};
+
+/* Those of the thread at the end of this time, which begins at start. */
+void verdict_find_again(const struct story *s, uint32_t thread, uint64_t start, uint64_t until,
+			struct verdict_again *ret);
 
 /* Returns 0 to go on. */
 typedef int (*verdict_piece_fn)(void *context, const struct verdict_piece *p);

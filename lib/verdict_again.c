@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * verdict_again.c - waits in vain: their time is up, or a signal comes, and the thread at once waits
+ * for the same again. Who ends the last of them is whom it waited for in all of them.
+ */
+#include <string.h>
+
+#include "verdict_piece.h"
+
+#define AGAIN_NS 1000000u /* who does more in between has something else to do */
+
+/* The wake-up that ended it, or NULL. */
+static const struct story_wake *ended_by(const struct story *s, const struct story_wait *w)
+{
+	uint32_t n = w->end < UINT64_MAX ? story_wakes_before(s, w->thread, w->end + 1) : 0;
+	const struct story_wake *k = n ? &s->wakes[s->threads[w->thread].wakes + n - 1] : NULL;
+
+	return k && k->ts >= w->start ? k : NULL;
+}
+
+/* No data came with such an interrupt: those of a pipe or UNIX socket come from a thread. */
+static bool is_in_vain(const struct story *s, const struct story_wait *w)
+{
+	const struct story_wake *k = ended_by(s, w);
+
+	if (w->open || w->killed)
+		return false;
+	if (w->interrupted)
+		return true;
+	if (!k || !k->irq || w->sender != STORY_NOBODY)
+		return false;
+	return k->irq & TRACE_IRQ_HARD || (w->type && strcmp(w->type, "inet") != 0);
+}
+
+/* By a thread, and by what it waited for. */
+static bool is_answered(const struct story *s, const struct story_wait *w, uint64_t until)
+{
+	const struct story_wake *k = ended_by(s, w);
+
+	return k && k->ts <= until && !w->open && !w->killed && !w->interrupted &&
+	       k->waker != STORY_NOBODY && (!k->irq || w->sender == k->waker);
+}
+
+static bool is_same(const struct story_wait *a, const struct story_wait *b)
+{
+	if (strcmp(a->name, b->name) != 0)
+		return false;
+	if (a->address || b->address)
+		return a->address == b->address;
+	if (a->fd >= 0 && a->fd == b->fd)
+		return true;
+	return (a->args[0] || a->args[1]) && a->args[0] == b->args[0] && a->args[1] == b->args[1];
+}
+
+static bool goes_on(const struct story *s, const struct story_wait *a, const struct story_wait *b)
+{
+	struct story_segment g;
+	uint64_t ran = 0;
+
+	if (b->start < a->end || !is_same(a, b) || !is_in_vain(s, a))
+		return false;
+	for (uint64_t at = a->end; at < b->start && ran <= AGAIN_NS; at = g.end) {
+		story_segment(s, a->thread, at, &g);
+		if (g.end <= at)
+			return false;
+		if (g.state == STORY_RUNNING)
+			ran += (g.end < b->start ? g.end : b->start) - at;
+	}
+	return ran <= AGAIN_NS;
+}
+
+void verdict_find_again(const struct story *s, uint32_t thread, uint64_t start, uint64_t until,
+			struct verdict_again *ret)
+{
+	const struct story_thread *t = &s->threads[thread];
+	const struct story_wait *waits = &s->waits[t->waits], *last;
+	uint32_t n = story_waits_until(s, thread, until);
+
+	*ret = (struct verdict_again){ 0 };
+	last = n ? &waits[n - 1] : NULL;
+	if (!last || last->end <= start || !is_answered(s, last, until))
+		return;
+	for (uint32_t i = n - 1; i && waits[i - 1].end > start; i--) {
+		if (!goes_on(s, &waits[i - 1], &waits[i]))
+			break;
+		ret->first = &waits[i - 1];
+		ret->last = last;
+	}
+}
