@@ -257,6 +257,7 @@ struct span_open {
 	__u32 pad;
 };
 _Static_assert(sizeof(struct span_open) == 56, "span_open");
+#define SPAN_OPENS_MAX 16384u /* of all programs together */
 
 /* A thread that has sent something to the trigger socket. */
 struct app_sender {

@@ -12,7 +12,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
+	__uint(max_entries, SPAN_OPENS_MAX);
 	__type(key, struct span_key);
 	__type(value, struct span_open);
 } span_opens SEC(".maps");

@@ -55,6 +55,8 @@ struct spans {
 	struct span_child child;
 	uint64_t scanned; /* when the spans under way were looked at */
 	uint64_t next_sweep;
+	uint64_t forgotten; /* under way, to make room for others … */
+	uint64_t forgotten_said; /* … and when to say so again */
 };
 
 #endif

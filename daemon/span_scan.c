@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon.h"
+#include "log.h"
 
 #define SWEEP_NS 1000000000ull
 #define JUDGED_MAX 256u /* at one scan, as each costs some 20 µs; the others fire when they end */
@@ -38,6 +39,42 @@ static bool is_over(const struct spans *s, const struct recorder_span *r)
 	return (r->open.sp ? tgkill(tgid, (pid_t)r->open.tid, 0) : kill(tgid, 0)) && errno == ESRCH;
 }
 
+static int by_process(const void *a, const void *b)
+{
+	const struct recorder_span *x = a, *y = b;
+
+	if (x->key.tgid != y->key.tgid)
+		return x->key.tgid < y->key.tgid ? -1 : 1;
+	return x->open.begin < y->open.begin ? -1 : x->open.begin > y->open.begin;
+}
+
+/*
+ * A program that begins spans which it never ends would leave no place for those of any other: of
+ * the process that has the most under way the older half is forgotten.
+ */
+static void make_room(struct daemon *d, struct recorder_span *list, size_t n)
+{
+	size_t first = 0, most = 0;
+
+	qsort(list, n, sizeof(*list), by_process);
+	for (size_t i = 0, from = 0; i < n; i++) {
+		if (list[i].key.tgid != list[from].key.tgid)
+			from = i;
+		if (i + 1 - from > most) {
+			most = i + 1 - from;
+			first = from;
+		}
+	}
+	for (size_t i = first; i < first + most / 2; i++)
+		recorder_span_forget(d->recorder, &list[i].key);
+	d->spans.forgotten += most / 2;
+	if (d->spans.forgotten <= d->spans.forgotten_said)
+		return;
+	log_warning("%zu spans are under way, %zu of pid %u, which may not end them: %llu were forgotten",
+		    n, most, list[first].key.tgid, (unsigned long long)d->spans.forgotten);
+	d->spans.forgotten_said = d->spans.forgotten * 2; /* as of losses: for each doubling */
+}
+
 void span_scan(struct daemon *d, uint64_t now)
 {
 	struct spans *s = &d->spans;
@@ -56,6 +93,8 @@ void span_scan(struct daemon *d, uint64_t now)
 			judged++;
 		}
 	}
+	if (n > SPAN_OPENS_MAX / 4 * 3)
+		make_room(d, list, n);
 	free(list);
 	if (!s->n && !n) { /* no trigger is about them any more */
 		free(s->names);

@@ -15,6 +15,7 @@
  *	jump		work_all() left by longjmp() from deep within
  *	loop N		N spans "order", prints what each took
  *	dies		a thread that ends within work_all()
+ *	leak N		N spans "order" that never end
  *	threads N	N threads with a thousand spans "order" each
  *	exec		begins "order" with id 77, then executes itself
  */
@@ -217,6 +218,9 @@ static void obey(const char *what)
 		do_loop();
 	} else if (!strcmp(what, "dies")) {
 		do_dies();
+	} else if (!strcmp(what, "leak")) {
+		for (uint64_t id = 1ull << 40; amount > 0; amount--, id++)
+			FREC_SPAN_BEGIN(order, id);
 	} else if (!strcmp(what, "threads")) {
 		do_threads();
 	} else if (!strcmp(what, "exec")) {
