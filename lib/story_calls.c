@@ -67,8 +67,9 @@ static int order_calls(struct story_builder *b)
 	return 0;
 }
 
-/* Is there a wait of the first n that overlaps this call? They are sorted and do not overlap. */
-static bool is_told(const struct story *s, size_t n, const struct call_end *enter, uint64_t end)
+/* The wait of the first n that overlaps this call, or NULL. They are sorted and do not overlap. */
+static struct story_wait *told_by(const struct story *s, size_t n, const struct call_end *enter,
+				  uint64_t end)
 {
 	size_t low = 0, high = n;
 
@@ -83,7 +84,17 @@ static bool is_told(const struct story *s, size_t n, const struct call_end *ente
 			high = mid;
 	}
 	return low && s->waits[low - 1].thread == (uint32_t)enter->tid &&
-	       s->waits[low - 1].end > enter->ts;
+			       s->waits[low - 1].end > enter->ts
+		       ? &s->waits[low - 1]
+		       : NULL;
+}
+
+/* Of a poll, where its list of descriptors is: each time another one may be ready. */
+static void add_args(struct story_wait *w, const char *call, const struct call_end *enter)
+{
+	if (!w->args[0] && !w->args[1] && strcmp(w->name, call) == 0 &&
+	    (strstr(call, "poll") || strstr(call, "select")))
+		memcpy(w->args, enter->args, sizeof(w->args));
 }
 
 static const char *call_name(struct story_builder *b, const char *names[NUMBERS], int nr)
@@ -114,12 +125,18 @@ int story_add_calls(struct story_builder *b)
 		const struct call_end *enter = &b->calls[i], *exit = enter + 1;
 		bool ends = i + 1 < b->n_calls && exit->tid == enter->tid;
 		uint64_t end = ends ? exit->ts : s->end;
+		struct story_wait *told;
 		int err;
 
 		if (enter->exit || (ends && (!exit->exit || exit->nr != enter->nr)))
 			continue; /* when it ended, nobody saw */
-		if (end < enter->ts || end - enter->ts < CALL_MIN_NS || is_told(s, n, enter, end))
+		if (end < enter->ts || end - enter->ts < CALL_MIN_NS)
 			continue;
+		told = told_by(s, n, enter, end);
+		if (told) {
+			add_args(told, call_name(b, names, enter->nr), enter);
+			continue;
+		}
 		err = story_grow(&s->waits, s->n_waits, &b->size_waits, sizeof(*s->waits));
 		if (err)
 			return err;

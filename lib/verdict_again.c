@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * verdict_again.c - waits in vain: their time is up, or a signal comes, and the thread at once waits
- * for the same again. Who ends the last of them is whom it waited for in all of them.
+ * verdict_again.c - waits in vain: their time is up, a signal comes, or something else of an event
+ * loop's many things, and the thread at once waits for the same again. Who ends the last of them is
+ * whom it waited for in all of them.
  */
 #include <string.h>
 
@@ -41,23 +42,57 @@ static bool is_answered(const struct story *s, const struct story_wait *w, uint6
 	       k->waker != STORY_NOBODY && (!k->irq || w->sender == k->waker);
 }
 
+/*
+ * A condition variable has two words, side by side, that take turns. Of many descriptors the one
+ * that was ready says nothing, where they stand does.
+ */
 static bool is_same(const struct story_wait *a, const struct story_wait *b)
 {
 	if (strcmp(a->name, b->name) != 0)
 		return false;
 	if (a->address || b->address)
-		return a->address == b->address;
+		return a->address / 8 == b->address / 8;
 	if (a->fd >= 0 && a->fd == b->fd)
 		return true;
 	return (a->args[0] || a->args[1]) && a->args[0] == b->args[0] && a->args[1] == b->args[1];
 }
 
-static bool goes_on(const struct story *s, const struct story_wait *a, const struct story_wait *b)
+/* One may be woken there for many reasons, and goes back if it was not the right one. */
+static bool is_shared(const struct story_wait *w)
+{
+	static const char *const names[] = { "futex", "poll", "ppoll", "select", "pselect6" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(w->name, names[i]) == 0)
+			return true;
+	return strncmp(w->name, "epoll_", 6) == 0;
+}
+
+/* Who is woken between two waits may have got its work only then: before, others were waited for. */
+static bool is_asked(const struct story *s, uint32_t whom, uint32_t by, uint64_t from, uint64_t to)
+{
+	const struct story_thread *t = &s->threads[whom];
+
+	for (uint32_t i = story_wakes_before(s, whom, from); i < t->n_wakes; i++) {
+		const struct story_wake *k = &s->wakes[t->wakes + i];
+
+		if (k->ts >= to)
+			break;
+		if (k->waker == by)
+			return true;
+	}
+	return t->from >= from && t->from < to;
+}
+
+/* Is wait b, of those that `who` ended at last, for what a was for? */
+static bool goes_on(const struct story *s, const struct story_wait *a, const struct story_wait *b,
+		    uint32_t who)
 {
 	struct story_segment g;
 	uint64_t ran = 0;
 
-	if (b->start < a->end || !is_same(a, b) || !is_in_vain(s, a))
+	if (b->start < a->end || !is_same(a, b) || a->open || a->killed ||
+	    !(is_in_vain(s, a) || is_shared(a)) || is_asked(s, who, a->thread, a->end, b->start))
 		return false;
 	for (uint64_t at = a->end; at < b->start && ran <= AGAIN_NS; at = g.end) {
 		story_segment(s, a->thread, at, &g);
@@ -81,7 +116,7 @@ void verdict_find_again(const struct story *s, uint32_t thread, uint64_t start, 
 	if (!last || last->end <= start || !is_answered(s, last, until))
 		return;
 	for (uint32_t i = n - 1; i && waits[i - 1].end > start; i--) {
-		if (!goes_on(s, &waits[i - 1], &waits[i]))
+		if (!goes_on(s, &waits[i - 1], &waits[i], ended_by(s, last)->waker))
 			break;
 		ret->first = &waits[i - 1];
 		ret->last = last;

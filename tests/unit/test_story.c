@@ -177,12 +177,21 @@ static void test_calls(void **state)
 	enter(&sc, 50, 11, 0); /* its end was lost: it is not still on */
 	enter(&sc, 60, 11, 1);
 	leave(&sc, 61, 11, 1);
+	enter(&sc, 62, 11, 7); /* a poll, of which its slice does not say where its list is */
+	leave(&sc, 69.001, 11, 7);
 	enter(&sc, 70, 11, 35);
+	wait_for(&sc, (struct told){ .tid = 11, .pid = 11, .start = 62.001, .end = 69, .fd = 9,
+				     .name = "poll fd 9 /a pipe" });
 	wait_for(&sc, (struct told){ .tid = 11, .pid = 11, .start = 10, .end = 20, .fd = 5,
 				     .name = "read fd 5 /a file", .file = "/a file",
 				     .type = "regular", .peer_pid = 3, .args = { 5, 6 } });
 	s = scene_end(&sc, 100);
-	assert_int_equal(s->threads[who(s, 11)].n_waits, 4);
+	assert_int_equal(s->threads[who(s, 11)].n_waits, 5);
+	w = story_wait_at(s, who(s, 11), AT(65));
+	assert_string_equal(w->name, "poll");
+	assert_int_equal(w->fd, 9);
+	assert_int_equal(w->args[0], 3);
+	assert_int_equal(w->args[1], 4);
 	w = story_wait_at(s, who(s, 11), AT(15));
 	assert_string_equal(w->name, "read");
 	assert_string_equal(w->file, "/a file");

@@ -26,6 +26,8 @@ struct twist {
 	bool computes;	/* between two waits */
 	bool later;	/* another wait follows, before it is done */
 	bool in_vain;	/* the last one, too */
+	bool chatter;	/* no time-outs: 14 ends the others */
+	bool asks;	/* before the last one it wakes 13 */
 };
 
 /* Thread 11 waits for 12, which waits three times, and then wakes 11; 13 slept, and woke it the last time. */
@@ -43,14 +45,18 @@ static struct story *scene_of(const struct kind *k, const struct twist *t)
 
 		told.start = from;
 		told.end = 35 + 25 * i;
-		told.interrupted = k->interrupted && (!last || t->in_vain);
+		told.interrupted = k->interrupted && (!last || t->in_vain) && !t->chatter;
 		if (last && t->elsewhere)
-			told.address++, told.fd++, told.args[0]++;
+			told.address += 64, told.fd++, told.args[0]++;
 		if (last && !t->in_vain)
 			wake(&sc, 0, told.end - 0.1, 13, 12);
+		else if (t->chatter)
+			wake(&sc, 0, told.end - 0.1, 14, 12);
 		else
 			wake_in_irq(&sc, 0, told.end - 0.1, 14, 12, k->irq);
 		runs(&sc, 0, told.end, told.end + (!last && t->computes ? 4 : 0.2), 12);
+		if (i == 1 && t->asks)
+			wake(&sc, 2, told.end + 0.1, 12, 13);
 		wait_for(&sc, told);
 		told.end += !last && t->computes ? 3.8 : 0;
 	}
@@ -100,11 +106,34 @@ static void test_others(void **state)
 		}
 }
 
+/* An event loop, or a condition that is looked at again: what wakes it meanwhile is not the cause. */
+static void test_chatter(void **state)
+{
+	static const struct twist chatter = { .chatter = true },
+				  asks = { .chatter = true, .asks = true };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		bool shared = kinds[i].wait == VERDICT_POLL || kinds[i].address;
+		struct story *s = scene_of(&kinds[i], &chatter);
+		struct verdict v = explain(s, 11, 10, 88);
+
+		is_link(s, &v, 1, 12, kinds[i].wait);
+		is_cause(s, &v, VERDICT_SLEEP, shared ? 13 : 14);
+		story_free(s);
+		s = scene_of(&kinds[i], &asks);
+		v = explain(s, 11, 10, 88);
+		is_cause(s, &v, VERDICT_SLEEP, 14);
+		story_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_wait),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_chatter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
