@@ -54,6 +54,23 @@ static bool same_content(const struct span_file *a, const struct span_file *b)
 	return same_file(a, b) && a->size == b->size && a->changed == b->changed;
 }
 
+/* Drops probes of a watch that stays: of what is under way now the end may not be seen. */
+static void probes_cut(struct daemon *d, const struct span_watch *w, struct span_probes *p)
+{
+	struct recorder_span *list;
+	bool had = p->n;
+	size_t n;
+
+	probes_drop(p);
+	if (!had || recorder_spans(d->recorder, &list, &n))
+		return;
+	for (size_t i = 0; i < n; i++)
+		for (unsigned int k = 0; k < w->n_defs; k++)
+			if (list[i].key.def == w->defs[k])
+				recorder_span_forget(d->recorder, &list[i].key);
+	free(list);
+}
+
 /* ---- numbers of spans ---- */
 
 static char *name_of(const struct spans *s, uint32_t def)
@@ -222,7 +239,7 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 		return;
 	}
 	if (w->now.n) {
-		probes_drop(&w->before);
+		probes_cut(d, w, &w->before);
 		w->before = w->now;
 	}
 	w->now = fresh;
@@ -264,12 +281,12 @@ static void ask(struct daemon *d, uint64_t now)
  * The kernel goes on putting probes where they were, whatever is written there. That must not last
  * while the file is read, or for good if there are no spans in it any more.
  */
-static void drop_stale(struct span_watch *w, const struct span_file *file)
+static void drop_stale(struct daemon *d, struct span_watch *w, const struct span_file *file)
 {
 	if (same_file(&w->now.file, file) && !same_content(&w->now.file, file))
-		probes_drop(&w->now);
+		probes_cut(d, w, &w->now);
 	if (same_file(&w->before.file, file) && !same_content(&w->before.file, file))
-		probes_drop(&w->before);
+		probes_cut(d, w, &w->before);
 }
 
 static void look_into(struct daemon *d, int fd, uint64_t now)
@@ -279,7 +296,7 @@ static void look_into(struct daemon *d, int fd, uint64_t now)
 	int err;
 
 	file_of(fd, &s->file);
-	drop_stale(w, &s->file);
+	drop_stale(d, w, &s->file);
 	if (same_content(&w->now.file, &s->file) || same_content(&w->useless, &s->file)) {
 		close(fd);
 		done(d, now);

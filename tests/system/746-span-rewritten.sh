@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # A file that is written to is another program at once: no probe stays where one was in the old one,
-# whether the new one has spans or not.
+# whether the new one has spans or not. What ends while the file is read is not said to last.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
@@ -19,7 +19,7 @@ write_config <<-END
 	kind = span
 	exe = $program
 	span = order
-	threshold = 100ms
+	threshold = 300ms
 	cooldown = 0
 	max_per_hour = 0
 END
@@ -37,5 +37,16 @@ within 2 has_links "$before" || fail "$(links) links are left, of $before: probe
 cp "$workloads/spans" "$program"
 within 10 bash -c "[ \$(grep -c 'trigger order watches' '$work/frecd.log') = 2 ]" || fail "not attached again"
 start_spans
-tell sleeper 200
+tell sleeper 400
 within 10 has_snapshots 1 order || fail "no snapshot"
+
+# one after the other while the file changes, if in its mode only
+for i in {1..40}; do
+	[ "$i" != 5 ] || chmod g-w,o-x "$program"
+	tell sleeper 70
+done
+within 10 bash -c "[ \$(grep -c 'trigger order watches' '$work/frecd.log') = 3 ]" || fail "not attached again"
+tell other 1000
+grep 'been in a span' "$work/frecd.log" && fail "a span that has ended is said to last"
+tell sleeper 400
+within 10 has_snapshots 2 order || fail "no snapshot after that"
