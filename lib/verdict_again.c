@@ -8,7 +8,7 @@
 
 #include "verdict_piece.h"
 
-#define AGAIN_NS 1000000u /* who does more in between has something else to do */
+#define AGAIN_NS 1000000u /* who runs or sleeps longer in between has something else to do */
 
 /* The wake-up that ended it, or NULL. */
 static const struct story_wake *ended_by(const struct story *s, const struct story_wait *w)
@@ -89,19 +89,19 @@ static bool goes_on(const struct story *s, const struct story_wait *a, const str
 		    uint32_t who)
 {
 	struct story_segment g;
-	uint64_t ran = 0;
+	uint64_t spent = 0;
 
 	if (b->start < a->end || !is_same(a, b) || a->open || a->killed ||
 	    !(is_in_vain(s, a) || is_shared(a)) || is_asked(s, who, a->thread, a->end, b->start))
 		return false;
-	for (uint64_t at = a->end; at < b->start && ran <= AGAIN_NS; at = g.end) {
+	for (uint64_t at = a->end; at < b->start && spent <= AGAIN_NS; at = g.end) {
 		story_segment(s, a->thread, at, &g);
 		if (g.end <= at)
 			return false;
-		if (g.state == STORY_RUNNING)
-			ran += (g.end < b->start ? g.end : b->start) - at;
+		if (g.state != STORY_RUNNABLE)
+			spent += (g.end < b->start ? g.end : b->start) - at;
 	}
-	return ran <= AGAIN_NS;
+	return spent <= AGAIN_NS;
 }
 
 void verdict_find_again(const struct story *s, uint32_t thread, uint64_t start, uint64_t until,

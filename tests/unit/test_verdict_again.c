@@ -24,6 +24,7 @@ static const struct kind kinds[] = {
 struct twist {
 	bool elsewhere; /* it waits the last time for something else */
 	bool computes;	/* between two waits */
+	bool naps;	/* the same, in a sleep that is not told of */
 	bool later;	/* another wait follows, before it is done */
 	bool in_vain;	/* the last one, too */
 	bool chatter;	/* no time-outs: 14 ends the others */
@@ -58,7 +59,7 @@ static struct story *scene_of(const struct kind *k, const struct twist *t)
 		if (i == 1 && t->asks)
 			wake(&sc, 2, told.end + 0.1, 12, 13);
 		wait_for(&sc, told);
-		told.end += !last && t->computes ? 3.8 : 0;
+		told.end += !last && (t->computes || t->naps) ? 3.8 : 0;
 	}
 	if (t->later) {
 		wake(&sc, 0, 87, 14, 12);
@@ -92,7 +93,8 @@ static void test_one_wait(void **state)
 static void test_others(void **state)
 {
 	static const struct twist twists[] = {
-		{ .elsewhere = true }, { .computes = true }, { .later = true }, { .in_vain = true }
+		{ .elsewhere = true }, { .computes = true }, { .naps = true }, { .later = true },
+		{ .in_vain = true }
 	};
 
 	(void)state;
