@@ -220,6 +220,22 @@ static bool is_let_go(const struct story *s, const struct story_segment *g,
 	       !verdict_is_kthread(s, k->waker);
 }
 
+/* Disks let nobody be interrupted: then the name of a call is not enough. */
+static bool is_interruptible(const struct story_segment *g, const struct story_wait *w, bool io)
+{
+	return g->sleep == TRACE_STATE_SLEEPING && !io && by_function(w) != VERDICT_DISK &&
+	       !verdict_is_served(w);
+}
+
+/* What open(2) waits for, if not for a disk, a thread lets it have: the other end of a FIFO, mostly. */
+static enum verdict_wait without_disk(const struct story_segment *g, const struct story_wait *w)
+{
+	return in_list("open openat openat2 creat", w->name) && g->wake && !g->wake->irq &&
+			       g->wake->waker != STORY_NOBODY
+		       ? VERDICT_PIPE
+		       : VERDICT_UNKNOWN;
+}
+
 static enum verdict_wait of_sleep(const struct story *s, const struct story_segment *g,
 				  const struct story_wait *w, bool io)
 {
@@ -242,11 +258,7 @@ static enum verdict_wait of_sleep(const struct story *s, const struct story_segm
 	wait = of_call(w);
 	if (wait != VERDICT_CHILD && is_let_go(s, g, w, io))
 		return VERDICT_KERNEL_LOCK;
-	/* the name of a call is not enough: disks let nobody be interrupted */
-	return wait == VERDICT_DISK && g->sleep == TRACE_STATE_SLEEPING && !io &&
-			       by_function(w) != VERDICT_DISK && !verdict_is_served(w)
-		       ? VERDICT_UNKNOWN
-		       : wait;
+	return wait == VERDICT_DISK && is_interruptible(g, w, io) ? without_disk(g, w) : wait;
 }
 
 bool verdict_joins(const struct story_wait *w)

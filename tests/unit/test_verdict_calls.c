@@ -77,24 +77,31 @@ static void test_nobody(void **state)
 	}
 }
 
-/* A disk lets nobody be interrupted: for what such a call waited is not known. */
+/* A disk lets nobody be interrupted: for what such a call waited only who ended it tells. */
 static void test_interruptible(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct scene sc = workers();
 		struct verdict v;
 		struct story *s;
 
 		sw(&sc, 0, 5, 0, R, 11);
 		sw(&sc, 0, 10, 11, i ? S : D, 0);
-		wake_irq(&sc, 0, 80, 12, 11);
+		if (i == 2)
+			wake(&sc, 0, 80, 12, 11);
+		else
+			wake_irq(&sc, 0, 80, 12, 11);
+		sleeps(&sc, 12, 5, 79.9, "clock_nanosleep");
 		sw(&sc, 0, 80.1, 0, R, 11);
 		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1,
 					     .name = "openat", .function = "work" });
 		s = scene_end(&sc, 100);
 		v = explain(s, 11, 10, 80);
-		is_cause(s, &v, i ? VERDICT_UNKNOWN : VERDICT_DISK, 11);
+		if (i == 2)
+			is_cause(s, &v, VERDICT_SLEEP, 12);
+		else
+			is_cause(s, &v, i ? VERDICT_UNKNOWN : VERDICT_DISK, 11);
 		story_free(s);
 	}
 }
