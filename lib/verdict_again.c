@@ -98,7 +98,8 @@ static bool goes_on(const struct story *s, const struct story_wait *a, const str
 		story_segment(s, a->thread, at, &g);
 		if (g.end <= at)
 			return false;
-		if (g.state != STORY_RUNNABLE)
+		/* a sleep that nobody tells of is most likely one more round of an event loop */
+		if (g.state != STORY_RUNNABLE && !(g.state == STORY_SLEEPING && is_shared(a)))
 			spent += (g.end < b->start ? g.end : b->start) - at;
 	}
 	return spent <= AGAIN_NS;

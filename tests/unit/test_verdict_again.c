@@ -20,11 +20,16 @@ static const struct kind kinds[] = {
 	{ "semtimedop", NULL, 0, 0, TRACE_IRQ_HARD, false, VERDICT_FUTEX, VERDICT_UNKNOWN },
 };
 
+static bool is_shared(const struct kind *k)
+{
+	return k->wait == VERDICT_POLL || k->address;
+}
+
 /* What is different in a scene. */
 struct twist {
 	bool elsewhere; /* it waits the last time for something else */
 	bool computes;	/* between two waits */
-	bool naps;	/* the same, in a sleep that is not told of */
+	bool naps;	/* sleeps there, of which nothing tells */
 	bool later;	/* another wait follows, before it is done */
 	bool in_vain;	/* the last one, too */
 	bool chatter;	/* no time-outs: 14 ends the others */
@@ -103,7 +108,10 @@ static void test_others(void **state)
 			struct story *s = scene_of(&kinds[i], &twists[k]);
 			struct verdict v = explain(s, 11, 10, 88);
 
-			is_cause(s, &v, kinds[i].alone, 12);
+			if (twists[k].naps && is_shared(&kinds[i]))
+				is_cause(s, &v, VERDICT_SLEEP, 13);
+			else
+				is_cause(s, &v, kinds[i].alone, 12);
 			story_free(s);
 		}
 }
@@ -116,12 +124,11 @@ static void test_chatter(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		bool shared = kinds[i].wait == VERDICT_POLL || kinds[i].address;
 		struct story *s = scene_of(&kinds[i], &chatter);
 		struct verdict v = explain(s, 11, 10, 88);
 
 		is_link(s, &v, 1, 12, kinds[i].wait);
-		is_cause(s, &v, VERDICT_SLEEP, shared ? 13 : 14);
+		is_cause(s, &v, VERDICT_SLEEP, is_shared(&kinds[i]) ? 13 : 14);
 		story_free(s);
 		s = scene_of(&kinds[i], &asks);
 		v = explain(s, 11, 10, 88);
