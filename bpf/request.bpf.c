@@ -60,7 +60,8 @@ static __always_inline int request_arrives(struct sock *sk)
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
 	st = ctl ? request_get(ctl, w, sk) : NULL;
-	if (!st || !request_unread(sk))
+	/* a server that has shut down its end cannot answer any more */
+	if (!st || !request_unread(sk) || sk->sk_shutdown & SEND_SHUTDOWN_)
 		return 0;
 	if (!st->arrived || st->arrived < ctl->live_since)
 		request_begin(st, now, !sk->sk_socket);

@@ -85,6 +85,15 @@ def half_closed(s):  # the client has no more to say, and nothing to wait for
     over.wait()
     return c, a
 
+def parted(s):  # the server has no more to say, whatever its client still sends
+    c, a = pair(s)
+    ask(c, a)
+    a.shutdown(socket.SHUT_WR)
+    c.sendall(b"more")
+    a.recv(100)
+    over.wait()
+    return c, a
+
 def sends(s):  # a client that is not done yet: the server has its turn when it is
     c, a = pair(s)
     for _ in range(30):
@@ -126,8 +135,8 @@ def listen(case):
     s.listen(16)
     return s
 
-CASES = {f.__name__: f for f in (never, unread, queued, left, reset, dropped, idle, half_closed, sends,
-                                mute, loose)}
+CASES = {f.__name__: f for f in (never, unread, queued, left, reset, dropped, idle, half_closed, parted,
+                                sends, mute, loose)}
 CASES["local"] = never
 servers = {case: listen(case) for case in CASES}
 for case, s in servers.items():
@@ -153,7 +162,7 @@ pids+=("$server")
 exec 9>"$work/orders"
 within 10 grep -q ready "$work/out" || fail "no server"
 yes="never unread queued left reset dropped local"
-no="idle half_closed sends"
+no="idle half_closed parted sends"
 while read -r case port; do
 	[ "$case" != ready ] || break
 	threshold=300ms
