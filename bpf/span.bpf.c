@@ -204,7 +204,7 @@ int on_span_end(struct pt_regs *ctx)
 
 /*
  * The outermost of calls within calls counts. A call that begins no deeper than the one that is
- * known is none of those: that one was left by longjmp(3).
+ * known is none of those: that one was left by longjmp(3), or on a way that has no end.
  */
 SEC("uprobe")
 int on_span_enter(struct pt_regs *ctx)
@@ -215,7 +215,7 @@ int on_span_enter(struct pt_regs *ctx)
 	if (!span_look(ctx, &h))
 		return 0;
 	o = bpf_map_lookup_elem(&span_opens, &h.key);
-	if (o && span_known(&h, o) && (!(h.flags & SPAN_RETURN) || regs_sp(ctx) < o->sp))
+	if (o && span_known(&h, o) && regs_sp(ctx) < o->sp)
 		o->depth++;
 	else
 		span_begin(&h, regs_sp(ctx));

@@ -34,6 +34,7 @@ END
 start_frecd
 within 10 watches returns && within 10 watches pair || fail "not attached: $(cat "$work/frecd.log")"
 start_spans # after the recorder
+tell forgets # its end: what begins next is not within it
 tell function 10
 tell function 300
 within 10 has_snapshots 1 pair || fail "no snapshot of the pair: $(cat "$work/frecd.log")"

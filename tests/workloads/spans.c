@@ -11,6 +11,7 @@
  *	sleeper MS	"order" around a sleep
  *	other MS	"other" around a sleep
  *	function MS	function work_begin(), a sleep, work_end()
+ *	forgets		function work_begin() alone
  *	returns MS	function work_all(), which sleeps in a call of itself, and then once more
  *	jump		work_all() left by longjmp() from deep within
  *	loop N		N spans "order", prints what each took
@@ -208,6 +209,8 @@ static void obey(const char *what)
 		work_begin();
 		nap(amount);
 		work_end();
+	} else if (!strcmp(what, "forgets")) {
+		work_begin();
 	} else if (!strcmp(what, "returns")) {
 		work_all(3);
 	} else if (!strcmp(what, "jump")) {
