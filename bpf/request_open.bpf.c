@@ -189,6 +189,23 @@ int iter_requests(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return 0;
 }
 
+/* ---- when no trigger means them any more ---- */
+
+/* What becomes of those is not seen: if one is looked at again, it may have been answered long ago. */
+SEC("iter/bpf_sk_storage_map")
+int iter_requests_unwatched(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct request_state *st = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct request_watch *w;
+	u32 zero = 0;
+
+	w = bpf_map_lookup_elem(&request_watch, &zero);
+	if (st && sk && w && request_role(w, sk) != REQUEST_SERVER)
+		st->arrived = 0;
+	return 0;
+}
+
 /* ---- when the connection ends ---- */
 
 /* The server's own call is no interrupt: then, and only then, it has shut down its end before. */

@@ -439,6 +439,7 @@ static void watch_requests(struct recorder *r, const struct config *c)
 			w.local = 1;
 	}
 	*r->requests = w;
+	recorder_forget_requests(r);
 }
 
 /* How processes may end so that the kernel need not tell. */
@@ -471,11 +472,11 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 		}
 		memset(&r->counts[key], 0, sizeof(r->counts[key]));
 	}
-	watch_requests(r, c);
-	watch_ends(r, c);
 	err = recorder_attach_mode(r, c->syscalls, kinds_of(c), error);
 	if (err)
 		return err;
+	watch_requests(r, c);
+	watch_ends(r, c);
 	r->control->budget_rate = budget_rate(r, c);
 	r->control->syscalls = c->syscalls;
 	r->control->slow_ns = c->slow_syscall;

@@ -65,6 +65,7 @@ static const struct recorder_program programs[] = {
 	{"iter_requests_due", PROGRAM_ITER, NULL, 0},
 	{"iter_request_owners", PROGRAM_ITER, NULL, 0},
 	{"iter_requests", PROGRAM_ITER, NULL, 0},
+	{"iter_requests_unwatched", PROGRAM_ITER, NULL, 0},
 	{"app_intake", PROGRAM_ITER, NULL, 0}, /* recorder_guard() */
 };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))

@@ -77,6 +77,8 @@ int recorder_attach_mode(struct recorder *r, enum syscall_mode mode, uint32_t ki
  */
 int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
 		     size_t *ret_len);
+/* Of connections that no trigger means now. */
+void recorder_forget_requests(struct recorder *r);
 /* Tells the kernel side which syscalls wait on a descriptor. */
 void recorder_name_descriptors(struct recorder *r);
 void recorder_detach(struct recorder *r);

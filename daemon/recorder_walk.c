@@ -121,6 +121,11 @@ int recorder_judge_requests(struct recorder *r)
 	return err ? err : iterate_requests(r, "iter_requests_due", NULL, NULL);
 }
 
+void recorder_forget_requests(struct recorder *r)
+{
+	iterate_requests(r, "iter_requests_unwatched", NULL, NULL);
+}
+
 int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len)
 {
 	if (!(r->kinds >> TRIGGER_REQUEST & 1))
