@@ -61,7 +61,7 @@ REQUESTS_MAP struct {
 
 /*
  * Of a server, by request_server_key(): does it answer at all? And of a server or of a connection
- * that nobody has read from, by the address of its socket: who has it?
+ * that nobody has read from, by the number of its socket: who has it?
  */
 struct request_server {
 	u64 task; /* task_struct, see task_still(); 0: none found */

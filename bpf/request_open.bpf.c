@@ -21,10 +21,18 @@ static __always_inline struct task_struct *task_still(u64 address, u32 tid)
 
 /* ---- who has it ---- */
 
+/* Another socket may come to be where one was, but not with its number. */
+static __always_inline u64 request_socket_key(struct socket *socket)
+{
+	return BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
+}
+
 /* Nobody has read from it: who has its socket or, before it is accepted, the listener's. */
 static __always_inline u64 request_owner_key(struct sock *sk)
 {
-	return sk->sk_socket ? (u64)sk : request_server_key(sk);
+	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
+
+	return socket ? request_socket_key(socket) : request_server_key(sk);
 }
 
 /* A reader of whom nothing is left is as none. */
@@ -73,7 +81,8 @@ int iter_request_owners(struct bpf_iter__task_file *ctx)
 	sk = socket ? socket->sk : NULL;
 	if (!sk)
 		return 0;
-	key = sk->__sk_common.skc_state == TCP_LISTEN_ ? request_server_key(sk) : (u64)sk;
+	key = sk->__sk_common.skc_state == TCP_LISTEN_ ? request_server_key(sk) :
+							 request_socket_key(socket);
 	server = bpf_map_lookup_elem(&request_servers, &key);
 	if (!server || !server->asked)
 		return 0;
