@@ -36,9 +36,10 @@ static __always_inline void look_unix(struct scratch *s, struct sock *sk)
 		s->file.peer_pid = BPF_CORE_READ(pid, numbers[0].nr);
 	if (!addr)
 		return;
-	len = bpf_probe_read_kernel_str(s->file_path, 108,
-					(void *)addr + bpf_core_field_offset(struct unix_address, name) +
-						bpf_core_field_offset(struct sockaddr_un, sun_path));
+	len = bpf_probe_read_kernel_str(
+		s->file_path, 108,
+		(void *)addr + bpf_core_field_offset(struct unix_address, name) +
+			bpf_core_field_offset(struct sockaddr_un, sun_path));
 	if (len > 1)
 		s->file.path_len = len;
 	else

@@ -29,7 +29,8 @@ static __always_inline void futex2_call(struct futex_call *f, u64 address, u64 v
 {
 	f->address = address;
 	f->val = val;
-	f->kind = (flags & FUTEX2_SIZE_MASK_) == FUTEX2_SIZE_U32_ ? FUTEX_MAYBE_MUTEX : FUTEX_OWNERLESS;
+	f->kind = (flags & FUTEX2_SIZE_MASK_) == FUTEX2_SIZE_U32_ ? FUTEX_MAYBE_MUTEX
+								  : FUTEX_OWNERLESS;
 	f->shared = !(flags & FUTEX_PRIVATE);
 }
 

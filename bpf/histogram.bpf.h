@@ -82,7 +82,8 @@ static __always_inline u32 histogram_of_thread(const struct control *ctl, struct
 /* In those of `wanted` whose trigger means the thread. */
 static __always_inline void histogram_add_own(const struct control *ctl, u32 which, u32 cpu,
 					      struct task_struct *t, struct task_state *s,
-					      u32 wanted, u64 now, u64 start, u64 ns, u64 connection)
+					      u32 wanted, u64 now, u64 start, u64 ns,
+					      u64 connection)
 {
 	struct scratch *scratch = scratch_get(which);
 

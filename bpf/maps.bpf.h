@@ -435,7 +435,8 @@ static __always_inline void evidence_output(struct control *ctl, struct cpu_stat
 {
 	if (!evidence_afford(ctl, c, now, len, class))
 		return;
-	evidence_count(c, bpf_ringbuf_output(&evidence, (void *)record, len, BPF_RB_NO_WAKEUP), len);
+	evidence_count(c, bpf_ringbuf_output(&evidence, (void *)record, len, BPF_RB_NO_WAKEUP),
+		       len);
 }
 
 /* ---- task table ---- */

@@ -8,7 +8,8 @@
 static __always_inline u64 inode_of(struct sock *sk)
 {
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
-	struct inode *inode = (void *)socket + bpf_core_field_offset(struct socket_alloc, vfs_inode);
+	struct inode *inode =
+		(void *)socket + bpf_core_field_offset(struct socket_alloc, vfs_inode);
 
 	return socket ? BPF_CORE_READ(inode, i_ino) : 0;
 }

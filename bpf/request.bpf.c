@@ -206,8 +206,8 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 		s = task_state_get(bpf_get_current_task_btf());
 		end = request_end(st, s, now, &flags);
 		request_count(ctl, cpu, sk, st, s, now, end - st->arrived);
-		if (end - st->arrived >= ctl->min_request_ns || end - st->arrived >= ctl->stacks_ns ||
-		    st->announced == st->arrived)
+		if (end - st->arrived >= ctl->min_request_ns ||
+		    end - st->arrived >= ctl->stacks_ns || st->announced == st->arrived)
 			request_slow(ctl, c, cpu, sk, st, now, end, flags, ret);
 	}
 	request_begin(st, st->next, false);

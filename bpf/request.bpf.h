@@ -139,7 +139,8 @@ static __always_inline struct request_state *request_get(const struct control *c
 							 const struct request_watch *w,
 							 struct sock *sk)
 {
-	struct request_state *st = bpf_sk_storage_get(&requests, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct request_state *st =
+		bpf_sk_storage_get(&requests, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!st)
 		return NULL;

@@ -163,8 +163,8 @@ static __always_inline void wait_count(const struct control *ctl, u32 cpu,
 	if (h)
 		histogram_add(h, next, now, now - queued, queued, 0);
 	if (wanted >> HISTOGRAM_OWN)
-		histogram_add_own(ctl, SCRATCH_SWITCH, cpu, next, s, wanted, now, now - queued, queued,
-				  0);
+		histogram_add_own(ctl, SCRATCH_SWITCH, cpu, next, s, wanted, now, now - queued,
+				  queued, 0);
 }
 
 static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u32 cpu,

@@ -138,8 +138,8 @@ static __always_inline void stack_key(struct stack_key *k, struct task_struct *t
  * stands in its registers; its memory is not ours to read here.
  */
 static __always_inline void stack_take_next(struct control *ctl, struct cpu_state *c, u32 cpu,
-					    u64 now, struct task_struct *next, u64 wait_at, u32 role,
-					    enum budget_class class)
+					    u64 now, struct task_struct *next, u64 wait_at,
+					    u32 role, enum budget_class class)
 {
 	u32 which = STACK_ROOM_EXIT;
 	struct stack_room *room = bpf_map_lookup_elem(&stack_rooms, &which);
@@ -213,7 +213,8 @@ static __always_inline u64 stack_take_dump(struct control *ctl, struct cpu_state
 	len = w.len & ~7u;
 	hash.bytes = room->bytes;
 	hash.len = len;
-	hash.hash = hash_add(hash_add(hash.hash, w.sp), room->e.registers[room->e.n_registers - 1 & 31]);
+	hash.hash = hash_add(hash_add(hash.hash, w.sp),
+			     room->e.registers[room->e.n_registers - 1 & 31]);
 	bpf_loop(STACK_DUMP_MAX / 64, hash_step, &hash, 0);
 	key->id = hash.hash;
 	if (evidence_known(ctl, key->id, now)) {
@@ -224,7 +225,8 @@ static __always_inline u64 stack_take_dump(struct control *ctl, struct cpu_state
 	room->e.len = len;
 	if (len > STACK_DUMP_MAX)
 		return key->id;
-	stack_emit(ctl, c, now, &room->e.h, &room->e.key, EV_DUMP, cpu, sizeof(room->e) + len, class);
+	stack_emit(ctl, c, now, &room->e.h, &room->e.key, EV_DUMP, cpu, sizeof(room->e) + len,
+		   class);
 	return key->id;
 }
 
@@ -277,7 +279,8 @@ static __always_inline void stack_take_user(void *ctx, struct control *ctl, stru
 	if (ctl->stack_dump)
 		id = stack_take_dump(ctl, c, cpu, now, t, &room->frames.key, which, class);
 	stack_put_frames(ctl, c, cpu, now, room,
-			 bpf_get_stack(ctx, room->pcs, STACK_FRAMES_MAX * 8, BPF_F_USER_STACK), id, class);
+			 bpf_get_stack(ctx, room->pcs, STACK_FRAMES_MAX * 8, BPF_F_USER_STACK), id,
+			 class);
 }
 
 #endif

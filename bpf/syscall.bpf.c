@@ -32,13 +32,14 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 		return;
 	barrier_var(len);
 	len &= 0x1ff;
-	evidence_count(c, bpf_ringbuf_output(&evidence, &scratch->file, len, BPF_RB_NO_WAKEUP), len);
+	evidence_count(c, bpf_ringbuf_output(&evidence, &scratch->file, len, BPF_RB_NO_WAKEUP),
+		       len);
 }
 
 /* The thread leaves a syscall of `duration` ns in which it slept, or mode all timed it. */
-static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct cpu_state *c, u32 cpu,
-					  struct task_struct *t, struct task_state *s, u64 now,
-					  u64 start, long ret)
+static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct cpu_state *c,
+					  u32 cpu, struct task_struct *t, struct task_state *s,
+					  u64 now, u64 start, long ret)
 {
 	struct scratch *scratch;
 	u64 duration = now - start;

@@ -78,11 +78,11 @@ static int fail_connect(const char *dir, int err)
 			"see 'journalctl -u frecd'",
 			dir);
 	if (err == -ENOENT || err == -ECONNREFUSED || err == -ENOTDIR)
-		return output_fail("no recorder at %s: %s; start it with 'systemctl start frecd' or 'frecd', "
-				   "or name another with --run-directory",
-				   dir,
-				   err == -ECONNREFUSED ? "connection refused"
-							: "no control socket there");
+		return output_fail(
+			"no recorder at %s: %s; start it with 'systemctl start frecd' or 'frecd', "
+			"or name another with --run-directory",
+			dir,
+			err == -ECONNREFUSED ? "connection refused" : "no control socket there");
 	return output_fail("cannot reach the recorder at %s: %s", dir, strerror(-err));
 }
 

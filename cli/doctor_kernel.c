@@ -227,8 +227,8 @@ enum verdict probe_signals(struct patient *p)
 
 enum verdict probe_sockets(struct patient *p)
 {
-	static const char *const names[] = { "sk_data_ready", "sock_recv_length", "sock_send_length",
-					     "inet_sock_set_state", NULL };
+	static const char *const names[] = { "sk_data_ready", "sock_recv_length",
+					     "sock_send_length", "inet_sock_set_state", NULL };
 
 	if (p->btf && !has_tracepoint(p, names[0]))
 		return patient_found(p, VERDICT_OK, "by fentry: no %s, which came with Linux 6.3",

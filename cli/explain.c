@@ -173,8 +173,8 @@ static int judge_interval(const struct story *s, const struct story_trigger *t, 
 	if (t->end <= t->start)
 		return verdict_worst_of(s, thread, t->end, ret);
 	if (t->beginner)
-		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread, t->start,
-				       t->end, ret);
+		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread,
+				       t->start, t->end, ret);
 	if (!t->reader && (!t->kind || strcmp(t->kind, "request")))
 		return verdict_of(s, thread, t->start, t->end, ret);
 	if (!t->reader && t->read > t->start)

@@ -89,14 +89,16 @@ static void print_answer(const struct facts *f)
 	else if (!strcmp(answered, "not yet"))
 		printf(", not answered yet");
 	else
-		printf(", answered with %s bytes", output_count(number(f->trigger, "bytes_out"), buf));
+		printf(", answered with %s bytes",
+		       output_count(number(f->trigger, "bytes_out"), buf));
 	putchar('\n');
 }
 
 /* Of a slow request: between whom, and how long it lay unread. */
 static void print_request(const struct facts *f)
 {
-	bool queued = number(f->trigger, "queued"), read = json_object_get(f->trigger, "reader_tid");
+	bool queued = number(f->trigger, "queued"),
+	     read = json_object_get(f->trigger, "reader_tid");
 	char buf[OUTPUT_COUNT_MAX];
 
 	if (!json_object_get(f->trigger, "server"))

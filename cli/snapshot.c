@@ -317,6 +317,6 @@ int verb_why(const struct arguments *args)
 
 int verb_fire(const struct arguments *args)
 {
-	return to_spool(args, json_pack("{s:s,s:s,s:s?}", "command", "fire", "name", args->operand, "text",
-					args->text));
+	return to_spool(args, json_pack("{s:s,s:s,s:s?}", "command", "fire", "name", args->operand,
+					"text", args->text));
 }

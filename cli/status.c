@@ -41,7 +41,8 @@ static void print_state(const json_t *status, const char *run_directory)
 	printf("%-10s %s", "state", output_colour(good ? COLOUR_GREEN : COLOUR_YELLOW));
 	output_text(stdout, state);
 	printf("%s for %s, frecd ", output_plain(),
-	       units_format_duration(number(status, strcmp(state, "paused") ? "uptime_ns" : "paused_ns"),
+	       units_format_duration(number(status,
+					    strcmp(state, "paused") ? "uptime_ns" : "paused_ns"),
 				     buf, sizeof(buf)));
 	output_text(stdout, string(status, "version"));
 	printf(", at ");
@@ -194,8 +195,10 @@ static void print_histograms(const json_t *status)
 
 static void print_app(const json_t *status)
 {
-	static const char *const causes[] = { "flood", "malformed", "unknown", "filtered", "strangers" };
-	const json_t *app = json_object_get(status, "app"), *own = json_object_get(app, "snapshots");
+	static const char *const causes[] = { "flood", "malformed", "unknown", "filtered",
+					      "strangers" };
+	const json_t *app = json_object_get(status, "app"),
+		     *own = json_object_get(app, "snapshots");
 	char buf[OUTPUT_COUNT_MAX], written[OUTPUT_COUNT_MAX], refused[OUTPUT_COUNT_MAX];
 
 	if (!number(app, "received") && !number(app, "flood"))

@@ -121,7 +121,8 @@ static void set_tid(json_t *to, const char *key, const struct story *s, uint32_t
 		json_object_set_new(to, key, json_integer(s->threads[thread].tid));
 }
 
-static json_t *make_link(const struct story *s, const struct verdict *v, const struct verdict_link *l)
+static json_t *make_link(const struct story *s, const struct verdict *v,
+			 const struct verdict_link *l)
 {
 	const struct story_wait *w = l->evidence;
 	json_t *link = json_object();
@@ -204,8 +205,9 @@ void verdict_set_json(json_t *to, const struct story *s, const struct verdict *v
 	if (v->end_of)
 		json_object_set_new(to, "ended", make_end(v->end_of));
 	if (v->cpus)
-		json_object_set_new(to, "load", json_pack("{s:f,s:i}", "threads", v->wanted_cpus, "cpus",
-							  (int)v->cpus));
+		json_object_set_new(to, "load",
+				    json_pack("{s:f,s:i}", "threads", v->wanted_cpus, "cpus",
+					      (int)v->cpus));
 	json_object_set_new(to, "chain", chain);
 	json_object_set_new(to, "groups", make_groups(s, v));
 }

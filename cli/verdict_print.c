@@ -203,8 +203,8 @@ static void print_link(const struct story *s, const struct verdict *v, const str
 static void print_load(const struct verdict *v)
 {
 	if (verdict_is_overload(v))
-		printf("overload: on average %.1f threads wanted %u CPU%s\n\n", v->wanted_cpus, v->cpus,
-		       v->cpus == 1 ? "" : "s");
+		printf("overload: on average %.1f threads wanted %u CPU%s\n\n", v->wanted_cpus,
+		       v->cpus, v->cpus == 1 ? "" : "s");
 }
 
 /* That a process has ended is more than anything it waited for. */
@@ -251,7 +251,8 @@ void verdict_print(const struct story *s, const struct verdict *v)
 
 	print_end(s, v);
 	if (v->thread == STORY_NOBODY) {
-		printf("%s\n", *v->text ? v->text : "Nothing in this snapshot waited in a way that hurts.");
+		printf("%s\n",
+		       *v->text ? v->text : "Nothing in this snapshot waited in a way that hurts.");
 		return;
 	}
 	/* what is not known, and a deadlock, say so themselves */

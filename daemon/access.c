@@ -66,8 +66,8 @@ static bool parse_ids(const char *status, const char *key, uint32_t ret[3])
 {
 	const char *line = strstr(status, key);
 
-	return line && sscanf(line + strlen(key), "%" SCNu32 " %" SCNu32 " %" SCNu32, &ret[0], &ret[1],
-			      &ret[2]) == 3;
+	return line && sscanf(line + strlen(key), "%" SCNu32 " %" SCNu32 " %" SCNu32, &ret[0],
+			      &ret[1], &ret[2]) == 3;
 }
 
 int access_parse(const char *status, struct access_facts *ret)
@@ -76,8 +76,8 @@ int access_parse(const char *status, struct access_facts *ret)
 	const char *line = strstr(status, key);
 
 	/* the name comes first, its control characters escaped */
-	if (!parse_ids(status, "\nUid:", ret->uid) || !parse_ids(status, "\nGid:", ret->gid) || !line ||
-	    sscanf(line + strlen(key), "%" SCNx64, &ret->permitted) != 1)
+	if (!parse_ids(status, "\nUid:", ret->uid) || !parse_ids(status, "\nGid:", ret->gid) ||
+	    !line || sscanf(line + strlen(key), "%" SCNx64, &ret->permitted) != 1)
 		return -EBADMSG;
 	return 0;
 }
@@ -117,7 +117,8 @@ static bool all_are(const uint32_t ids[3], uint32_t id)
 	return ids[0] == id && ids[1] == id && ids[2] == id;
 }
 
-const char *access_flaw(const struct access_facts *caller, const struct access_facts *target, bool same)
+const char *access_flaw(const struct access_facts *caller, const struct access_facts *target,
+			bool same)
 {
 	if (!all_are(target->uid, caller->uid[0]) || !all_are(target->gid, caller->gid[0]))
 		return same ? "the process runs with other rights than its user's"

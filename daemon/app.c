@@ -35,7 +35,8 @@ static void address_of(const struct daemon *d, struct sockaddr_un *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->sun_family = AF_UNIX;
 	/* run_directory is short enough, see config_keys.c */
-	snprintf(ret->sun_path, sizeof(ret->sun_path), "%.94s/" FREC_SOCKET, d->config.run_directory);
+	snprintf(ret->sun_path, sizeof(ret->sun_path), "%.94s/" FREC_SOCKET,
+		 d->config.run_directory);
 }
 
 static bool is_there(const struct daemon *d)
@@ -195,8 +196,8 @@ static int find_trigger(const struct config *c, const char *name)
 	return -1;
 }
 
-static struct trigger_record record_of(const struct daemon *d, int index, const struct app_sender *s,
-				       uint64_t begin, uint64_t now)
+static struct trigger_record record_of(const struct daemon *d, int index,
+				       const struct app_sender *s, uint64_t begin, uint64_t now)
 {
 	uint64_t end = s->at < now ? s->at : now, start = begin && begin < end ? begin : end;
 	struct trigger_record r = {

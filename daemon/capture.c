@@ -363,7 +363,8 @@ static bool header_ok(const struct capture_header *h, uint64_t size)
 		    !memchr(h->hits[i].text, 0, sizeof(h->hits[i].text)))
 			return false;
 	return span_ok(h, h->evidence) && h->evidence.offset % 8 == 0 && span_ok(h, h->walked) &&
-	       h->walked.offset % 8 == 0 && span_ok(h, h->table) && h->table.offset % 8 == 0 && span_ok(h, h->text);
+	       h->walked.offset % 8 == 0 && span_ok(h, h->table) && h->table.offset % 8 == 0 &&
+	       span_ok(h, h->text);
 }
 
 int capture_map(int fd, struct capture_header **ret)

@@ -82,8 +82,9 @@ void config_percentile_check(struct config_load *l, struct config_section *s)
 			       s->trigger.name);
 	/* each with filters takes one of its own */
 	if (f->filters && ++l->histograms == HISTOGRAMS_MAX - HISTOGRAM_OWN + 1)
-		config_mistake(l, &kind, "kind", name,
-			       "another one, or no filters, in [trigger %s]: at most %u triggers of "
-			       "kind percentile have filters",
-			       s->trigger.name, HISTOGRAMS_MAX - HISTOGRAM_OWN);
+		config_mistake(
+			l, &kind, "kind", name,
+			"another one, or no filters, in [trigger %s]: at most %u triggers of "
+			"kind percentile have filters",
+			s->trigger.name, HISTOGRAMS_MAX - HISTOGRAM_OWN);
 }

@@ -13,8 +13,9 @@ int config_trigger_span(struct config_load *l, const struct config_key *key, con
 	size_t len = strlen(value);
 
 	(void)l;
-	if (!len || strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-*?") !=
-			    len)
+	if (!len ||
+	    strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-*?") !=
+		    len)
 		return -EINVAL;
 	if (len > key->max)
 		return -ENAMETOOLONG;
@@ -55,7 +56,8 @@ static void check_file(struct config_load *l, const struct config_section *s)
 
 	if (!exe.line)
 		config_mistake(l, &s->place, "exe", NULL,
-			       "the path of the program or library, in [trigger %s]", s->trigger.name);
+			       "the path of the program or library, in [trigger %s]",
+			       s->trigger.name);
 	else if (*path && (*path != '/' || strpbrk(path, "*?")))
 		config_mistake(l, &exe, "exe", strncmp(path, "*/", 2) ? path : path + 2,
 			       "the whole path of the program or library that has the span");
@@ -63,7 +65,8 @@ static void check_file(struct config_load *l, const struct config_section *s)
 
 static void check_what(struct config_load *l, const struct config_section *s)
 {
-	struct config_place span = config_trigger_place(s, "span"), begin = config_trigger_place(s, "begin");
+	struct config_place span = config_trigger_place(s, "span"),
+			    begin = config_trigger_place(s, "begin");
 	struct config_place end = config_trigger_place(s, "end");
 
 	if (!span.line && !begin.line)

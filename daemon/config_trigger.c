@@ -309,8 +309,9 @@ static void check_exit(struct config_load *l, struct config_section *s)
 	unsigned int line = signals.line ? signals.line : codes.line;
 
 	if (config_kind_name(f->kind) && f->kind != TRIGGER_EXIT && line)
-		config_mistake(l, &kind, "kind", config_kind_name(f->kind), "exit, as line %u has %s",
-			       line, signals.line ? "signals" : "exit_codes");
+		config_mistake(l, &kind, "kind", config_kind_name(f->kind),
+			       "exit, as line %u has %s", line,
+			       signals.line ? "signals" : "exit_codes");
 	/* programs that say no by their exit code are many on any host */
 	if (f->kind == TRIGGER_EXIT && config_ends_any_code(&s->trigger) &&
 	    !(f->filters & (FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
@@ -345,14 +346,16 @@ static void check_kind(struct config_load *l, struct config_section *s)
 		config_mistake(l, &s->place, "threshold", NULL,
 			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
 	if (f->kind == TRIGGER_APP && (f->filters & FILTER_EXE)) /* only the kernel side knows it */
-		config_mistake(l, &kind, "kind", name,
-			       "another one, as line %u has an exe: app takes comm, pid, uid and unit",
-			       config_trigger_place(s, "exe").line);
-	if (of_requests &&
-	    !(f->filters & (FILTER_PORT | FILTER_SOCKET | FILTER_COMM | FILTER_EXE | FILTER_PID | FILTER_UNIT)))
-		config_mistake(l, &s->place, "port", NULL,
-			       "whose requests: a port, or comm, exe, pid or unit of the server, in [trigger %s]",
-			       s->trigger.name);
+		config_mistake(
+			l, &kind, "kind", name,
+			"another one, as line %u has an exe: app takes comm, pid, uid and unit",
+			config_trigger_place(s, "exe").line);
+	if (of_requests && !(f->filters & (FILTER_PORT | FILTER_SOCKET | FILTER_COMM | FILTER_EXE |
+					   FILTER_PID | FILTER_UNIT)))
+		config_mistake(
+			l, &s->place, "port", NULL,
+			"whose requests: a port, or comm, exe, pid or unit of the server, in [trigger %s]",
+			s->trigger.name);
 	if (!of_requests && port.line)
 		config_mistake(l, &kind, "kind", name, "request, as line %u has a port", port.line);
 	if (f->kind != TRIGGER_SYSCALL && syscalls.line)

@@ -93,7 +93,8 @@ static json_t *do_list(struct daemon *d, struct client *c, const json_t *request
 	store_request(d, SPOOLER_LIST, &q);
 	if (stalled)
 		return protocol_error("cannot read %s: its disk has not answered for %llu s",
-				      d->config.directory, (unsigned long long)(stalled / 1000000000));
+				      d->config.directory,
+				      (unsigned long long)(stalled / 1000000000));
 	err = spooler_ask(&d->spooler, &q, c->fd, now);
 	if (err)
 		return protocol_error("cannot read %s: %s", d->config.directory, strerror(-err));
@@ -159,7 +160,8 @@ static json_t *enqueue(struct daemon *d, struct client *c, int trigger)
 		return protocol_error("cannot write the snapshot: %s", flaw);
 	err = policy_manual(&d->policy, clock_monotonic(), ++d->next_id, trigger);
 	if (err)
-		return protocol_error("too many snapshots are waiting to be written: try again later");
+		return protocol_error(
+			"too many snapshots are waiting to be written: try again later");
 	c->id = d->next_id;
 	return NULL;
 }
@@ -295,9 +297,10 @@ static void check_socket(struct daemon *d)
 	if (!err)
 		log_warning("the control socket was removed or replaced: there is a new one");
 	else if (!socket_file.lost)
-		log_error("the control socket was removed or replaced, and there cannot be a new one: "
-			  "%s; frecctl cannot reach this recorder until that is mended",
-			  strerror(-err));
+		log_error(
+			"the control socket was removed or replaced, and there cannot be a new one: "
+			"%s; frecctl cannot reach this recorder until that is mended",
+			strerror(-err));
 	socket_file.lost = err;
 }
 

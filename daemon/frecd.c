@@ -97,7 +97,8 @@ static int start_recording(struct daemon *d)
 	err = recorder_load(&d->config, &d->recorder, error);
 	d->cpu_before = status_cpu_used();
 	if (!err)
-		err = recorder_start(d->recorder, d->pinned ? d->config.pin_directory : NULL, error);
+		err = recorder_start(d->recorder, d->pinned ? d->config.pin_directory : NULL,
+				     error);
 	if (err) {
 		log_error("%s", error[0] ? error : strerror(-err));
 		return err;
@@ -144,7 +145,8 @@ static int run(struct daemon *d)
 	if (!err) {
 		err = control_open(d);
 		if (err)
-			log_error("cannot listen in %s: %s", d->config.run_directory, strerror(-err));
+			log_error("cannot listen in %s: %s", d->config.run_directory,
+				  strerror(-err));
 	}
 	if (!err && app_open(d))
 		log_warning("there is no trigger socket: programs cannot fire triggers");
@@ -177,10 +179,16 @@ static int dry_run(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	static struct daemon d = {.lock_fd = -1, .pins = PINS_NONE, .listen_fd = -1, .opener_fd = -1,
-				  .epoll_fd = -1, .app = {.fd = -1},
-				  .snapshot = {.result_fd = -1}, .store = {.fd = -1},
-				  .spooler = {.fd = -1}, .spans = {.child.result_fd = -1}};
+	static struct daemon d = { .lock_fd = -1,
+				   .pins = PINS_NONE,
+				   .listen_fd = -1,
+				   .opener_fd = -1,
+				   .epoll_fd = -1,
+				   .app = { .fd = -1 },
+				   .snapshot = { .result_fd = -1 },
+				   .store = { .fd = -1 },
+				   .spooler = { .fd = -1 },
+				   .spans = { .child.result_fd = -1 } };
 	struct options o = {0};
 	int status, err;
 

@@ -24,8 +24,8 @@ uint64_t histogram_percentile(const uint64_t counts[HISTOGRAM_BUCKETS], uint32_t
 	return 0;
 }
 
-void histogram_growth(const uint64_t now[HISTOGRAM_BUCKETS], const uint64_t before[HISTOGRAM_BUCKETS],
-		      uint64_t ret[HISTOGRAM_BUCKETS])
+void histogram_growth(const uint64_t now[HISTOGRAM_BUCKETS],
+		      const uint64_t before[HISTOGRAM_BUCKETS], uint64_t ret[HISTOGRAM_BUCKETS])
 {
 	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++)
 		ret[i] = now[i] > before[i] ? now[i] - before[i] : 0;

@@ -22,7 +22,7 @@ uint64_t histogram_count(const uint64_t counts[HISTOGRAM_BUCKETS]);
  */
 uint64_t histogram_percentile(const uint64_t counts[HISTOGRAM_BUCKETS], uint32_t of_million);
 /* By how much each count has grown. */
-void histogram_growth(const uint64_t now[HISTOGRAM_BUCKETS], const uint64_t before[HISTOGRAM_BUCKETS],
-		      uint64_t ret[HISTOGRAM_BUCKETS]);
+void histogram_growth(const uint64_t now[HISTOGRAM_BUCKETS],
+		      const uint64_t before[HISTOGRAM_BUCKETS], uint64_t ret[HISTOGRAM_BUCKETS]);
 
 #endif

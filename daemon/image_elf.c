@@ -379,7 +379,8 @@ static bool has_id(Elf *elf, const void *build_id, size_t len)
 {
 	const void *id;
 
-	return elf && dwelf_elf_gnu_build_id(elf, &id) == (ssize_t)len && !memcmp(id, build_id, len);
+	return elf && dwelf_elf_gnu_build_id(elf, &id) == (ssize_t)len &&
+	       !memcmp(id, build_id, len);
 }
 
 int image_open_debug(struct image *image, const void *build_id, size_t len)

@@ -184,8 +184,9 @@ static void log_open(const struct policy_hit *hit)
 	unsigned long long ms = hit->record.duration / 1000000;
 
 	if (hit->kind == TRIGGER_REQUEST)
-		log_notice("trigger %s: a request to %.16s (pid %u) has not been answered for %llu ms",
-			   hit->name, w->comm, w->tgid, ms);
+		log_notice(
+			"trigger %s: a request to %.16s (pid %u) has not been answered for %llu ms",
+			hit->name, w->comm, w->tgid, ms);
 	else
 		log_notice("trigger %s: %.16s (tid %u, pid %u) has %s %llu ms and still does",
 			   hit->name, w->comm, w->tid, w->tgid,
@@ -231,8 +232,9 @@ static void reload(struct daemon *d)
 	if (strcmp(fresh.run_directory, d->config.run_directory) ||
 	    strcmp(fresh.pin_directory, d->config.pin_directory) ||
 	    fresh.memory != d->config.memory || fresh.evidence != d->config.evidence) {
-		log_warning("run_directory, pin_directory, memory and evidence change at the next start "
-			    "only");
+		log_warning(
+			"run_directory, pin_directory, memory and evidence change at the next start "
+			"only");
 		strcpy(fresh.run_directory, d->config.run_directory);
 		strcpy(fresh.pin_directory, d->config.pin_directory);
 		fresh.memory = d->config.memory;

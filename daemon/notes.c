@@ -21,7 +21,8 @@ void notes_take(struct daemon *d)
 	if (pos - d->notes_taken > PROCESS_NOTES) /* overwritten */
 		d->notes_taken = pos - PROCESS_NOTES;
 	for (int i = 0; i < NOTES_TAKE && d->notes_taken != pos; i++, d->notes_taken++) {
-		const volatile struct process_note *n = &notes->list[d->notes_taken % PROCESS_NOTES];
+		const volatile struct process_note *n =
+			&notes->list[d->notes_taken % PROCESS_NOTES];
 
 		if (d->opener_pid && n->seq == (uint32_t)(d->notes_taken + 1))
 			opener_remember(d->opener_fd, n->tgid, n->start, offset);

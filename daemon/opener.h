@@ -84,7 +84,8 @@ int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset);
 
 /* The same with a text of at most OPENER_TOLD_MAX bytes, as /proc/PID/maps would have it. */
 #define OPENER_TOLD_MAX (64u << 10)
-int opener_tell(int fd, uint32_t pid, uint64_t start, uint32_t mnt_ns, const char *text, size_t len);
+int opener_tell(int fd, uint32_t pid, uint64_t start, uint32_t mnt_ns, const char *text,
+		size_t len);
 
 /*
  * Asks for the program or library of this path, an answer for opener_program(). Does not wait: 0, or

@@ -127,7 +127,8 @@ static int wait_for(int fd, short events, uint64_t deadline)
 static int request_send(const struct opener_client *c, struct opener_request *r, const char *path,
 			uint64_t deadline)
 {
-	struct iovec parts[2] = {{r, sizeof(*r)}, {(void *)(uintptr_t)path, path ? strlen(path) : 0}};
+	struct iovec parts[2] = { { r, sizeof(*r) },
+				  { (void *)(uintptr_t)path, path ? strlen(path) : 0 } };
 	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
 	int err;
 

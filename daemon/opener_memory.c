@@ -124,9 +124,13 @@ static struct memory *memory_new(const struct opener_request *r, const char *tex
 	m = malloc(sizeof(*m) + len + 1);
 	if (!m)
 		return NULL;
-	*m = (struct memory){.pid = r->pid, .start = r->start, .host = host,
-			     .mnt_ns = mnt_ns, .first = clock_monotonic(), .first_real = clock_read(CLOCK_REALTIME),
-			     .len = len};
+	*m = (struct memory){ .pid = r->pid,
+			      .start = r->start,
+			      .host = host,
+			      .mnt_ns = mnt_ns,
+			      .first = clock_monotonic(),
+			      .first_real = clock_read(CLOCK_REALTIME),
+			      .len = len };
 	memcpy(m->text, text, len);
 	m->text[len] = '\0';
 	return m;
@@ -237,7 +241,8 @@ static bool find_line(const struct memory *m, const struct opener_request *r, co
 		      struct mapped_file *ret)
 {
 	char head[64];
-	int n = snprintf(head, sizeof(head), "%08" PRIx64 "-%08" PRIx64 " ", r->map_start, r->map_end);
+	int n = snprintf(head, sizeof(head), "%08" PRIx64 "-%08" PRIx64 " ", r->map_start,
+			 r->map_end);
 
 	for (const char *line = m->text, *end; line < m->text + m->len; line = end + 1) {
 		int at = 0;
@@ -247,8 +252,8 @@ static bool find_line(const struct memory *m, const struct opener_request *r, co
 			continue;
 		return sscanf(line + n, "%*4s %*x %x:%x %" SCNu64 " %n", &ret->major, &ret->minor,
 			      &ret->inode, &at) == 3 &&
-		       line + n + at + strlen(path) == end && !strncmp(line + n + at, path, strlen(path)) &&
-		       ret->inode == r->inode;
+		       line + n + at + strlen(path) == end &&
+		       !strncmp(line + n + at, path, strlen(path)) && ret->inode == r->inode;
 	}
 	return false;
 }
@@ -261,7 +266,8 @@ static bool find_line(const struct memory *m, const struct opener_request *r, co
 static bool is_same_file(int fd, const struct stat *st, const struct mapped_file *f,
 			 const struct memory *m)
 {
-	uint64_t changed = (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec;
+	uint64_t changed =
+		(uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec;
 
 	if (st->st_ino == f->inode && st->st_dev == makedev(f->major, f->minor))
 		return true;

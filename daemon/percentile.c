@@ -229,7 +229,8 @@ void percentile_configure(struct daemon *d, const struct config *fresh)
 			continue;
 		w = p.watches[i] = watch_take(d, t);
 		if (w && w->window.interval != t->percentile_interval)
-			w->window = (struct percentile_window){ .interval = t->percentile_interval };
+			w->window =
+				(struct percentile_window){ .interval = t->percentile_interval };
 	}
 	for (unsigned int i = 0; i < TRIGGERS_MAX; i++)
 		free(d->percentile.watches[i]);

@@ -161,7 +161,8 @@ static int set_sizes(struct recorder *r)
 	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4] || !m[5])
 		return -ENOENT;
 	if (bpf_map__set_value_size(bpf_map__inner_map(hot), r->sizes.hot_cpu) ||
-	    bpf_map__set_max_entries(m[0], r->n_cpus) || bpf_map__set_max_entries(m[1], r->n_cpus) ||
+	    bpf_map__set_max_entries(m[0], r->n_cpus) ||
+	    bpf_map__set_max_entries(m[1], r->n_cpus) ||
 	    bpf_map__set_max_entries(m[2], r->sizes.evidence) ||
 	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE) ||
 	    bpf_map__set_max_entries(m[4], 2 * r->n_cpus + 1) ||
@@ -185,9 +186,9 @@ static int load_variant(struct recorder *r, size_t i, bool sleepers)
 	bpf_object__for_each_program(p, r->object) {
 		const struct recorder_program *known = recorder_program(bpf_program__name(p));
 
-		bpf_program__set_autoload(p, known &&
-						     recorder_program_wanted(known, variants[i].symbol) &&
-						     (sleepers || strcmp(known->name, "iter_sleeper")));
+		bpf_program__set_autoload(
+			p, known && recorder_program_wanted(known, variants[i].symbol) &&
+				   (sleepers || strcmp(known->name, "iter_sleeper")));
 		recorder_span_prepare(p);
 	}
 	if (!err)
@@ -286,7 +287,8 @@ static int map_all(struct recorder *r)
 
 	r->cpus = map_memory(r, "cpus", r->n_cpus * sizeof(struct cpu_state));
 	r->control = map_memory(r, "control", sizeof(struct control));
-	r->counts = map_memory(r, "trigger_counts", 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
+	r->counts =
+		map_memory(r, "trigger_counts", 2 * TRIGGERS_MAX * sizeof(struct trigger_count));
 	r->tasks = map_memory(r, "task_table", TASK_TABLE_SIZE * sizeof(struct task_slot));
 	r->notes = map_memory(r, "process_notes", sizeof(struct process_notes));
 	r->requests = map_memory(r, "request_watch", sizeof(struct request_watch));
@@ -464,10 +466,12 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	for (unsigned int i = 0; i < TRIGGERS_MAX; i++) {
 		uint32_t key = (bank & 1) * TRIGGERS_MAX + i;
 
-		if (bpf_map_update_elem(fd, &key, i < c->n_triggers ? &c->triggers[i].filter : &none,
+		if (bpf_map_update_elem(fd, &key,
+					i < c->n_triggers ? &c->triggers[i].filter : &none,
 					BPF_ANY)) {
 			err = -errno;
-			snprintf(error, RECORDER_ERROR_MAX, "cannot set the triggers: %s", strerror(-err));
+			snprintf(error, RECORDER_ERROR_MAX, "cannot set the triggers: %s",
+				 strerror(-err));
 			return err;
 		}
 		memset(&r->counts[key], 0, sizeof(r->counts[key]));

@@ -154,7 +154,8 @@ static bool is_optional(const struct recorder_program *p)
 static bool mode_wants(int mode, uint32_t kinds, const struct recorder_program *p)
 {
 	return (p->when == PROGRAM_SLOW && mode == SYSCALLS_SLOW) ||
-	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL) || (p->kind && kinds >> p->kind & 1);
+	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL) ||
+	       (p->kind && kinds >> p->kind & 1);
 }
 
 static bool has_link(const struct recorder *r, const struct recorder_program *p)
@@ -297,16 +298,21 @@ static int pin_maps(struct recorder *r)
 /* The directory may be one that others pin in, too. */
 static bool is_our_pin(const char *name)
 {
-	static const char *const maps[] = {"control",	   "cpus",	     "evidence",
-					   "hot_windows",  "ns_tids",	     "scratches",
-					   "stack_rooms",  "stacks_seen",    "dump_rooms",
-					   "task_states",  "task_table",     "trigger_counts",
-					   "trigger_ring", "trigger_filters", "process_notes",
-					   "requests",	   "request_watch",  "request_servers",
-					   "deaths",	   "app_senders",  "app_flood",	     "app_threads",
-					   "span_opens",   "span_defs",	     "span_asked",
+	static const char *const maps[] = { "control",	     "cpus",
+					    "evidence",	     "hot_windows",
+					    "ns_tids",	     "scratches",
+					    "stack_rooms",   "stacks_seen",
+					    "dump_rooms",    "task_states",
+					    "task_table",    "trigger_counts",
+					    "trigger_ring",  "trigger_filters",
+					    "process_notes", "requests",
+					    "request_watch", "request_servers",
+					    "deaths",	     "app_senders",
+					    "app_flood",     "app_threads",
+					    "span_opens",    "span_defs",
+					    "span_asked",
 
-					   "histograms"};
+					    "histograms" };
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

@@ -109,8 +109,11 @@ static int attach_one(int prog, const char *path, bool returns, uint64_t offset,
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = def);
 	int type = uprobe_type(), event, link, err;
 	/* config: bit 0 of uprobe/format/retprobe */
-	struct perf_event_attr attr = {.type = (uint32_t)type, .size = sizeof(attr), .config = returns,
-				       .config1 = (uintptr_t)path, .config2 = offset};
+	struct perf_event_attr attr = { .type = (uint32_t)type,
+					.size = sizeof(attr),
+					.config = returns,
+					.config1 = (uintptr_t)path,
+					.config2 = offset };
 
 	if (type < 0)
 		return type;
@@ -176,7 +179,8 @@ static int take_batch(int fd, uint64_t *at, bool first, struct recorder_span *li
 	uint32_t count = BATCH;
 	int err;
 
-	err = bpf_map_lookup_batch(fd, first ? NULL : at, at, keys, opens, &count, NULL) ? -errno : 0;
+	err = bpf_map_lookup_batch(fd, first ? NULL : at, at, keys, opens, &count, NULL) ? -errno
+											 : 0;
 	if (err && err != -ENOENT)
 		return err;
 	for (uint32_t i = 0; i < count; i++)
@@ -231,9 +235,13 @@ int recorder_walk_spans(struct recorder *r, uint8_t **ret, size_t *ret_len)
 		if (bpf_map_lookup_elem(fd, &k->def, &def))
 			continue;
 		*e = (struct ev_span){
-			.h = {clock_monotonic(), EV_SPAN, 0, sizeof(*e)}, .begin = list[i].open.begin,
-			.id = k->id, .tid = list[i].open.tid, .tgid = k->tgid,
-			.begin_tid = list[i].open.tid, .flags = def.flags | SPAN_OPEN,
+			.h = { clock_monotonic(), EV_SPAN, 0, sizeof(*e) },
+			.begin = list[i].open.begin,
+			.id = k->id,
+			.tid = list[i].open.tid,
+			.tgid = k->tgid,
+			.begin_tid = list[i].open.tid,
+			.flags = def.flags | SPAN_OPEN,
 		};
 		e->end = e->h.ts;
 		memcpy(e->name, def.name, sizeof(e->name));

@@ -14,8 +14,9 @@ static const char first_argument[] =
 
 static const char pollfds[] = "poll ppoll";
 
-static const char sending[] = "write writev pwritev pwritev2 sendto sendmsg sendmmsg sendfile splice tee vmsplice "
-			      "close shutdown connect exit exit_group io_uring_enter";
+static const char sending[] =
+	"write writev pwritev pwritev2 sendto sendmsg sendmmsg sendfile splice tee vmsplice "
+	"close shutdown connect exit exit_group io_uring_enter";
 
 static void fill(const char *names, __u64 mask[SYSCALL_WORDS])
 {

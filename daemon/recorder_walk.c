@@ -141,8 +141,8 @@ int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len)
  * In a process of its own: a page of a hostile stack (a file on a dead file
  * system, userfaultfd) may never come.
  */
-static void __attribute__((noreturn)) take_sleepers(struct recorder *r, const uint32_t *tids, size_t n,
-						    int out)
+static void __attribute__((noreturn))
+take_sleepers(struct recorder *r, const uint32_t *tids, size_t n, int out)
 {
 	size_t len;
 	uint8_t *bytes;

@@ -77,8 +77,9 @@ static int make_run_directory(const struct daemon *d)
 	flaw = err ? NULL : directory_flaw(d, &st);
 	if (flaw)
 		err = -EPERM;
-	else if (!err && ((!made && fchmod(fd, 0755)) ||
-			  (d->uid != (uid_t)-1 && st.st_uid != d->uid && fchown(fd, d->uid, d->gid))))
+	else if (!err &&
+		 ((!made && fchmod(fd, 0755)) ||
+		  (d->uid != (uid_t)-1 && st.st_uid != d->uid && fchown(fd, d->uid, d->gid))))
 		err = -errno;
 	close(fd);
 	if (err)
@@ -123,8 +124,9 @@ static int lock_run(struct daemon *d)
 	close(d->lock_fd);
 	d->lock_fd = -1;
 	if (err == -EWOULDBLOCK)
-		log_error("another frecd runs in %s: stop it, or give this one its own run_directory",
-			  d->config.run_directory);
+		log_error(
+			"another frecd runs in %s: stop it, or give this one its own run_directory",
+			d->config.run_directory);
 	else
 		log_error("cannot lock %s: %s", path, strerror(-err));
 	return err;
@@ -258,9 +260,10 @@ int setup_host(struct daemon *d)
 	open_pins(d);
 	d->store.state.error = make_spool(d);
 	if (d->store.state.error)
-		log_error("cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
-			  "until that is mended",
-			  d->config.directory, store_reason(d->store.state.error));
+		log_error(
+			"cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
+			"until that is mended",
+			d->config.directory, store_reason(d->store.state.error));
 	setup_opener(d);
 	err = drop_privileges(d);
 	if (!err)

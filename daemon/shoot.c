@@ -221,13 +221,14 @@ static void log_hit(const struct policy_hit *hit)
 	else if (hit->kind == TRIGGER_PRESSURE || hit->kind == TRIGGER_PERCENTILE)
 		log_notice("trigger %s: %s, writing a snapshot", hit->name, hit->text);
 	else if (hit->kind == TRIGGER_SPAN)
-		log_notice("trigger %s: a span of %.16s (tid %u, pid %u) took %llu ms%s, writing a snapshot",
-			   hit->name, f->comm, f->tid, f->tgid, ms,
-			   f->flags & WAIT_OPEN ? " and goes on" : "");
+		log_notice(
+			"trigger %s: a span of %.16s (tid %u, pid %u) took %llu ms%s, writing a snapshot",
+			hit->name, f->comm, f->tid, f->tgid, ms,
+			f->flags & WAIT_OPEN ? " and goes on" : "");
 	else if (hit->kind == TRIGGER_APP)
-		log_notice("trigger %s: %.16s (tid %u, pid %u) says%s%s%s, writing a snapshot", hit->name,
-			   f->comm, f->tid, f->tgid, *hit->text ? " '" : " so", hit->text,
-			   *hit->text ? "'" : "");
+		log_notice("trigger %s: %.16s (tid %u, pid %u) says%s%s%s, writing a snapshot",
+			   hit->name, f->comm, f->tid, f->tgid, *hit->text ? " '" : " so",
+			   hit->text, *hit->text ? "'" : "");
 	else if (hit->kind == TRIGGER_REQUEST)
 		log_notice("trigger %s: a request to %.16s (pid %u) %s %llu ms, writing a snapshot",
 			   hit->name, f->comm, f->tgid,
@@ -299,12 +300,14 @@ static const char *nobody_text(struct daemon *d)
 	if (!tgid)
 		return "no process of this number lives, or lived within the window";
 	if (tgid == pid)
-		snprintf(text, sizeof(text),
-			 "process %u lives, but the kernel does not show it to the recorder, as it is "
-			 "with processes outside of a container",
-			 pid);
+		snprintf(
+			text, sizeof(text),
+			"process %u lives, but the kernel does not show it to the recorder, as it is "
+			"with processes outside of a container",
+			pid);
 	else
-		snprintf(text, sizeof(text), "%u is a thread of process %u: --pid %u", pid, tgid, tgid);
+		snprintf(text, sizeof(text), "%u is a thread of process %u: --pid %u", pid, tgid,
+			 tgid);
 	return text;
 }
 
@@ -330,10 +333,11 @@ void shoot_answer(struct daemon *d, uint64_t id, const struct worker_result *r, 
 		return;
 	recorder_totals(d->recorder, &totals);
 	control_answer(d, id,
-		       json_pack("{s:b,s:s?,s:I,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "path", path, "bytes",
-				 (json_int_t)r->bytes, "events", (json_int_t)r->events, "switches",
-				 (json_int_t)r->switches, "duration_ns", (json_int_t)took, "held_ns",
-				 (json_int_t)r->held, "lost", (json_int_t)totals.lost));
+		       json_pack("{s:b,s:s?,s:I,s:I,s:I,s:I,s:I,s:I}", "ok", 1, "path", path,
+				 "bytes", (json_int_t)r->bytes, "events", (json_int_t)r->events,
+				 "switches", (json_int_t)r->switches, "duration_ns",
+				 (json_int_t)took, "held_ns", (json_int_t)r->held, "lost",
+				 (json_int_t)totals.lost));
 }
 
 /* Once for each time that it falls silent. */
@@ -353,7 +357,8 @@ void shoot_finish(struct daemon *d)
 	int err = snapshot_finish(&d->snapshot, &r);
 
 	if (err == -EAGAIN && d->snapshot.attempts != attempts) {
-		log_warning("the worker died or hung over a process's files: writing without stacks");
+		log_warning(
+			"the worker died or hung over a process's files: writing without stacks");
 		err = loop_add(d, d->snapshot.result_fd, LOOP_WORKER);
 		if (err)
 			snapshot_abort(&d->snapshot);

@@ -165,7 +165,8 @@ static void complain_of_flaw(struct daemon *d, unsigned int watch, enum span_fla
 		[SPAN_NO_END] = "has no function ",
 		[SPAN_MANY] = "has too many places that are meant: say which",
 		[SPAN_GO] = "is of Go, whose stacks move: no return can be probed; name an `end`",
-		[SPAN_EXCEPTIONS] = "unwinds its stacks for exceptions: no return can be probed; name an `end`",
+		[SPAN_EXCEPTIONS] =
+			"unwinds its stacks for exceptions: no return can be probed; name an `end`",
 		[SPAN_SHADOW_STACK] =
 			"has shadow stacks, and this kernel cannot probe returns there; name an `end`",
 	};
@@ -183,8 +184,8 @@ static void complain_of_flaw(struct daemon *d, unsigned int watch, enum span_fla
 /* ---- attaching ---- */
 
 /* All places where this happens. */
-static int attach_what(struct daemon *d, struct span_watch *w, int fd, const struct span_found *found,
-		       enum span_what what, struct span_probes *p)
+static int attach_what(struct daemon *d, struct span_watch *w, int fd,
+		       const struct span_found *found, enum span_what what, struct span_probes *p)
 {
 	uint64_t offsets[SPAN_SITES_MAX], defs[SPAN_SITES_MAX];
 	uint32_t n = 0;
@@ -210,8 +211,8 @@ static int attach_what(struct daemon *d, struct span_watch *w, int fd, const str
 }
 
 /* Ends first: none is missed whose beginning was seen. */
-static int attach_all(struct daemon *d, struct span_watch *w, int fd, const struct span_found *found,
-		      struct span_probes *p)
+static int attach_all(struct daemon *d, struct span_watch *w, int fd,
+		      const struct span_found *found, struct span_probes *p)
 {
 	static const enum span_what order[] = { SPAN_ENDS, SPAN_LEAVES, SPAN_RETURNS, SPAN_BEGINS,
 						SPAN_ENTERS };
@@ -234,7 +235,9 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 	if (err) {
 		probes_drop(&fresh);
 		snprintf(text, sizeof(text), "cannot attach to %s: %s%s", w->path, strerror(-err),
-			 err == -EACCES || err == -EPERM ? " (before Linux 6.6 that takes CAP_SYS_ADMIN)" : "");
+			 err == -EACCES || err == -EPERM
+				 ? " (before Linux 6.6 that takes CAP_SYS_ADMIN)"
+				 : "");
 		complain(d, watch, text);
 		return;
 	}

@@ -97,7 +97,9 @@ int span_child_finish(struct span_child *c, uint64_t now)
 			break;
 		c->got += n;
 	}
-	n = c->got == sizeof(c->found) && found_ok(&c->found) ? 0 : now < c->until ? -ECHILD : -ETIME;
+	n = c->got == sizeof(c->found) && found_ok(&c->found) ? 0
+	    : now < c->until				      ? -ECHILD
+							      : -ETIME;
 	span_child_abort(c);
 	return n;
 }

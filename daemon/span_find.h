@@ -46,7 +46,8 @@ struct span_found {
 };
 
 /* Looks in the ELF file behind fd. begin or end empty: none; span empty: not those of frec.h. */
-void span_find(int fd, const char *span, const char *begin, const char *end, struct span_found *ret);
+void span_find(int fd, const char *span, const char *begin, const char *end,
+	       struct span_found *ret);
 
 /* main() of the finder; returns its exit status. */
 int span_find_main(int argc, char **argv);

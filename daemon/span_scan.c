@@ -70,8 +70,9 @@ static void make_room(struct daemon *d, struct recorder_span *list, size_t n)
 	d->spans.forgotten += most / 2;
 	if (d->spans.forgotten <= d->spans.forgotten_said)
 		return;
-	log_warning("%zu spans are under way, %zu of pid %u, which may not end them: %llu were forgotten",
-		    n, most, list[first].key.tgid, (unsigned long long)d->spans.forgotten);
+	log_warning(
+		"%zu spans are under way, %zu of pid %u, which may not end them: %llu were forgotten",
+		n, most, list[first].key.tgid, (unsigned long long)d->spans.forgotten);
 	d->spans.forgotten_said = d->spans.forgotten * 2; /* as of losses: for each doubling */
 }
 
@@ -88,7 +89,8 @@ void span_scan(struct daemon *d, uint64_t now)
 	for (size_t i = 0; i < n; i++) {
 		if (list[i].key.def >= SPAN_DEFS_MAX || (sweeps && is_over(s, &list[i])))
 			recorder_span_forget(d->recorder, &list[i].key);
-		else if (judged < JUDGED_MAX && !list[i].open.announced && passed(d, &list[i], now)) {
+		else if (judged < JUDGED_MAX && !list[i].open.announced &&
+			 passed(d, &list[i], now)) {
 			recorder_span_judge(d->recorder, &list[i]);
 			judged++;
 		}

@@ -99,12 +99,12 @@ static json_t *list_json(const struct server *v, const struct spool_entry *list,
 
 		snprintf(path, sizeof(path), "%s/%s", v->directory, list[i].name);
 		json_array_append_new(array,
-				      json_pack("{s:s,s:s,s:I,s:I}", "name", list[i].name, "path", path,
-						"bytes", (json_int_t)list[i].bytes, "time_ns",
+				      json_pack("{s:s,s:s,s:I,s:I}", "name", list[i].name, "path",
+						path, "bytes", (json_int_t)list[i].bytes, "time_ns",
 						(json_int_t)list[i].mtime));
 	}
-	return json_pack("{s:b,s:s,s:o,s:I}", "ok", 1, "directory", v->directory, "snapshots", array,
-			 "omitted", (json_int_t)first);
+	return json_pack("{s:b,s:s,s:o,s:I}", "ok", 1, "directory", v->directory, "snapshots",
+			 array, "omitted", (json_int_t)first);
 }
 
 static void list(struct server *v, const struct spooler_request *q, int client)

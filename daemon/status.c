@@ -121,15 +121,16 @@ void status_note_cost(struct daemon *d, uint64_t now)
 /* Beside the shares since the start, which are flat after a day, those of the last minute. */
 static json_t *overhead_json(struct daemon *d, uint64_t now, double bpf_share)
 {
-	struct cost since = d->n_costs ? d->costs[0] : (struct cost){.ts = now}, to = cost_now(d, now);
+	struct cost since = d->n_costs ? d->costs[0] : (struct cost){ .ts = now },
+		    to = cost_now(d, now);
 	double wall = now > since.ts ? now - since.ts : 0;
 	unsigned int cpus = 0;
 
 	for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++)
 		cpus += !!recorder_hot(d->recorder, i);
-	return json_pack("{s:f,s:f,s:f,s:i,s:{s:I,s:f,s:f}}", "bpf_share", bpf_share, "daemon_share",
-			 daemon_share(d, now), "budget", d->config.overhead_budget, "level", 0, "recent",
-			 "ns", (json_int_t)wall, "bpf_share",
+	return json_pack("{s:f,s:f,s:f,s:i,s:{s:I,s:f,s:f}}", "bpf_share", bpf_share,
+			 "daemon_share", daemon_share(d, now), "budget", d->config.overhead_budget,
+			 "level", 0, "recent", "ns", (json_int_t)wall, "bpf_share",
 			 wall && cpus ? (to.bpf - since.bpf) / wall / cpus : 0.0, "daemon_share",
 			 wall ? (to.daemon - since.daemon) / wall : 0.0);
 }
@@ -154,11 +155,11 @@ static json_t *counts_json(struct daemon *d)
 	for (unsigned int i = 0; i < d->policy.n_triggers; i++) {
 		const struct policy_trigger *t = &d->policy.triggers[i];
 
-		json_array_append_new(array,
-				      json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", t->name, "kind",
-						config_kind_name(t->kind), "fired", (json_int_t)t->fired,
-						"merged", (json_int_t)t->merged, "suppressed",
-						(json_int_t)suppressed(d, i)));
+		json_array_append_new(array, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", t->name,
+						       "kind", config_kind_name(t->kind), "fired",
+						       (json_int_t)t->fired, "merged",
+						       (json_int_t)t->merged, "suppressed",
+						       (json_int_t)suppressed(d, i)));
 	}
 	return array;
 }
@@ -167,8 +168,8 @@ static json_t *spool_json(struct daemon *d, uint64_t now)
 {
 	const struct spool_state *s = &d->store.state;
 
-	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:s?,s:I}", "directory", d->config.directory, "files",
-			 (json_int_t)s->files, "bytes", (json_int_t)s->bytes, "written",
+	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:s?,s:I}", "directory", d->config.directory,
+			 "files", (json_int_t)s->files, "bytes", (json_int_t)s->bytes, "written",
 			 (json_int_t)d->policy.written, "failed", (json_int_t)d->policy.failed,
 			 "error", s->error ? store_reason(s->error) : NULL, "stalled_ns",
 			 (json_int_t)spooler_stalled(&d->spooler, now));
@@ -179,12 +180,12 @@ static json_t *app_json(const struct daemon *d)
 	const struct app *a = &d->app;
 	const struct users *u = &d->users;
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "received", (json_int_t)a->received, "flood",
-			 (json_int_t)recorder_flood(d->recorder), "malformed",
-			 (json_int_t)a->malformed, "unknown", (json_int_t)a->unknown, "filtered",
-			 (json_int_t)a->filtered, "strangers", (json_int_t)a->strangers, "snapshots",
-			 "asked", (json_int_t)u->asked, "written", (json_int_t)u->written, "refused",
-			 (json_int_t)u->refused);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "received",
+			 (json_int_t)a->received, "flood", (json_int_t)recorder_flood(d->recorder),
+			 "malformed", (json_int_t)a->malformed, "unknown", (json_int_t)a->unknown,
+			 "filtered", (json_int_t)a->filtered, "strangers", (json_int_t)a->strangers,
+			 "snapshots", "asked", (json_int_t)u->asked, "written",
+			 (json_int_t)u->written, "refused", (json_int_t)u->refused);
 }
 
 json_t *status_json(struct daemon *d)
@@ -197,23 +198,24 @@ json_t *status_json(struct daemon *d)
 
 	recorder_totals(d->recorder, &t);
 	lost = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "window", (json_int_t)t.lost_hot, "evidence",
-			 (json_int_t)t.lost_evidence, "triggers", (json_int_t)t.lost_trigger, "threads",
-			 (json_int_t)t.lost_task, "table", (json_int_t)t.lost_slot, "recursion",
-			 (json_int_t)t.recursion);
-	events = json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "recorded", (json_int_t)(t.hot + t.evidence),
-			   "evidence", (json_int_t)t.evidence, "lost", (json_int_t)t.lost, "refused",
-			   (json_int_t)t.refused, "refused_stacks", (json_int_t)t.refused_stacks,
-			   "lost_by", lost);
+			 (json_int_t)t.lost_evidence, "triggers", (json_int_t)t.lost_trigger,
+			 "threads", (json_int_t)t.lost_task, "table", (json_int_t)t.lost_slot,
+			 "recursion", (json_int_t)t.recursion);
+	events = json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "recorded",
+			   (json_int_t)(t.hot + t.evidence), "evidence", (json_int_t)t.evidence,
+			   "lost", (json_int_t)t.lost, "refused", (json_int_t)t.refused,
+			   "refused_stacks", (json_int_t)t.refused_stacks, "lost_by", lost);
 	return json_pack(
 		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:o}",
 		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",
 		(json_int_t)(now - recorder_started(d->recorder)), "paused_ns",
-		(json_int_t)(paused ? now - d->paused_since : 0), "window",
-		window_json(d, now), "memory", "hot", (json_int_t)sizes->hot, "evidence",
-		(json_int_t)sizes->evidence, "daemon_rss", (json_int_t)own_rss(), "events", events,
-		"overhead", overhead_json(d, now, t.bpf_share), "triggers", counts_json(d), "spool",
+		(json_int_t)(paused ? now - d->paused_since : 0), "window", window_json(d, now),
+		"memory", "hot", (json_int_t)sizes->hot, "evidence", (json_int_t)sizes->evidence,
+		"daemon_rss", (json_int_t)own_rss(), "events", events, "overhead",
+		overhead_json(d, now, t.bpf_share), "triggers", counts_json(d), "spool",
 		spool_json(d, now), "app", app_json(d), "histograms", status_histograms(d),
-		"pinned", d->pinned, "interrupts", recorder_variant(d->recorder), "warnings", warnings_json(d, now, t.bpf_share));
+		"pinned", d->pinned, "interrupts", recorder_variant(d->recorder), "warnings",
+		warnings_json(d, now, t.bpf_share));
 }
 
 static json_t *filters_json(const struct config_trigger *c)
@@ -267,8 +269,8 @@ json_t *status_triggers(struct daemon *d)
 
 		json_array_append_new(
 			array,
-			json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:I}", "name", c->name,
-				  "kind", config_kind_name(c->filter.kind), "threshold_ns",
+			json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:I}", "name",
+				  c->name, "kind", config_kind_name(c->filter.kind), "threshold_ns",
 				  (json_int_t)c->filter.threshold, "cooldown_ns",
 				  (json_int_t)c->cooldown, "hold_ns", (json_int_t)c->hold,
 				  "max_per_hour", (json_int_t)c->max_per_hour, "post_ns",

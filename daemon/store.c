@@ -183,8 +183,9 @@ static void report_stall(struct daemon *d, uint64_t now)
 	if (!stalled && d->store.stalled_said)
 		log_notice("the disk of %s answers again", d->config.directory);
 	if (stalled && !d->store.stalled_said)
-		log_error("the disk of %s does not answer: snapshots wait in memory, recording goes on",
-			  d->config.directory);
+		log_error(
+			"the disk of %s does not answer: snapshots wait in memory, recording goes on",
+			d->config.directory);
 	d->store.stalled_said = stalled;
 	if (stalled < CLIENT_NS || !d->store.busy || !d->store.id)
 		return;
@@ -221,9 +222,10 @@ void store_end(struct daemon *d)
 			store_readable(d);
 	}
 	if (d->store.busy)
-		log_warning("the disk of %s does not answer: a snapshot is left to the spooler, which "
-			    "ends when it does",
-			    d->store.request.directory);
+		log_warning(
+			"the disk of %s does not answer: a snapshot is left to the spooler, which "
+			"ends when it does",
+			d->store.request.directory);
 	spooler_stop(&d->spooler);
 	store_drop(d);
 }

@@ -58,7 +58,8 @@ static bool ends_inside(const struct strings *s, const char *name)
 static bool is_data(const GElf_Sym *sym)
 {
 	return GELF_ST_TYPE(sym->st_info) == STT_OBJECT && sym->st_size &&
-	       sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS && sym->st_shndx != SHN_COMMON;
+	       sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS &&
+	       sym->st_shndx != SHN_COMMON;
 }
 
 static bool is_code(const GElf_Sym *sym)
@@ -110,7 +111,8 @@ struct symbol_table *symbols_elf(Dwfl_Module *module, bool data, uint64_t end, u
 		if (i % PER_DEADLINE == 0 && deadline_passed(deadline))
 			goto fail;
 		name = dwfl_module_getsym_info(module, i, &sym, &address, &shndx, &elf, &bias);
-		if (!name || !(data ? is_data(&sym) : is_code(&sym)) || shndx == (GElf_Word)-1 || address >= end)
+		if (!name || !(data ? is_data(&sym) : is_code(&sym)) || shndx == (GElf_Word)-1 ||
+		    address >= end)
 			continue;
 		if (elf != strings.elf)
 			strings_of(elf, &strings);

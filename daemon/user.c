@@ -179,8 +179,9 @@ static const char *make_room(struct daemon *d, struct user *u)
 	/* events: none but that it has gone, which is always told */
 	struct epoll_event event = {.data.u32 = LOOP_USER + i};
 
-	return epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, u->socket, &event) ? "the recorder cannot watch this socket"
-									: NULL;
+	return epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, u->socket, &event)
+		       ? "the recorder cannot watch this socket"
+		       : NULL;
 }
 
 void user_request(struct daemon *d, struct app_envelope *e)
@@ -322,7 +323,8 @@ void user_expire(struct daemon *d, uint64_t now)
 		if (!u || u == d->users.writing)
 			continue;
 		if (!u->bytes && now - u->since > WAIT_NS)
-			user_refuse(d, u, -EBUSY, "the recorder had other snapshots to write: try again");
+			user_refuse(d, u, -EBUSY,
+				    "the recorder had other snapshots to write: try again");
 		else if (u->bytes && now > u->until) {
 			d->users.refused++;
 			user_free(d, u);

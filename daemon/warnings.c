@@ -35,8 +35,8 @@ static void warn_window(json_t *array, struct daemon *d, uint64_t now)
 	if (status_filling(d, now))
 		return;
 	if (held < d->config.window / 2)
-		warn(array, "the window held is %.1f s of the %.1f s wanted: raise `memory`", held / 1e9,
-		     d->config.window / 1e9);
+		warn(array, "the window held is %.1f s of the %.1f s wanted: raise `memory`",
+		     held / 1e9, d->config.window / 1e9);
 	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
 		const struct config_trigger *t = &d->config.triggers[i];
 
@@ -90,17 +90,20 @@ static void spent_text(struct daemon *d, unsigned int index, uint64_t now, char 
 	const struct policy_trigger *t = &d->policy.triggers[index];
 
 	if (index == d->policy.n_triggers)
-		snprintf(buf, size,
-			 "max_total (%u) is spent: triggers write no more snapshots; raise it, or restart "
-			 "frecd",
-			 d->policy.max_total);
+		snprintf(
+			buf, size,
+			"max_total (%u) is spent: triggers write no more snapshots; raise it, or restart "
+			"frecd",
+			d->policy.max_total);
 	else
-		snprintf(buf, size,
-			 "trigger %s has spent its max_per_hour (%u): no more snapshots of it for %llu "
-			 "min; raise that, or let it mean less",
-			 t->name, t->max_per_hour,
-			 (unsigned long long)((policy_spent_until(&d->policy, index, now) - now) /
-					      (60 * SECOND_NS)) + 1);
+		snprintf(
+			buf, size,
+			"trigger %s has spent its max_per_hour (%u): no more snapshots of it for %llu "
+			"min; raise that, or let it mean less",
+			t->name, t->max_per_hour,
+			(unsigned long long)((policy_spent_until(&d->policy, index, now) - now) /
+					     (60 * SECOND_NS)) +
+				1);
 }
 
 static void warn_quotas(json_t *array, struct daemon *d, uint64_t now)
@@ -143,8 +146,9 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 			     d->config.triggers[i].name, span_problem(d, i));
 	warn_overhead(array, d, now, bpf_share);
 	if (!recorder_takes_sleepers(d->recorder))
-		warn(array, "this kernel refuses the program that reads the stacks of threads that still "
-			    "sleep: their waits have no user stack");
+		warn(array,
+		     "this kernel refuses the program that reads the stacks of threads that still "
+		     "sleep: their waits have no user stack");
 	return array;
 }
 

@@ -54,7 +54,8 @@ static int collect(struct worker *w)
 			    (w->h->syscalls == SYSCALLS_ALL && e->w.enter > w->h->held_since);
 
 		if (!told && t && t->detailed && e->w.nr >= 0 && !(e->w.flags & WAIT_COMPAT))
-			*x++ = (struct extra){worker_wait_start(w, t, &e->w) - 1, EXTRA_ENTER, e->h.cpu, e};
+			*x++ = (struct extra){ worker_wait_start(w, t, &e->w) - 1, EXTRA_ENTER,
+					       e->h.cpu, e };
 	}
 	w->n_extras = x - w->extras;
 	qsort(w->extras, w->n_extras, sizeof(*x), extra_order);
@@ -102,8 +103,12 @@ static void put_takeover(struct stream *s, uint64_t ts, uint32_t tid)
 	struct worker *w = s->w;
 	const struct task *t = worker_task(w, s->current, ts);
 	struct trace_switch n = {
-		.ts = worker_boot(w, ts), .prev_tid = s->current, .prev_prio = 120, .next_prio = 120,
-		.prev_comm = worker_comm(w, s->current, ts), .next_tid = tid,
+		.ts = worker_boot(w, ts),
+		.prev_tid = s->current,
+		.prev_prio = 120,
+		.next_prio = 120,
+		.prev_comm = worker_comm(w, s->current, ts),
+		.next_tid = tid,
 		.next_comm = worker_comm(w, tid, ts),
 		.prev_state = t && t->exited ? TASK_REPORT_DEAD : TASK_REPORT_SLEEPING,
 	};
@@ -150,9 +155,13 @@ static void put_task_event(struct worker *w, struct stream *s, const struct ev_t
 
 		trace_cpu_rename(c, &n);
 	} else {
-		struct trace_task n = {.ts = ts, .current_tid = e->tid, .tid = e->tid, .tgid = e->tgid,
-				       .old_tid = e->old_tid ? e->old_tid : e->tid, .comm = comm,
-				       .filename = filename};
+		struct trace_task n = { .ts = ts,
+					.current_tid = e->tid,
+					.tid = e->tid,
+					.tgid = e->tgid,
+					.old_tid = e->old_tid ? e->old_tid : e->tid,
+					.comm = comm,
+					.filename = filename };
 
 		if (e->event == TASK_EXEC && e->cmdline_len)
 			strncpy(filename, (const char *)(e + 1) + e->cgroup_len,
@@ -176,15 +185,18 @@ static void put_extra(struct worker *w, struct stream *s, const struct extra *x)
 	if (x->what == EXTRA_TASK) {
 		put_task_event(w, s, x->record);
 	} else if (x->what == EXTRA_ENTER) {
-		struct trace_sys_enter n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
-					    .n_args = worker_syscall_args(e->w.nr)};
+		struct trace_sys_enter n = { .ts = worker_boot(w, x->ts),
+					     .tid = e->w.tid,
+					     .nr = e->w.nr,
+					     .n_args = worker_syscall_args(e->w.nr) };
 
 		memcpy(n.args, e->w.args, sizeof(n.args));
 		trace_cpu_sys_enter(c, &n);
 		w->events[HOT_SYS_ENTER]++;
 	} else {
-		struct trace_sys_exit n = {.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr,
-					   .ret = e->w.ret};
+		struct trace_sys_exit n = {
+			.ts = worker_boot(w, x->ts), .tid = e->w.tid, .nr = e->w.nr, .ret = e->w.ret
+		};
 
 		trace_cpu_sys_exit(c, &n);
 		w->events[HOT_SYS_EXIT]++;
@@ -240,7 +252,8 @@ static void put_switch(struct stream *s, const struct hot_slot *h)
 	if (!s->running) {
 		s->running = true;
 		if (h->ts > s->since)
-			trace_cpu_running(s->c, worker_boot(w, s->since), n.prev_tid, n.prev_comm, 120);
+			trace_cpu_running(s->c, worker_boot(w, s->since), n.prev_tid, n.prev_comm,
+					  120);
 		s->current = prev_tid;
 	}
 	trace_cpu_switch(s->c, &n);
@@ -356,7 +369,8 @@ static bool only_wants(struct worker *w, const struct event *e)
 	if (!w->h->only)
 		return true;
 	if (e->kind == HOT_SWITCH)
-		return is_detailed(w, h->sw.prev_tid, h->ts) || is_detailed(w, h->sw.next_tid, h->ts);
+		return is_detailed(w, h->sw.prev_tid, h->ts) ||
+		       is_detailed(w, h->sw.next_tid, h->ts);
 	if (e->kind == HOT_WAKING || e->kind == HOT_WAKEUP_NEW)
 		return is_detailed(w, h->waking.tid, h->ts);
 	return true;
@@ -472,7 +486,8 @@ int worker_write_cpus(struct worker *w)
 		s.x = extras_of(w, cpu->cpu, &s.x_end);
 		read_slots(&s, cpu);
 		queue_flush(&s, 0);
-		if (!s.running && s.before >= 0 && (!w->h->only || is_detailed(w, s.before, w->held)))
+		if (!s.running && s.before >= 0 &&
+		    (!w->h->only || is_detailed(w, s.before, w->held)))
 			trace_cpu_running(s.c, worker_boot(w, w->held), s.before,
 					  worker_comm(w, s.before, w->held), 120);
 		while (s.x < s.x_end)

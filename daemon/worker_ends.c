@@ -145,7 +145,8 @@ static void put_exit(struct worker *w, const struct ev_task *e)
 
 	if (e->exit_code < 0 || (!e->exit_code && e->tgid != w->h->focus_pid))
 		return;
-	if (!t || !t->exited || !t->detailed || t->threads_live || e->h.ts <= w->h->from || is_told(w, e))
+	if (!t || !t->exited || !t->detailed || t->threads_live || e->h.ts <= w->h->from ||
+	    is_told(w, e))
 		return;
 	signal_end_text(signal ? signal : END_CODE + code, name, sizeof(name));
 	s.track = worker_track(w, t);

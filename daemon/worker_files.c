@@ -52,7 +52,8 @@ static const char *socket_text(const struct ev_file *e, char *buf, size_t size)
 	char a[WORKER_ADDRESS];
 
 	if (e->family == AF_UNIX) {
-		int n = snprintf(buf, size, "unix socket %s", e->path_len ? path : "without a name");
+		int n = snprintf(buf, size, "unix socket %s",
+				 e->path_len ? path : "without a name");
 
 		if (e->peer_pid && n > 0 && (size_t)n < size)
 			snprintf(buf + n, size - n, " of process %u", e->peer_pid);

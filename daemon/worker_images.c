@@ -151,8 +151,8 @@ static int open_file(void *arg, const struct proc_mapping *m)
 	for (const struct entry *e = s->owner->list; e && tries < OPEN_TRIES; e = e->next) {
 		if (e->image != s->image)
 			continue;
-		err = opener_mapped(&s->owner->w->opener, &e->life, m->start, m->end, m->inode, m->path,
-				    &fd);
+		err = opener_mapped(&s->owner->w->opener, &e->life, m->start, m->end, m->inode,
+				    m->path, &fd);
 		if (!err)
 			return fd;
 		tries++;
@@ -331,7 +331,8 @@ static struct image *find(struct images *s, uint32_t tgid, uint64_t when, int de
 		return NULL;
 	life = life_of(s->w, leader, when);
 	for (e = s->list; e; e = e->next)
-		if (e->life.pid == tgid && e->life.start == life.start && e->life.until == life.until)
+		if (e->life.pid == tgid && e->life.start == life.start &&
+		    e->life.until == life.until)
 			return e->image;
 	e = s->n < PROCESSES_MAX ? calloc(1, sizeof(*e)) : NULL;
 	if (!e)

@@ -154,7 +154,8 @@ int worker_write_cpus(struct worker *w);
 
 uint64_t worker_track(struct worker *w, struct task *t);
 /* Where the slice of a wait of t begins: inside the window, and after t got its tid. */
-uint64_t worker_wait_start(const struct worker *w, const struct task *t, const struct wait_facts *f);
+uint64_t worker_wait_start(const struct worker *w, const struct task *t,
+			   const struct wait_facts *f);
 void worker_write_waits(struct worker *w);
 void worker_write_triggers(struct worker *w);
 /* The name of a wait: "lock", "futex", a syscall, "fault", … */
@@ -207,7 +208,8 @@ bool worker_span_ok(const struct ev_span *e, uint64_t len);
 /* The span that this hit of a trigger is about, or NULL. */
 const struct ev_span *worker_span(const struct worker *w, const struct policy_hit *hit);
 #define WORKER_SPAN_ARGS 4
-size_t worker_span_args(struct worker *w, const struct ev_span *e, struct trace_arg ret[WORKER_SPAN_ARGS]);
+size_t worker_span_args(struct worker *w, const struct ev_span *e,
+			struct trace_arg ret[WORKER_SPAN_ARGS]);
 void worker_write_spans(struct worker *w);
 
 /* ---- worker_ends.c: ends of processes ---- */

@@ -28,7 +28,8 @@ static void add(struct order *o, const struct wait_facts *f, bool brief)
 	}
 	n.what = NAMING_SLEEPER;
 	o->list[o->n++] = n;
-	waker = brief || f->waker_irq || !f->woken ? NULL : worker_task(o->w, f->waker_tid, f->woken);
+	waker = brief || f->waker_irq || !f->woken ? NULL
+						   : worker_task(o->w, f->waker_tid, f->woken);
 	if (waker) {
 		n.what = NAMING_WAKER;
 		n.tgid = waker->tgid;
@@ -87,7 +88,8 @@ static void list_processes(struct order *o)
 		struct process *p = &o->processes[o->n_processes];
 
 		if (!i || o->list[i].tgid != o->list[i - 1].tgid)
-			*p = (struct process){.tgid = o->list[i].tgid, .hops = NAMING_FAR}, o->n_processes++;
+			*p = (struct process){ .tgid = o->list[i].tgid, .hops = NAMING_FAR },
+			o->n_processes++;
 		else
 			p--;
 		if (o->list[i].ns > p->ns)
@@ -113,7 +115,8 @@ static void measure(struct order *o)
 	for (uint32_t hops = 0; hops + 1 < NAMING_FAR; hops++) {
 		for (size_t i = 0; i < o->n; i++) {
 			const struct wait_facts *f = o->list[i].f;
-			struct process *p = o->list[i].what == NAMING_SLEEPER ? find(o, f->tgid) : NULL;
+			struct process *p = o->list[i].what == NAMING_SLEEPER ? find(o, f->tgid)
+									      : NULL;
 
 			if (!p || p->hops != hops)
 				continue;

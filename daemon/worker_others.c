@@ -125,7 +125,8 @@ static void blank(struct hot_slot *h, uint64_t pos)
 
 static void hide_from_switch(const struct only *o, struct hot_slot *h, uint64_t pos, uint32_t cpu)
 {
-	uint32_t prev = shown(o, h->sw.prev_tid, h->ts, cpu), next = shown(o, h->sw.next_tid, h->ts, cpu);
+	uint32_t prev = shown(o, h->sw.prev_tid, h->ts, cpu),
+		 next = shown(o, h->sw.next_tid, h->ts, cpu);
 
 	if (prev == next) {
 		blank(h, pos);

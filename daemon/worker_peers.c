@@ -133,7 +133,8 @@ void worker_find_locks(struct worker *w, int fd)
 		if (sscanf(line, "%llu: %n", &id, &n) != 1 || !n)
 			continue;
 		waits = strncmp(line + n, "->", 2) == 0;
-		if (sscanf(line + n + (waits ? 2 : 0), "%*s %*s %*s %d %*x:%*x:%llu", &pid, &inode) != 2)
+		if (sscanf(line + n + (waits ? 2 : 0), "%*s %*s %*s %d %*x:%*x:%llu", &pid,
+			   &inode) != 2)
 			continue;
 		if (!waits) {
 			number = id;
@@ -167,7 +168,8 @@ static uint32_t lock_holder(struct worker *w, const struct ev_file *file)
 	const struct task *t = worker_task(w, file->wait_tid, file->h.ts), *holder;
 	const struct lock_wait *lock = t ? waits_for_lock(w, t->tgid, file->inode) : NULL;
 
-	holder = lock && lock->has_file ? worker_task(w, lock->holder, w->h->clocks.monotonic) : NULL;
+	holder = lock && lock->has_file ? worker_task(w, lock->holder, w->h->clocks.monotonic)
+					: NULL;
 	return holder && !holder->exited ? lock->holder : 0;
 }
 
@@ -197,7 +199,8 @@ static void note_listener(struct worker *w, const struct peer_end *e)
 		    !is_own_address(k))
 			continue;
 		if (to_any ? k->family != e->family && e->family != AF_INET6
-			   : k->family != e->family || memcmp(k->remote, e->local, sizeof(any)) != 0)
+			   : k->family != e->family ||
+				     memcmp(k->remote, e->local, sizeof(any)) != 0)
 			continue;
 		if (e->pid == p->waiter)
 			continue;
@@ -248,7 +251,8 @@ static void read_ends(struct worker *w, int fd)
 
 static int by_file(const void *a, const void *b)
 {
-	const struct ev_file *x = ((const struct peer *)a)->file, *y = ((const struct peer *)b)->file;
+	const struct ev_file *x = ((const struct peer *)a)->file,
+			     *y = ((const struct peer *)b)->file;
 
 	return x < y ? -1 : x > y;
 }

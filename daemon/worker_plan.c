@@ -127,7 +127,8 @@ static bool wait_matters(const struct worker *w, const struct wait_facts *f)
 	if (f->end >= w->held)
 		return true;
 	for (uint32_t i = 0; i < w->h->n_hits; i++)
-		if (f->end >= w->h->hits[i].record.w.start && f->start <= w->h->hits[i].record.w.end)
+		if (f->end >= w->h->hits[i].record.w.start &&
+		    f->start <= w->h->hits[i].record.w.end)
 			return true;
 	return false;
 }
@@ -207,7 +208,8 @@ static bool is_central(const struct worker *w, uint32_t tid)
 	return false;
 }
 
-static void shed(struct worker *w, const struct candidate *c, size_t n, uint64_t need, uint64_t room)
+static void shed(struct worker *w, const struct candidate *c, size_t n, uint64_t need,
+		 uint64_t room)
 {
 	size_t i;
 

@@ -98,12 +98,13 @@ static size_t convert(struct processes *p, const struct image_frame *from, size_
 	size_t i;
 
 	for (i = 0; i < n && i < max; i++)
-		to[i] = (struct trace_frame){.function = from[i].function,
-					     .mapping = mapping_of(p, &from[i]),
-					     .rel_pc = from[i].rel_pc,
-					     .file = from[i].file,
-					     .line = from[i].line,
-					     .kind = from[i].jit ? TRACE_FRAME_JIT : TRACE_FRAME_NATIVE};
+		to[i] = (struct trace_frame){ .function = from[i].function,
+					      .mapping = mapping_of(p, &from[i]),
+					      .rel_pc = from[i].rel_pc,
+					      .file = from[i].file,
+					      .line = from[i].line,
+					      .kind = from[i].jit ? TRACE_FRAME_JIT
+								  : TRACE_FRAME_NATIVE };
 	return i;
 }
 
@@ -126,9 +127,9 @@ static size_t bare(const struct ev_frames *pcs, struct trace_frame *frames, size
 	return n;
 }
 
-size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const struct ev_dump *dump,
-			const struct ev_frames *pcs, uint64_t deadline, struct trace_frame *frames,
-			size_t max, enum processes_end *ret_end)
+size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when,
+			const struct ev_dump *dump, const struct ev_frames *pcs, uint64_t deadline,
+			struct trace_frame *frames, size_t max, enum processes_end *ret_end)
 {
 	static struct image_frame by_dwarf[UNWIND_FRAMES_MAX], by_pcs[UNWIND_FRAMES_MAX];
 	enum unwind_end dwarf_end = UNWIND_BROKEN, pcs_end = UNWIND_BROKEN;
@@ -153,7 +154,8 @@ size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const
 		*ret_end = end_of(dwarf_end);
 		return convert(p, by_dwarf, n_dwarf, frames, max);
 	}
-	*ret_end = end_of(pcs_end == UNWIND_BROKEN && dwarf_end == UNWIND_CUT ? dwarf_end : pcs_end);
+	*ret_end =
+		end_of(pcs_end == UNWIND_BROKEN && dwarf_end == UNWIND_CUT ? dwarf_end : pcs_end);
 	return convert(p, by_pcs, n_pcs, frames, max);
 }
 

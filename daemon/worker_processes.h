@@ -28,9 +28,9 @@ void processes_forget(struct processes *p);
  * deadline: MONOTONIC ns; what is unwound later has no names. Returns their number. Ask by
  * process: of those that were asked for long ago files are read again.
  */
-size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when, const struct ev_dump *dump,
-			const struct ev_frames *pcs, uint64_t deadline, struct trace_frame *frames,
-			size_t max, enum processes_end *ret_end);
+size_t processes_unwind(struct processes *p, uint32_t tgid, uint64_t when,
+			const struct ev_dump *dump, const struct ev_frames *pcs, uint64_t deadline,
+			struct trace_frame *frames, size_t max, enum processes_end *ret_end);
 
 /* "name" or "name+0x40" of the variable at that address, as long as p; NULL: not known. */
 const char *processes_variable(struct processes *p, uint32_t tgid, uint64_t when, uint64_t address,

@@ -35,7 +35,8 @@ const struct ev_span *worker_span(const struct worker *w, const struct policy_hi
 	return NULL;
 }
 
-size_t worker_span_args(struct worker *w, const struct ev_span *e, struct trace_arg ret[WORKER_SPAN_ARGS])
+size_t worker_span_args(struct worker *w, const struct ev_span *e,
+			struct trace_arg ret[WORKER_SPAN_ARGS])
 {
 	size_t n = 0;
 

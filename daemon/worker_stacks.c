@@ -212,7 +212,8 @@ static uint64_t kernel_id(const struct stack_record *kernel)
 	return !kernel ? 0 : kernel->key->id ? kernel->key->id : (uintptr_t)kernel;
 }
 
-static void keep_frames(struct stacks *s, struct cached *c, const struct trace_frame *frames, size_t n)
+static void keep_frames(struct stacks *s, struct cached *c, const struct trace_frame *frames,
+			size_t n)
 {
 	const struct trace_frame **list = NULL;
 
@@ -446,8 +447,9 @@ const char *stacks_variable(struct stacks *s, const struct wait_facts *f)
 
 	if (!s->made)
 		make_all(s);
-	v = s->n_variables ? bsearch(&wanted, s->variables, s->n_variables, sizeof(wanted), by_facts)
-			   : NULL;
+	v = s->n_variables
+		    ? bsearch(&wanted, s->variables, s->n_variables, sizeof(wanted), by_facts)
+		    : NULL;
 	return v ? v->name : NULL;
 }
 

@@ -118,7 +118,8 @@ static void put_window(struct worker *w, struct attributes *a)
 
 		if (i < 64) /* attributes are for people; thousands of CPUs are not */
 			put_number(a, keep(a, "frec.window.cpu%u.held_ns", c->cpu),
-				   h->clocks.monotonic - (c->held_since > h->from ? c->held_since : h->from));
+				   h->clocks.monotonic -
+					   (c->held_since > h->from ? c->held_since : h->from));
 	}
 }
 
@@ -290,12 +291,16 @@ static void tell_owner(struct worker *w, struct attributes *a, uint32_t tid, uin
 	const struct wait_facts *f = longest(w, tid, from, to);
 
 	if (f)
-		put_line(a, keep(a, "meanwhile %s was waiting for %s: %s of that time%s",
-				 who(w, a, tid, to), what(w, a, f), duration(a, overlap(f, from, to)),
-				 f->flags & WAIT_OPEN ? ", and still is" : ""));
+		put_line(a,
+			 keep(a, "meanwhile %s was waiting for %s: %s of that time%s",
+			      who(w, a, tid, to), what(w, a, f), duration(a, overlap(f, from, to)),
+			      f->flags & WAIT_OPEN ? ", and still is" : ""));
 	else
-		put_line(a, keep(a, "meanwhile no wait of %s over %s is on record: it ran, or was ready to",
-				 who(w, a, tid, to), duration(a, w->h->slow_ns)));
+		put_line(
+			a,
+			keep(a,
+			     "meanwhile no wait of %s over %s is on record: it ran, or was ready to",
+			     who(w, a, tid, to), duration(a, w->h->slow_ns)));
 }
 
 /* Of many, the one that it is about. */
@@ -316,11 +321,14 @@ static void tell_request(struct worker *w, struct attributes *a, const struct po
 	if (!e || !(e->flags & (REQUEST_OPEN | REQUEST_CLOSED)))
 		put_line(a, keep(a, "%s answered a request after %s", hand, took));
 	else if (e->flags & REQUEST_CLOSED)
-		put_line(a, keep(a, "a request to %s was not answered: %s closed the connection after %s",
-				 hand, e->flags & REQUEST_LEFT ? "its client" : "it", took));
+		put_line(a,
+			 keep(a,
+			      "a request to %s was not answered: %s closed the connection after %s",
+			      hand, e->flags & REQUEST_LEFT ? "its client" : "it", took));
 	else
-		put_line(a, keep(a, "a request to %s had not been answered after %s, and still is not",
-				 hand, took));
+		put_line(a,
+			 keep(a, "a request to %s had not been answered after %s, and still is not",
+			      hand, took));
 	if (e && !e->read)
 		put_line(a, keep(a, e->flags & REQUEST_QUEUED ?
 					    "nobody accepted its connection, or read it" :
@@ -346,14 +354,15 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 	if (hit->kind == TRIGGER_SPAN) {
 		const struct ev_span *e = worker_span(w, hit);
 
-		put_line(a, keep(a, "span %s of %s %s %s", e ? e->name : "", who(w, a, f->tid, f->end),
-				 f->flags & WAIT_OPEN ? "has not ended after" : "took",
-				 duration(a, hit->record.duration)));
+		put_line(a,
+			 keep(a, "span %s of %s %s %s", e ? e->name : "", who(w, a, f->tid, f->end),
+			      f->flags & WAIT_OPEN ? "has not ended after" : "took",
+			      duration(a, hit->record.duration)));
 		return;
 	}
 	if (hit->kind == TRIGGER_APP)
-		put_line(a, keep(a, "%s said that something took too long%s%s", who(w, a, f->tid, f->end),
-				 *hit->text ? ": " : "", hit->text));
+		put_line(a, keep(a, "%s said that something took too long%s%s",
+				 who(w, a, f->tid, f->end), *hit->text ? ": " : "", hit->text));
 	else if (worker_hit_of(hit) == TRIGGER_RUNQUEUE)
 		put_line(a, keep(a, "%s was ready to run for %s without getting a CPU",
 				 who(w, a, f->tid, f->end), duration(a, hit_took(hit))));

@@ -47,7 +47,8 @@ unsigned int worker_syscall_args(int nr)
 	int used, number;
 
 	for (unsigned int n = 0; !filled && n < sizeof(by_count) / sizeof(by_count[0]); n++)
-		for (const char *p = by_count[n]; sscanf(p, "%63s%n", name, &used) == 1; p += used) {
+		for (const char *p = by_count[n]; sscanf(p, "%63s%n", name, &used) == 1;
+		     p += used) {
 			number = seccomp_syscall_resolve_name(name);
 			if (number >= 0 && number < NUMBERS)
 				counts[number] = n + 1;

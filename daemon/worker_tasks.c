@@ -470,7 +470,8 @@ static void write_process(struct worker *w, struct task *t)
 		since = t->exec->h.ts > since ? t->exec->h.ts : since;
 	}
 	if (!n && t->exec && t->exec->cmdline_len) /* less the NUL that the kernel side put behind it */
-		n = split(record_text(t->exec, t->exec->cgroup_len), t->exec->cmdline_len - 1, argv);
+		n = split(record_text(t->exec, t->exec->cgroup_len), t->exec->cmdline_len - 1,
+			  argv);
 	if (n)
 		put_process(w, t, worker_boot(w, since), argv, n, false);
 	else

@@ -75,8 +75,8 @@ static int judge_hit(struct worker *w, const struct story *s, uint32_t thread, u
 	if (end <= start)
 		return verdict_worst_of(s, thread, end, v);
 	if (span)
-		return verdict_of_span(s, story_thread_at(s, span->begin_tid, start), thread, start, end,
-				       v);
+		return verdict_of_span(s, story_thread_at(s, span->begin_tid, start), thread, start,
+				       end, v);
 	if (!request)
 		return verdict_of(s, thread, start, end, v);
 	if (!request->read)

@@ -87,7 +87,8 @@ static bool mark_children(struct worker *w, uint32_t tgid)
 		const struct task *t = &w->tasks.list[i];
 
 		if (t->tid == t->tgid && t->last && t->last->ppid == tgid)
-			changed |= mark_process(w, t->tgid, t->exited ? t->exited : w->h->clocks.monotonic);
+			changed |= mark_process(w, t->tgid,
+						t->exited ? t->exited : w->h->clocks.monotonic);
 	}
 	return changed;
 }
@@ -222,7 +223,8 @@ static void wait_args(struct worker *w, const struct wait_facts *f, const char *
 		arg(a, TRACE_UINT("sleeps", f->sleeps));
 	if (worker_interrupted(f))
 		arg(a, TRACE_BOOL("interrupted", true));
-	if (f->nr >= 0 && f->state == TASK_REPORT_SLEEPING && !(f->flags & (WAIT_HAS_RET | WAIT_OPEN)))
+	if (f->nr >= 0 && f->state == TASK_REPORT_SLEEPING &&
+	    !(f->flags & (WAIT_HAS_RET | WAIT_OPEN)))
 		arg(a, TRACE_BOOL("result_unknown", true));
 	if (f->flags & WAIT_OPEN)
 		arg(a, TRACE_BOOL("still_waiting", true));
@@ -288,9 +290,14 @@ static void put_waker(struct worker *w, const struct wait_facts *f, uint64_t flo
 		stacks_find(w->stack_index, STACK_WAKER, f->tid, f->start, f->woken);
 	struct trace_arg args[] = {TRACE_UINT("woken_tid", f->tid),
 				   TRACE_STRING("woken_comm", worker_comm(w, f->tid, f->woken))};
-	struct trace_slice s = {.ts = worker_boot(w, f->woken), .type = TRACE_INSTANT, .name = "wake",
-				.category = "frec", .args = args, .n_args = 2, .flows = &flow,
-				.n_flows = 1};
+	struct trace_slice s = { .ts = worker_boot(w, f->woken),
+				 .type = TRACE_INSTANT,
+				 .name = "wake",
+				 .category = "frec",
+				 .args = args,
+				 .n_args = 2,
+				 .flows = &flow,
+				 .n_flows = 1 };
 
 	if (!waker)
 		return;
@@ -308,8 +315,11 @@ static void put_runnable(struct worker *w, const struct wait_facts *f, uint64_t 
 				.flow_ends = flow, .n_flow_ends = has_waker};
 
 	trace_put_slice(w->out, &s);
-	s = (struct trace_slice){.ts = worker_boot(w, f->in), .track = track, .type = TRACE_SLICE_END,
-				 .name = "runnable", .category = "frec"};
+	s = (struct trace_slice){ .ts = worker_boot(w, f->in),
+				  .track = track,
+				  .type = TRACE_SLICE_END,
+				  .name = "runnable",
+				  .category = "frec" };
 	trace_put_slice(w->out, &s);
 }
 
@@ -336,7 +346,8 @@ static void put_wait(struct worker *w, struct task *t, const struct wait_facts *
 	wait_args(w, f, waker_name(w, f, waker), &a);
 	file_args(w, f, file, sizeof(file), &a);
 	if (by)
-		arg(&a, TRACE_STRING("waker_stack", stacks_text(by, waker_text, sizeof(waker_text))));
+		arg(&a,
+		    TRACE_STRING("waker_stack", stacks_text(by, waker_text, sizeof(waker_text))));
 	if (stack && stack->cut)
 		arg(&a, TRACE_BOOL("stack_cut", true));
 	s.stack_id = stacks_put(w->stack_index, stack);
@@ -514,14 +525,17 @@ static void put_hit(struct worker *w, const struct policy_hit *hit, uint64_t tra
 	trace_put_slice(w->out, &s);
 	if (f->flags & WAIT_OPEN)
 		return;
-	s = (struct trace_slice){.ts = worker_boot(w, f->end > start ? f->end : start), .track = track,
-				 .type = TRACE_SLICE_END};
+	s = (struct trace_slice){ .ts = worker_boot(w, f->end > start ? f->end : start),
+				  .track = track,
+				  .type = TRACE_SLICE_END };
 	trace_put_slice(w->out, &s);
 }
 
 static void put_loss(struct worker *w)
 {
-	struct trace_track loss = {.uuid = TRACK_LOSS, .parent = WORKER_TRACK_ROOT, .name = "data loss"};
+	struct trace_track loss = { .uuid = TRACK_LOSS,
+				    .parent = WORKER_TRACK_ROOT,
+				    .name = "data loss" };
 	struct trace_arg args[] = {
 		TRACE_UINT("lost_since_start", w->h->lost),
 		TRACE_UINT("refused_since_start", w->h->refused),
@@ -539,7 +553,9 @@ static void put_loss(struct worker *w)
 void worker_write_triggers(struct worker *w)
 {
 	struct trace_track root = {.uuid = WORKER_TRACK_ROOT, .name = "frec"};
-	struct trace_track parent = {.uuid = TRACK_TRIGGERS, .parent = WORKER_TRACK_ROOT, .name = "triggers"};
+	struct trace_track parent = { .uuid = TRACK_TRIGGERS,
+				      .parent = WORKER_TRACK_ROOT,
+				      .name = "triggers" };
 	struct trace_trigger trigger = {.ts = w->h->clocks.boottime, .name = "manual"};
 
 	trace_put_track(w->out, &root);

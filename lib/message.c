@@ -11,7 +11,8 @@ _Static_assert(sizeof(struct frec_message) == 344, "frec_message");
 _Static_assert(offsetof(struct frec_message, bytes) == FREC_MESSAGE_HEAD, "frec_message");
 _Static_assert(sizeof(struct frec_reply) == 256, "frec_reply");
 
-static const char name_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+static const char name_letters[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
 static bool sizes_ok(const struct frec_message *m, size_t len)
 {

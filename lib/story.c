@@ -183,7 +183,8 @@ static int index_wakes(struct story *s)
 
 		for (uint32_t k = 1; k < t->n_wakes; k++)
 			if (sorted[t->wakes + k - 1].ts > sorted[t->wakes + k].ts) {
-				qsort(sorted + t->wakes, t->n_wakes, sizeof(*sorted), compare_wakes);
+				qsort(sorted + t->wakes, t->n_wakes, sizeof(*sorted),
+				      compare_wakes);
 				break;
 			}
 	}

@@ -51,7 +51,8 @@ static int order_calls(struct story_builder *b)
 		sum += n;
 	}
 	for (size_t i = 0; i < b->n_calls && !err; i++)
-		sorted[(*story_index_at(&counts, (uint32_t)b->calls[i].tid, false))++] = b->calls[i];
+		sorted[(*story_index_at(&counts, (uint32_t)b->calls[i].tid, false))++] =
+			b->calls[i];
 	for (size_t i = 0, end; i < b->n_calls && !err; i = end) {
 		for (end = i; end < b->n_calls && sorted[end].tid == sorted[i].tid; end++)
 			;

@@ -40,7 +40,8 @@ int story_add_told_end(struct story_builder *b, const struct trace_slice *slice,
 	}
 	if (!sender && !armed && strncmp(slice->name, "was killed", 10) == 0)
 		snprintf(words, sizeof(words),
-			 "%s (who sent it is recorded only with a trigger of kind exit)", slice->name);
+			 "%s (who sent it is recorded only with a trigger of kind exit)",
+			 slice->name);
 	else if (!sender)
 		snprintf(words, sizeof(words), "%s", slice->name);
 	else if (sender == (uint64_t)pid)

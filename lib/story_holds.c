@@ -33,7 +33,8 @@ static bool dies(const struct story *s, uint32_t thread, uint64_t from)
 static bool is_killed(const struct story *s, const struct story_wait *w)
 {
 	return !w->open && w->waker != STORY_NOBODY &&
-	       s->threads[w->waker].pid == s->threads[w->thread].pid && dies(s, w->thread, w->end) &&
+	       s->threads[w->waker].pid == s->threads[w->thread].pid &&
+	       dies(s, w->thread, w->end) &&
 	       dies(s, w->waker, w->end > DYING_NS ? w->end - DYING_NS / 2 : 0);
 }
 

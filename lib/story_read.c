@@ -65,8 +65,12 @@ static int add_newtask(struct story_builder *b, const struct trace_newtask *n)
 	err = add_name(b, n->tid, n->ts, n->comm);
 	if (err)
 		return err;
-	return story_add_birth(b, (struct birth){ .ts = n->ts, .tid = n->tid, .comm = n->comm, .is_new = true,
-					    .creator = creator, .pid = thread ? -creator : n->tid });
+	return story_add_birth(b, (struct birth){ .ts = n->ts,
+						  .tid = n->tid,
+						  .comm = n->comm,
+						  .is_new = true,
+						  .creator = creator,
+						  .pid = thread ? -creator : n->tid });
 }
 
 const char *story_base_name(const char *path)
@@ -121,7 +125,8 @@ static int see(struct story_builder *b, uint64_t ts, int32_t tid, const char *co
 		return -ENOMEM;
 	if ((*at)++)
 		return 0;
-	return story_add_birth(b, (struct birth){ .ts = ts, .tid = tid, .comm = comm, .is_guess = true });
+	return story_add_birth(
+		b, (struct birth){ .ts = ts, .tid = tid, .comm = comm, .is_guess = true });
 }
 
 /* Before the time that is asked for, only the last run of each thread: it tells how it waits. */
@@ -165,8 +170,8 @@ static int add_run(struct story_builder *b, const struct cpu_cursor *c, uint64_t
 }
 
 /* One came at its time, but at ts it was prev that left. */
-static int add_both(struct story_builder *b, const struct cpu_cursor *came, uint64_t ts, uint32_t cpu,
-		    uint32_t prev, uint16_t state)
+static int add_both(struct story_builder *b, const struct cpu_cursor *came, uint64_t ts,
+		    uint32_t cpu, uint32_t prev, uint16_t state)
 {
 	const struct cpu_cursor left = { .since = ts, .tid = prev };
 	int err = add_run(b, came, came->since, cpu, STORY_LEFT_UNKNOWN);

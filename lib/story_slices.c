@@ -51,7 +51,8 @@ static struct story_stack keep_stack(struct story *s, const struct trace_slice *
 		const struct trace_frame *f = slice->stack[slice->n_stack - 1 - i];
 		const char *path = f->mapping ? f->mapping->path : NULL;
 
-		frames[i].function = f->function && *f->function ? story_keep(s, f->function) : NULL;
+		frames[i].function = f->function && *f->function ? story_keep(s, f->function)
+								 : NULL;
 		frames[i].module = path ? story_keep(s, story_base_name(path)) : NULL;
 		frames[i].kernel = f->kind == TRACE_FRAME_KERNEL;
 	}
@@ -83,7 +84,8 @@ static void read_title(const char *title, uint64_t *ret_address, uint32_t *ret_o
 		*ret_owner = strtoul(slash + 1, NULL, 10);
 }
 
-static int begin_wait(struct story_builder *b, struct open_track *t, const struct trace_slice *slice)
+static int begin_wait(struct story_builder *b, struct open_track *t,
+		      const struct trace_slice *slice)
 {
 	struct story *s = b->s;
 	const char *title = slice->name + strlen("wait: ");
@@ -164,7 +166,8 @@ int story_add_track(struct story_builder *b, const struct trace_track *t)
 		of = story_process_of(b, t->tgid);
 	if (of)
 		of->cgroup = story_keep(b->s, t->description + strlen(cgroup));
-	return story_add_birth(b, (struct birth){ .ts = t->ts, .tid = t->tid, .pid = t->tgid > 0 ? t->tgid : 0 });
+	return story_add_birth(
+		b, (struct birth){ .ts = t->ts, .tid = t->tid, .pid = t->tgid > 0 ? t->tgid : 0 });
 }
 
 int story_add_slice(struct story_builder *b, const struct trace_slice *slice)

@@ -112,8 +112,8 @@ static struct kept *find(struct story_text *t, const void *bytes, size_t n, bool
 	if (2 * (t->n + 1) > t->size && !grow(t))
 		return NULL;
 	for (i = h & (t->size - 1); t->places[i].bytes; i = (i + 1) & (t->size - 1))
-		if (t->places[i].hash == h && t->places[i].n == n && t->places[i].frames == frames &&
-		    memcmp(t->places[i].bytes, bytes, n) == 0)
+		if (t->places[i].hash == h && t->places[i].n == n &&
+		    t->places[i].frames == frames && memcmp(t->places[i].bytes, bytes, n) == 0)
 			break;
 	return &t->places[i];
 }

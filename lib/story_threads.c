@@ -38,7 +38,9 @@ static void merge_births(struct story *s, const struct birth *first, const struc
 			t->until = b->ts;
 			if (b != first)
 				t++;
-			*t = (struct story_thread){ .tid = b->tid, .from = b->ts, .until = UINT64_MAX };
+			*t = (struct story_thread){ .tid = b->tid,
+						    .from = b->ts,
+						    .until = UINT64_MAX };
 			named = NULL;
 		}
 		if (b->comm && (!named || named->is_guess || named->is_new || !b->is_guess)) {

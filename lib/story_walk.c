@@ -70,7 +70,8 @@ static void off_segment(const struct story *s, const struct story_thread *t, uin
 {
 	const struct story_wake *wake;
 
-	if (before && (before->state == TRACE_STATE_RUNNING || before->state == TRACE_STATE_PREEMPTED)) {
+	if (before &&
+	    (before->state == TRACE_STATE_RUNNING || before->state == TRACE_STATE_PREEMPTED)) {
 		g->state = STORY_RUNNABLE;
 		g->cpu = before->cpu;
 		return;

@@ -358,7 +358,8 @@ uint32_t trace_intern_text(struct trace_writer *w, enum intern_list list, const 
 {
 	uint32_t iid;
 
-	if (w->error || w->intern.used > TEXT_BYTES || strnlen(text, TRACE_TEXT_MAX + 1) > TRACE_TEXT_MAX)
+	if (w->error || w->intern.used > TEXT_BYTES ||
+	    strnlen(text, TRACE_TEXT_MAX + 1) > TRACE_TEXT_MAX)
 		return 0;
 	return intern_text(w, list, text, &iid) ? 0 : iid;
 }

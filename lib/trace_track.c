@@ -40,8 +40,8 @@ int trace_put_track(struct trace_writer *w, const struct trace_track *track)
 
 /* --- slices: their texts by number where they have one --- */
 
-static void put_text(struct trace_writer *w, struct pb *b, enum intern_list list, uint32_t by_number,
-		     uint32_t in_full, const char *text)
+static void put_text(struct trace_writer *w, struct pb *b, enum intern_list list,
+		     uint32_t by_number, uint32_t in_full, const char *text)
 {
 	uint32_t iid = text ? trace_intern_text(w, list, text) : 0;
 

@@ -125,7 +125,8 @@ static int before_birth(const struct story *s, struct verdict_link *link,
 {
 	for (unsigned int i = 0; i < VERDICT_HOPS; i++) {
 		const struct story_thread *t = &s->threads[link->next];
-		uint32_t creator = t->creator ? story_thread_at(s, t->creator, t->from) : STORY_NOBODY;
+		uint32_t creator = t->creator ? story_thread_at(s, t->creator, t->from)
+					      : STORY_NOBODY;
 		struct verdict_spans before;
 		uint64_t until_birth;
 		int err;

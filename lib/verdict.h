@@ -157,8 +157,8 @@ struct verdict_spans {
 int verdict_spans_add(struct verdict_spans *spans, uint64_t start, uint64_t end);
 
 /* verdict_kind.c: of a segment of a thread, with the wait that covers it, or NULL. */
-enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const struct story_segment *g,
-			       const struct story_wait *w);
+enum verdict_wait verdict_kind(const struct story *s, uint32_t thread,
+			       const struct story_segment *g, const struct story_wait *w);
 /* The wait in words: "mutex 0x4a30e0", "recvfrom fd 7 127.0.0.1:8091". */
 void verdict_what(const struct story_wait *w, enum verdict_wait kind, char *buf, size_t size);
 /* Did it wait for a signal, which whoever sends it ends? */

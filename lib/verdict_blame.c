@@ -161,9 +161,11 @@ static int change_hands(const struct story *s, struct verdict_blames *b,
 	int err;
 
 	if (!ts)
-		return add_tenure(b, (struct verdict_tenure){ h->start, e->ts, STORY_NOBODY, 0, false });
+		return add_tenure(b, (struct verdict_tenure){ h->start, e->ts, STORY_NOBODY, 0,
+							      false });
 	err = add_tenure(b, (struct verdict_tenure){ h->start, ts, h->thread, h->rests_on, false });
-	return err ? err : add_tenure(b, (struct verdict_tenure){ ts, e->ts, e->thread, by, false });
+	return err ? err
+		   : add_tenure(b, (struct verdict_tenure){ ts, e->ts, e->thread, by, false });
 }
 
 /* One more thing is known of the lock that is, as far as known, h's; changes h to whose it is then. */
@@ -182,11 +184,14 @@ static int note_hold(const struct story *s, struct verdict_blames *b, struct ver
 		h->end = e->ts;
 		err = add_tenure(b, *h);
 	} else if (h->thread == STORY_NOBODY) {
-		err = add_tenure(b, (struct verdict_tenure){ h->start, e->ts, e->thread, by, false });
+		err = add_tenure(b,
+				 (struct verdict_tenure){ h->start, e->ts, e->thread, by, false });
 	} else {
 		err = change_hands(s, b, h, e);
 	}
-	*h = (struct verdict_tenure){ .start = e->ts, .thread = e->thread, .rests_on = by, .sure = true };
+	*h = (struct verdict_tenure){
+		.start = e->ts, .thread = e->thread, .rests_on = by, .sure = true
+	};
 	if (e->release) {
 		h->thread = e->took && woken != b->lock->thread ? woken : STORY_NOBODY;
 		h->sure = false;
@@ -298,7 +303,8 @@ static uint32_t joined_by(const struct story *s, const struct story_wait *w)
 {
 	uint32_t t = verdict_joins(w) ? story_thread_at(s, w->value, w->start) : STORY_NOBODY;
 
-	return t < s->n_threads && s->threads[t].pid == s->threads[w->thread].pid ? t : STORY_NOBODY;
+	return t < s->n_threads && s->threads[t].pid == s->threads[w->thread].pid ? t
+										  : STORY_NOBODY;
 }
 
 static void blame_peer(const struct story *s, enum verdict_wait kind, struct accusation *a)
@@ -363,7 +369,8 @@ static void blame_waker(const struct story *s, enum verdict_wait kind,
 		accuse(a, waker, a->part.start, a->part.end,
 		       VERDICT_BY_WAKER | (is_peer ? VERDICT_BY_PEER : 0),
 		       (g->wake == k || !k) && (!w->unreturned || is_peer || is_sender) &&
-			       !(k && k->irq && (kind == VERDICT_POLL || verdict_is_unconnected(w))));
+			       !(k && k->irq &&
+				 (kind == VERDICT_POLL || verdict_is_unconnected(w))));
 }
 
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,

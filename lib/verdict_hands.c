@@ -68,7 +68,8 @@ static int find_busy(const struct story *s, uint32_t thread, struct verdict_span
 			continue;
 		looked++;
 		err = verdict_of(s, i, span.start, span.end, v);
-		if (err || !v->n_chain || !keeps_from_work(v->chain[0].wait) || v->chain[0].ns <= most)
+		if (err || !v->n_chain || !keeps_from_work(v->chain[0].wait) ||
+		    v->chain[0].ns <= most)
 			continue;
 		most = v->chain[0].ns;
 		*ret = i;
@@ -114,7 +115,8 @@ static size_t add_hands(const struct story *s, uint32_t thread, struct verdict_s
 	if (t->creator && t->from > span.start && t->from < span.end && room > 1)
 		creator = story_thread_at(s, t->creator, t->from);
 	if (creator != STORY_NOBODY && creator != thread) {
-		n = add_hands(s, creator, (struct verdict_span){ span.start, t->from }, ret, room - 1);
+		n = add_hands(s, creator, (struct verdict_span){ span.start, t->from }, ret,
+			      room - 1);
 		span.start = t->from;
 	}
 	ret[n] = (struct verdict_hand){ thread, span };
@@ -126,7 +128,8 @@ uint64_t verdict_handover(const struct story *s, uint32_t from, uint32_t thread,
 {
 	const struct story_thread *t = thread < s->n_threads ? &s->threads[thread] : NULL;
 
-	for (uint32_t i = t ? story_wakes_before(s, thread, span.start) : 0; t && i < t->n_wakes; i++) {
+	for (uint32_t i = t ? story_wakes_before(s, thread, span.start) : 0; t && i < t->n_wakes;
+	     i++) {
 		const struct story_wake *k = &s->wakes[t->wakes + i];
 
 		if (k->ts >= span.end)

@@ -252,7 +252,8 @@ static enum verdict_wait of_sleep(const struct story *s, const struct story_segm
 	/* a lock of the kernel, or its memory, may be what any call waits for */
 	wait = by_function(w);
 	if (g->sleep == TRACE_STATE_DISK && wait)
-		return wait == VERDICT_DISK && strcmp(w->name, "fault") == 0 ? VERDICT_MEMORY : wait;
+		return wait == VERDICT_DISK && strcmp(w->name, "fault") == 0 ? VERDICT_MEMORY
+									     : wait;
 	if (wait == VERDICT_FILE_LOCK || wait == VERDICT_PIPE)
 		return wait;
 	wait = of_call(w);
@@ -283,7 +284,8 @@ bool verdict_is_served(const struct story_wait *w)
 	for (size_t i = 0; i < w->stack.n && w->stack.frames[i].kernel; i++) {
 		const char *name = w->stack.frames[i].function;
 
-		if (name && (strstr(name, "request_wait_answer") || strstr(name, "handle_userfault")))
+		if (name &&
+		    (strstr(name, "request_wait_answer") || strstr(name, "handle_userfault")))
 			return true;
 	}
 	return false;
@@ -311,8 +313,8 @@ static const struct story_blocked *mark_of(const struct story *s, uint32_t threa
 		       : &none;
 }
 
-enum verdict_wait verdict_kind(const struct story *s, uint32_t thread, const struct story_segment *g,
-			       const struct story_wait *w)
+enum verdict_wait verdict_kind(const struct story *s, uint32_t thread,
+			       const struct story_segment *g, const struct story_wait *w)
 {
 	enum verdict_wait wait;
 

@@ -171,7 +171,8 @@ static void say_stopped(const struct story *s, struct verdict *v, const struct v
 {
 	const struct story_wait *w = l->evidence;
 	uint64_t ns = w && w->open && w->waited > l->ns ? w->waited : l->ns;
-	uint32_t sender = w && w->start > s->start ? find_stopper(s, l->thread, w->start) : STORY_NOBODY;
+	uint32_t sender = w && w->start > s->start ? find_stopper(s, l->thread, w->start)
+						   : STORY_NOBODY;
 
 	say(v, "was stopped for %s%s%s", w && w->at_least ? "at least " : "", duration(ns),
 	    w && w->open ? ", and still is," : "");
@@ -179,7 +180,8 @@ static void say_stopped(const struct story *s, struct verdict *v, const struct v
 		say_tracer(s, v, w->tracer_pid);
 		return;
 	}
-	say(v, " by a %s", sender != STORY_NOBODY || (w && w->open) ? "signal" : "signal or a debugger");
+	say(v, " by a %s",
+	    sender != STORY_NOBODY || (w && w->open) ? "signal" : "signal or a debugger");
 	if (sender != STORY_NOBODY) {
 		say(v, " that ");
 		say_who(s, v, sender);
@@ -257,13 +259,15 @@ static void say_deadlock(const struct story *s, struct verdict *v)
 	}
 	for (; l <= last; l++) {
 		say(v, " waits for %s, which %s ", *l->what ? l->what : "something",
-		    l->wait == VERDICT_LOCK || l->wait == VERDICT_FILE_LOCK ? "is held by" : "depends on");
+		    l->wait == VERDICT_LOCK || l->wait == VERDICT_FILE_LOCK ? "is held by"
+									    : "depends on");
 		say_who(s, v, l->next);
 		say(v, "%s", l < last ? ", which" : "");
 	}
 }
 
-static void say_unknown_other(const struct story *s, struct verdict *v, const struct verdict_link *l)
+static void say_unknown_other(const struct story *s, struct verdict *v,
+			      const struct verdict_link *l)
 {
 	const struct story_process *p =
 		l->evidence ? story_process(s, l->evidence->peer_pid) : NULL;

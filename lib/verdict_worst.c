@@ -54,8 +54,8 @@ static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdic
 	return &g->list[g->n++];
 }
 
-static int add(struct groups *g, uint32_t thread, enum verdict_wait wait, const struct story_wait *w,
-	       uint64_t start, uint64_t end)
+static int add(struct groups *g, uint32_t thread, enum verdict_wait wait,
+	       const struct story_wait *w, uint64_t start, uint64_t end)
 {
 	struct verdict_group *group = group_of(g, g->s->threads[thread].pid, wait);
 
@@ -106,7 +106,8 @@ static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 	uint64_t before = s->start;
 
 	for (uint32_t i = 0; i <= t->n_runs; i++) {
-		const struct story_run *r = i < t->n_runs ? &s->runs[s->by_thread[t->runs + i]] : NULL;
+		const struct story_run *r = i < t->n_runs ? &s->runs[s->by_thread[t->runs + i]]
+							  : NULL;
 		uint64_t ready = r ? r->start : s->end;
 		struct story_segment at = { 0 };
 		enum verdict_wait kind;
@@ -115,7 +116,8 @@ static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 		if (ready > before && ready - before >= QUEUE_MIN_NS)
 			story_segment(s, thread, ready - 1, &at);
 		before = r ? r->end : ready;
-		if (at.start >= until || at.state != STORY_RUNNABLE || at.end - at.start < QUEUE_MIN_NS)
+		if (at.start >= until || at.state != STORY_RUNNABLE ||
+		    at.end - at.start < QUEUE_MIN_NS)
 			continue;
 		kind = verdict_kind(s, thread, &at, story_wait_at(s, thread, at.start));
 		if (kind == VERDICT_RUNQUEUE)
@@ -281,7 +283,8 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 		if (!is_wanted(s, order[i], wanted))
 			continue;
 		found = true;
-		if (wanted->pid && (busiest == STORY_NOBODY || ran_ns(s, order[i]) > ran_ns(s, busiest)))
+		if (wanted->pid &&
+		    (busiest == STORY_NOBODY || ran_ns(s, order[i]) > ran_ns(s, busiest)))
 			busiest = order[i];
 		err = add_waits(&g, order[i], some, wanted->until);
 		if (!err)
@@ -320,5 +323,6 @@ int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, str
 {
 	const struct wanted wanted = { 0, NULL, thread, until };
 
-	return thread == STORY_NOBODY ? verdict_of(s, thread, until, until, ret) : worst(s, &wanted, ret);
+	return thread == STORY_NOBODY ? verdict_of(s, thread, until, until, ret)
+				      : worst(s, &wanted, ret);
 }

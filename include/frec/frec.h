@@ -382,7 +382,8 @@ static inline int frec_copy_(int fd, int out, struct frec_reply *reply)
 	char bytes[4096];
 
 	while (!error && left) {
-		ssize_t n = frec_read_(fd, bytes, left < sizeof(bytes) ? left : sizeof(bytes), until);
+		ssize_t n =
+			frec_read_(fd, bytes, left < sizeof(bytes) ? left : sizeof(bytes), until);
 
 		if (n <= 0)
 			return n ? (int)n : -EPIPE;
@@ -474,32 +475,32 @@ static inline int frec_snapshot_fd(int fd)
  * a note goes with the function that it is about where the linker drops one of several. An argument
  * of an assembler's macro loses its quotes.
  */
-#define FREC_NOTE_(provider, name, argument)                                                       \
-	"990:	nop\n"                                                                              \
-	"	.pushsection .note.stapsdt,\"?\",\"note\"\n"                                          \
-	"	.balign 4\n"                                                                        \
-	"	.4byte 992f-991f, 994f-993f, 3\n"                                                   \
-	"991:	.asciz \"stapsdt\"\n"                                                               \
-	"992:	.balign 4\n"                                                                        \
-	"993:	.8byte 990b\n"                                                                      \
-	"	.8byte _.stapsdt.base\n"                                                            \
-	"	.8byte 0\n"                                                                         \
-	"	.asciz \"" provider "\"\n"                                                          \
-	"	.macro frec_name_ text\n"                                                           \
-	"	.asciz \"\\text\"\n"                                                               \
-	"	.endm\n"                                                                            \
-	"	frec_name_ " name "\n"                                                              \
-	"	.purgem frec_name_\n"                                                               \
-	"	.asciz \"" argument "\"\n"                                                          \
-	"994:	.balign 4\n"                                                                        \
-	"	.popsection\n"                                                                      \
-	"	.ifndef _.stapsdt.base\n"                                                           \
-	"	.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"              \
-	"	.weak _.stapsdt.base\n"                                                             \
-	"	.hidden _.stapsdt.base\n"                                                           \
-	"_.stapsdt.base:	.space 1\n"                                                         \
-	"	.size _.stapsdt.base, 1\n"                                                          \
-	"	.popsection\n"                                                                      \
+#define FREC_NOTE_(provider, name, argument)                                     \
+	"990:	nop\n"                                                             \
+	"	.pushsection .note.stapsdt,\"?\",\"note\"\n"                           \
+	"	.balign 4\n"                                                           \
+	"	.4byte 992f-991f, 994f-993f, 3\n"                                      \
+	"991:	.asciz \"stapsdt\"\n"                                              \
+	"992:	.balign 4\n"                                                       \
+	"993:	.8byte 990b\n"                                                     \
+	"	.8byte _.stapsdt.base\n"                                               \
+	"	.8byte 0\n"                                                            \
+	"	.asciz \"" provider "\"\n"                                       \
+	"	.macro frec_name_ text\n"                                              \
+	"	.asciz \"\\text\"\n"                                                   \
+	"	.endm\n"                                                               \
+	"	frec_name_ " name "\n"                                           \
+	"	.purgem frec_name_\n"                                                  \
+	"	.asciz \"" argument "\"\n"                                       \
+	"994:	.balign 4\n"                                                       \
+	"	.popsection\n"                                                         \
+	"	.ifndef _.stapsdt.base\n"                                              \
+	"	.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n" \
+	"	.weak _.stapsdt.base\n"                                                \
+	"	.hidden _.stapsdt.base\n"                                              \
+	"_.stapsdt.base:	.space 1\n"                                             \
+	"	.size _.stapsdt.base, 1\n"                                             \
+	"	.popsection\n"                                                         \
 	"	.endif\n"
 
 #if defined(__x86_64__)

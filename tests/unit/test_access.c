@@ -53,14 +53,18 @@ static void test_parse(void **state)
 	struct access_facts f = { .permitted = 7 };
 
 	(void)state;
-	assert_int_equal(access_parse("Name:\tUid:\\n\nUmask:\t0022\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n"
-				      "CapPrm:\t00000000a80425fb\n", &f), 0);
+	assert_int_equal(
+		access_parse("Name:\tUid:\\n\nUmask:\t0022\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n"
+			     "CapPrm:\t00000000a80425fb\n",
+			     &f),
+		0);
 	assert_int_equal(f.uid[0], 1);
 	assert_int_equal(f.uid[2], 3);
 	assert_int_equal(f.gid[1], 6);
 	assert_true(f.permitted == 0xa80425fbull);
 	assert_int_equal(access_parse("", &f), -EBADMSG);
-	assert_int_equal(access_parse("\nUid:\t1\t2\n\nGid:\t5\t6\t7\t8\nCapPrm:\t0\n", &f), -EBADMSG);
+	assert_int_equal(access_parse("\nUid:\t1\t2\n\nGid:\t5\t6\t7\t8\nCapPrm:\t0\n", &f),
+			 -EBADMSG);
 	assert_int_equal(access_parse("\nUid:\t1\t2\t3\nGid:\t5\t6\t7\t8\n", &f), -EBADMSG);
 }
 

@@ -340,10 +340,14 @@ static void test_percentiles(void **state)
 		uint32_t of, percentile;
 		uint64_t threshold, interval;
 	} good[] = {
-		{"request p99 20ms/10s", TRIGGER_REQUEST, 990000, 20 * NSEC_PER_MSEC, 10 * NSEC_PER_SEC},
-		{"runqueue  p99.9 1us / 1s", TRIGGER_RUNQUEUE, 999000, NSEC_PER_USEC, NSEC_PER_SEC},
-		{"runqueue p0.0001 10m/1h", TRIGGER_RUNQUEUE, 1, 600 * NSEC_PER_SEC, 3600 * NSEC_PER_SEC},
-		{"request p99.9999 1s/1m", TRIGGER_REQUEST, 999999, NSEC_PER_SEC, 60 * NSEC_PER_SEC},
+		{ "request p99 20ms/10s", TRIGGER_REQUEST, 990000, 20 * NSEC_PER_MSEC,
+		  10 * NSEC_PER_SEC },
+		{ "runqueue  p99.9 1us / 1s", TRIGGER_RUNQUEUE, 999000, NSEC_PER_USEC,
+		  NSEC_PER_SEC },
+		{ "runqueue p0.0001 10m/1h", TRIGGER_RUNQUEUE, 1, 600 * NSEC_PER_SEC,
+		  3600 * NSEC_PER_SEC },
+		{ "request p99.9999 1s/1m", TRIGGER_REQUEST, 999999, NSEC_PER_SEC,
+		  60 * NSEC_PER_SEC },
 	};
 	static const char *const bad[] = {"request p0 1s/1s", "request p99.99999 1s/1s",
 					  "request p. 1s/1s", "request p1. 1s/1s",
@@ -377,12 +381,16 @@ static void test_many_percentiles(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i <= HISTOGRAMS_MAX - HISTOGRAM_OWN; i++)
-		n += (size_t)sprintf(text + n, "[trigger t%u]\nkind=percentile\n%spercentile=runqueue p99 1s/1s\n",
-				     i, i ? "pid=1\n" : "");
+		n += (size_t)sprintf(
+			text + n,
+			"[trigger t%u]\nkind=percentile\n%spercentile=runqueue p99 1s/1s\n", i,
+			i ? "pid=1\n" : "");
 	assert_int_equal(parse(text), 0);
-	sprintf(text + n, "[trigger more]\nkind=percentile\nuid=1\npercentile=runqueue p99 1s/1s\n");
-	assert_mistakes(text, "f:61: kind: got 'percentile', want another one, or no filters, in [trigger "
-			      "more]: at most 14 triggers of kind percentile have filters\n");
+	sprintf(text + n,
+		"[trigger more]\nkind=percentile\nuid=1\npercentile=runqueue p99 1s/1s\n");
+	assert_mistakes(
+		text, "f:61: kind: got 'percentile', want another one, or no filters, in [trigger "
+		      "more]: at most 14 triggers of kind percentile have filters\n");
 }
 
 static void test_kind_names(void **state)

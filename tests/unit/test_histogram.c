@@ -59,7 +59,8 @@ static int ascending(const void *a, const void *b)
 static void check_against(const uint64_t *values, size_t n, uint32_t of_million)
 {
 	static uint64_t counts[HISTOGRAM_BUCKETS];
-	size_t rank = ((unsigned __int128)n * of_million + HISTOGRAM_MILLION - 1) / HISTOGRAM_MILLION;
+	size_t rank =
+		((unsigned __int128)n * of_million + HISTOGRAM_MILLION - 1) / HISTOGRAM_MILLION;
 	double exact = values[rank ? rank - 1 : 0], got;
 
 	memset(counts, 0, sizeof(counts));

@@ -32,8 +32,11 @@ static uint64_t start_of(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	file = fopen(path, "r");
 	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%*d (%*[^)]) %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				      "%*s %*s %*s %*s %*s %*s %llu", &ticks), 1);
+	assert_int_equal(fscanf(file,
+				"%*d (%*[^)]) %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				"%*s %*s %*s %*s %*s %*s %llu",
+				&ticks),
+			 1);
 	fclose(file);
 	return ticks * (1000000000ull / sysconf(_SC_CLK_TCK));
 }
@@ -80,7 +83,8 @@ static struct opener_life past(void)
 	life = subject_start(&hold);
 	assert_int_equal(opener_remember(server_fd, life.pid, life.start, 0), 0);
 	/* requests are answered in their order */
-	assert_int_equal(opener_cmdline(&client, life.pid, life.start, 0, buf, sizeof(buf), &len), 0);
+	assert_int_equal(opener_cmdline(&client, life.pid, life.start, 0, buf, sizeof(buf), &len),
+			 0);
 	subject_end(&life, hold);
 	return life;
 }
@@ -108,8 +112,9 @@ struct line {
 static void find_code(char *text, struct line *ret)
 {
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " r-xp %*x %*s %" SCNu64 " %255s", &ret->start,
-			   &ret->end, &ret->inode, ret->path) == 4 && strstr(ret->path, "sh"))
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " r-xp %*x %*s %" SCNu64 " %255s",
+			   &ret->start, &ret->end, &ret->inode, ret->path) == 4 &&
+		    strstr(ret->path, "sh"))
 			return;
 	fail_msg("no code in its maps");
 }
@@ -203,7 +208,8 @@ static void test_many(void **state)
 		while (opener_remember(server_fd, life.pid, life.start + i % 1500, 0) == -EAGAIN)
 			usleep(1000);
 	}
-	assert_int_equal(opener_cmdline(&client, life.pid, life.start, 0, buf, sizeof(buf), &len), 0);
+	assert_int_equal(opener_cmdline(&client, life.pid, life.start, 0, buf, sizeof(buf), &len),
+			 0);
 	subject_end(&life, hold);
 	life.start += 1499;
 	assert_int_equal(opener_maps(&client, &life, &fd), 0);
@@ -218,12 +224,14 @@ static size_t tell_own(const struct opener_life *life, uint32_t mnt_ns, struct l
 	FILE *maps = fopen("/proc/self/maps", "r");
 
 	while (!*found && fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " r-xp %*x %*s %" SCNu64 " %255s", &ret->start,
-			   &ret->end, &ret->inode, ret->path) == 4 && strstr(ret->path, "test_opener"))
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " r-xp %*x %*s %" SCNu64 " %255s",
+			   &ret->start, &ret->end, &ret->inode, ret->path) == 4 &&
+		    strstr(ret->path, "test_opener"))
 			strcpy(found, line);
 	fclose(maps);
 	assert_true(*found);
-	assert_int_equal(opener_tell(server_fd, life->pid, life->start, mnt_ns, found, strlen(found)), 0);
+	assert_int_equal(
+		opener_tell(server_fd, life->pid, life->start, mnt_ns, found, strlen(found)), 0);
 	return strlen(found);
 }
 
@@ -293,7 +301,8 @@ static void test_told_what_is_known(void **state)
 	/* rubbish: kept as text, and no line of it */
 	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, "\n\0x", 3), 0);
 	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, "", 0), 0);
-	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, before, OPENER_TOLD_MAX + 1),
+	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, before,
+				     OPENER_TOLD_MAX + 1),
 			 -EMSGSIZE);
 }
 

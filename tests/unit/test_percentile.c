@@ -27,7 +27,8 @@ static int start(void **state)
 /* How many came within the last interval; -1: not known. */
 static int add(uint64_t now)
 {
-	return percentile_window_add(&window, now, counts, recent) ? (int)histogram_count(recent) : -1;
+	return percentile_window_add(&window, now, counts, recent) ? (int)histogram_count(recent)
+								   : -1;
 }
 
 static void test_first(void **state)
@@ -87,7 +88,8 @@ static void test_means(void **state)
 
 static struct config before, after;
 
-static void set(struct config *c, unsigned int i, const char *name, enum trigger_kind of, uint32_t pid)
+static void set(struct config *c, unsigned int i, const char *name, enum trigger_kind of,
+		uint32_t pid)
 {
 	struct config_trigger *t = &c->triggers[i];
 

@@ -30,9 +30,17 @@ static size_t find(const struct task_slot *slots, size_t n, uint64_t now)
 static void test_once(void **state)
 {
 	struct task_slot slots[3] = {
-		{.since = T0, .tid = 7, .nr = 202, .state = TASK_REPORT_SLEEPING, .flags = WAIT_LOCK},
-		{.since = T0, .tid = 8, .nr = 202, .state = TASK_REPORT_SLEEPING, .flags = WAIT_FUTEX},
-		{.since = 0, .tid = 9, .flags = WAIT_LOCK},
+		{ .since = T0,
+		  .tid = 7,
+		  .nr = 202,
+		  .state = TASK_REPORT_SLEEPING,
+		  .flags = WAIT_LOCK },
+		{ .since = T0,
+		  .tid = 8,
+		  .nr = 202,
+		  .state = TASK_REPORT_SLEEPING,
+		  .flags = WAIT_FUTEX },
+		{ .since = 0, .tid = 9, .flags = WAIT_LOCK },
 	};
 
 	(void)state;

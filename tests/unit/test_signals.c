@@ -43,7 +43,8 @@ static void test_ends(void **state)
 
 	(void)state;
 	assert_string_equal(signal_end_text(SIGSEGV, buf, sizeof(buf)), "was killed by SIGSEGV");
-	assert_string_equal(signal_end_text(END_OOM, buf, sizeof(buf)), "was killed by the OOM killer");
+	assert_string_equal(signal_end_text(END_OOM, buf, sizeof(buf)),
+			    "was killed by the OOM killer");
 	assert_string_equal(signal_end_text(END_CODE + 3, buf, sizeof(buf)), "exited with 3");
 	assert_string_equal(signal_reason(SIGSEGV, SEGV_MAPERR), "nothing is mapped there");
 	assert_null(signal_reason(SIGSEGV, SI_USER));

@@ -42,7 +42,8 @@ void __attribute__((noinline)) test_work_end(int id)
 /* Of this program, to be changed. */
 static int copy_self(off_t *ret_size)
 {
-	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd = memfd_create("self", MFD_CLOEXEC);
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
+	    fd = memfd_create("self", MFD_CLOEXEC);
 	struct stat st;
 	off_t done = 0;
 

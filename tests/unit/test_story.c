@@ -226,7 +226,9 @@ static void test_title(void **state)
 				     .name = "lock 0x4a30e0 held by 0x5 held by x/13/12" });
 	wait_for(&sc, (struct told){ .tid = 13, .pid = 10, .start = 1, .end = 9, .brief = true,
 				     .name = "open fd 3 /a 0x77 held by b/11" });
-	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 1, .end = 9, .name = "kernel thread" });
+	wait_for(&sc,
+		 (struct told){
+			 .tid = 12, .pid = 10, .start = 1, .end = 9, .name = "kernel thread" });
 	s = scene_end(&sc, 100);
 	w = story_wait_at(s, who(s, 11), AT(5));
 	assert_int_equal(w->address, 0x4a30e0);
@@ -257,17 +259,25 @@ static void test_texts(void **state)
 
 static void put_trigger(struct scene *sc, double start, double duration, double end)
 {
-	const struct trace_arg args[] = {
-		TRACE_UINT("duration_ns", duration * 1e6), TRACE_UINT("pid", 10), TRACE_UINT("tid", 11),
-		TRACE_STRING("trigger", "slow"), TRACE_STRING("kind", "lock"), TRACE_STRING("comm", "a")
-	};
-	struct trace_slice slice = { .ts = AT(start), .track = sc->tracks, .type = TRACE_SLICE_BEGIN,
-				     .name = "trigger: slow", .args = args, .n_args = 6 };
+	const struct trace_arg args[] = { TRACE_UINT("duration_ns", duration * 1e6),
+					  TRACE_UINT("pid", 10),
+					  TRACE_UINT("tid", 11),
+					  TRACE_STRING("trigger", "slow"),
+					  TRACE_STRING("kind", "lock"),
+					  TRACE_STRING("comm", "a") };
+	struct trace_slice slice = { .ts = AT(start),
+				     .track = sc->tracks,
+				     .type = TRACE_SLICE_BEGIN,
+				     .name = "trigger: slow",
+				     .args = args,
+				     .n_args = 6 };
 	const struct trace_track track = { .uuid = sc->tracks++, .name = "slow" };
 
 	trace_put_track(sc->w, &track);
 	trace_put_slice(sc->w, &slice);
-	slice = (struct trace_slice){ .ts = AT(end), .track = slice.track, .type = TRACE_SLICE_END };
+	slice = (struct trace_slice){ .ts = AT(end),
+				      .track = slice.track,
+				      .type = TRACE_SLICE_END };
 	if (end)
 		trace_put_slice(sc->w, &slice);
 }
@@ -305,11 +315,14 @@ static void test_hostile(void **state)
 	sw(&sc, 0, 3, 11, 0x10000, 12); /* a state that is 0 in 16 bits */
 	trace_cpu_switch(sc.cpus[1], &(struct trace_switch){ .ts = UINT64_MAX - 1, .prev_tid = 13,
 							     .next_tid = 12 });
-	trace_cpu_sys_enter(sc.cpus[1], &(struct trace_sys_enter){ UINT64_MAX - 1, 12, 0, { 0 }, 0 });
+	trace_cpu_sys_enter(sc.cpus[1],
+			    &(struct trace_sys_enter){ UINT64_MAX - 1, 12, 0, { 0 }, 0 });
 	trace_put_thread(sc.w, &(struct trace_thread){ .tid = -5, .tgid = -6, .name = "no" });
 	trace_put_process(sc.w, &(struct trace_process){ .pid = -5 });
-	wait_for(&sc, (struct told){ .tid = -11, .pid = -10, .start = 5, .end = 6, .name = "read" });
-	wait_for(&sc, (struct told){ .tid = 12, .pid = 12, .start = 50, .end = 40, .name = "read" });
+	wait_for(&sc,
+		 (struct told){ .tid = -11, .pid = -10, .start = 5, .end = 6, .name = "read" });
+	wait_for(&sc,
+		 (struct told){ .tid = 12, .pid = 12, .start = 50, .end = 40, .name = "read" });
 	trace_put_track(sc.w, &(struct trace_track){ .uuid = 9, .tid = 12, .tgid = 12 });
 	trace_put_slice(sc.w, &(struct trace_slice){
 				      .ts = UINT64_MAX - 1, .track = 9, .type = TRACE_SLICE_BEGIN,

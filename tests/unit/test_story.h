@@ -54,7 +54,8 @@ static inline void thread(struct scene *sc, int32_t tid, int32_t pid, const char
 }
 
 /* On one CPU in order of time: prev leaves in that state, next comes. */
-static inline void sw(struct scene *sc, int cpu, double ms, int32_t prev, int64_t state, int32_t next)
+static inline void sw(struct scene *sc, int cpu, double ms, int32_t prev, int64_t state,
+		      int32_t next)
 {
 	const struct trace_switch s = { .ts = AT(ms), .prev_tid = prev, .prev_prio = 120,
 					.prev_state = state, .next_tid = next, .next_prio = 120 };
@@ -84,7 +85,8 @@ static inline void wake_irq(struct scene *sc, int cpu, double ms, int32_t curren
 	wake_in_irq(sc, cpu, ms, current, tid, TRACE_IRQ_HARD);
 }
 
-static inline void born(struct scene *sc, int cpu, double ms, int32_t creator, int32_t tid, bool thread)
+static inline void born(struct scene *sc, int cpu, double ms, int32_t creator, int32_t tid,
+			bool thread)
 {
 	const struct trace_newtask n = { AT(ms), creator, tid, thread ? 0x10000 : 0, "parent" };
 
@@ -170,11 +172,17 @@ static inline void wait_for(struct scene *sc, struct told t)
 }
 
 /* A wait for a lock, woken by its waker 0.1 ms before its end, on CPU 3. */
-static inline void wait_lock(struct scene *sc, int32_t tid, double start, double end, uint64_t address,
-			     int32_t owner)
+static inline void wait_lock(struct scene *sc, int32_t tid, double start, double end,
+			     uint64_t address, int32_t owner)
 {
-	wait_for(sc, (struct told){ .tid = tid, .pid = 10, .start = start, .end = end, .name = "lock",
-				    .address = address, .owner = owner, .open = end >= 1000 });
+	wait_for(sc, (struct told){ .tid = tid,
+				    .pid = 10,
+				    .start = start,
+				    .end = end,
+				    .name = "lock",
+				    .address = address,
+				    .owner = owner,
+				    .open = end >= 1000 });
 }
 
 static inline void scene_leave_seed(const struct file *f)

@@ -197,7 +197,10 @@ static const struct trace_mapping test_server = {
 };
 static const struct trace_mapping test_kernel = { .path = TRACE_KERNEL_PATH };
 static const struct trace_frame test_frames[] = {
-	{ .function = "main", .mapping = &test_server, .rel_pc = 0x3010, .kind = TRACE_FRAME_NATIVE },
+	{ .function = "main",
+	  .mapping = &test_server,
+	  .rel_pc = 0x3010,
+	  .kind = TRACE_FRAME_NATIVE },
 	{ .function = "handle_guess",
 	  .mapping = &test_server,
 	  .rel_pc = 0x3a00,
@@ -356,7 +359,8 @@ static inline uint8_t *inflate_file(const struct file *f, size_t *ret_size)
 	return out;
 }
 
-static inline void next_is(struct trace_reader *r, enum trace_event_kind kind, struct trace_event *e)
+static inline void next_is(struct trace_reader *r, enum trace_event_kind kind,
+			   struct trace_event *e)
 {
 	memset(e, 0xaa, sizeof(*e));
 	assert_int_equal(trace_reader_event(r, e), 1);

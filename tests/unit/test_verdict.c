@@ -104,7 +104,11 @@ static void test_futex(void **state)
 	sw(&sc, 0, 10, 11, S, 0);
 	sw(&sc, 0, 40.01, 0, R, 11);
 	sw(&sc, 0, 40.02, 11, S, 0);
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.01, .name = "futex",
+	wait_for(&sc, (struct told){ .tid = 11,
+				     .pid = 10,
+				     .start = 10,
+				     .end = 80.01,
+				     .name = "futex",
 				     .address = LOCK });
 	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 5, .end = 30, .name = "read" });
 	s = scene_end(&sc, 100);
@@ -130,7 +134,11 @@ static void test_interrupt(void **state)
 	sw(&sc, 1, 2, 0, R, 50);
 	wake_irq(&sc, 0, 80, 13, 11);
 	wake(&sc, 1, 80, 50, 12);
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1, .name = "futex",
+	wait_for(&sc, (struct told){ .tid = 11,
+				     .pid = 10,
+				     .start = 10,
+				     .end = 80.1,
+				     .name = "futex",
 				     .address = LOCK });
 	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 10, .end = 80.1, .name = "read",
 				     .fd = 3, .type = "character" });
@@ -161,8 +169,14 @@ static void test_signal(void **state)
 	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1, .name = "read",
 				     .fd = 3, .type = "pipe", .peer_pid = 20, .waker = 13,
 				     .interrupted = true });
-	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 10, .end = 80.1, .name = "futex",
-				     .address = LOCK, .waker = 13, .interrupted = true });
+	wait_for(&sc, (struct told){ .tid = 12,
+				     .pid = 10,
+				     .start = 10,
+				     .end = 80.1,
+				     .name = "futex",
+				     .address = LOCK,
+				     .waker = 13,
+				     .interrupted = true });
 	wait_for(&sc, (struct told){ .tid = 20, .pid = 20, .start = 1, .end = 1000,
 				     .name = "clock_nanosleep", .open = true });
 	s = scene_end(&sc, 100);
@@ -244,7 +258,11 @@ static void test_runtime(void **state)
 	(void)state;
 	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 1, .end = 90, .name = "futex",
 				     .address = LOCK, .function = functions[0] });
-	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 1, .end = 90, .name = "epoll_pwait",
+	wait_for(&sc, (struct told){ .tid = 12,
+				     .pid = 10,
+				     .start = 1,
+				     .end = 90,
+				     .name = "epoll_pwait",
 				     .function = functions[1] });
 	wait_for(&sc, (struct told){ .tid = 13, .pid = 10, .start = 1, .end = 90, .name = "lock",
 				     .address = LOCK, .owner = 14, .function = functions[0] });
@@ -324,7 +342,8 @@ static void test_worst(void **state)
 	story_free(s);
 
 	sc = workers();
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 0, .end = 99, .name = "epoll_wait" });
+	wait_for(&sc, (struct told){
+			      .tid = 11, .pid = 10, .start = 0, .end = 99, .name = "epoll_wait" });
 	wait_lock(&sc, 12, 1, 10, LOCK, 13);
 	wait_lock(&sc, 14, 1, 30, LOCK, 13);
 	sleeps(&sc, 13, 0, 40, "nanosleep");
@@ -376,8 +395,10 @@ static void test_worst_of_noise(void **state)
 	thread(&sc, 30, 30, "frecd-worker");
 	wait_lock(&sc, 30, 1, 90, LOCK, 31);
 	sleeps(&sc, 11, 1, 91, "nanosleep");
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 92, .end = 93, .name = "fault" });
-	wait_for(&sc, (struct told){ .tid = 12, .pid = 10, .start = 5, .end = 95, .name = "stopped" });
+	wait_for(&sc,
+		 (struct told){ .tid = 11, .pid = 10, .start = 92, .end = 93, .name = "fault" });
+	wait_for(&sc,
+		 (struct told){ .tid = 12, .pid = 10, .start = 5, .end = 95, .name = "stopped" });
 	s = scene_end(&sc, 100);
 	assert_int_equal(verdict_worst(s, 0, NULL, &v), 0);
 	is_cause(s, &v, VERDICT_STOPPED, 12);
@@ -410,8 +431,13 @@ static void test_texts(void **state)
 	file[0] = '\xc3'; /* half a character */
 	process(&sc, 10, 1, name);
 	for (int i = 0; i < 8; i++)
-		wait_for(&sc, (struct told){ .tid = 11 + i, .pid = 10, .start = 1, .end = 100,
-					     .name = "lock", .open = true, .address = -1ull - i * 64,
+		wait_for(&sc, (struct told){ .tid = 11 + i,
+					     .pid = 10,
+					     .start = 1,
+					     .end = 100,
+					     .name = "lock",
+					     .open = true,
+					     .address = -1ull - i * 64,
 					     .owner = 11 + (i + 1) % 8 });
 	wait_for(&sc, (struct told){ .tid = 20, .pid = 10, .start = 1, .end = 100, .open = true,
 				     .name = "fsync", .fd = 3, .file = file, .type = "regular",

@@ -36,7 +36,8 @@ static void test_waker(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		bool by_itself = calls[i].wait == calls[i].alone && strcmp(calls[i].name, "pause") &&
+		bool by_itself = calls[i].wait == calls[i].alone &&
+				 strcmp(calls[i].name, "pause") &&
 				 strcmp(calls[i].name, "rt_sigtimedwait");
 		struct scene sc = workers();
 		struct verdict v;
@@ -118,9 +119,15 @@ static void test_timer(void **state)
 		struct story *s;
 
 		wake_irq(&sc, 0, 80, 12, 11);
-		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 80.1, .fd = 4,
-					     .name = names[i], .file = "[timerfd]",
-					     .type = "anonymous", .function = "work" });
+		wait_for(&sc, (struct told){ .tid = 11,
+					     .pid = 10,
+					     .start = 10,
+					     .end = 80.1,
+					     .fd = 4,
+					     .name = names[i],
+					     .file = "[timerfd]",
+					     .type = "anonymous",
+					     .function = "work" });
 		s = scene_end(&sc, 100);
 		v = explain(s, 11, 10, 80);
 		is_cause(s, &v, VERDICT_SLEEP, 11);
@@ -142,8 +149,13 @@ static void test_mostly_disk(void **state)
 	sw(&sc, 0, 40.2, 11, S, 0);
 	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 40.1, .name = "read",
 				     .type = "regular", .kernel = "request_wait_answer" });
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 40.2, .end = 68.1, .name = "read",
-				     .type = "regular", .kernel = "folio_wait_bit" });
+	wait_for(&sc, (struct told){ .tid = 11,
+				     .pid = 10,
+				     .start = 40.2,
+				     .end = 68.1,
+				     .name = "read",
+				     .type = "regular",
+				     .kernel = "folio_wait_bit" });
 	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 68.1, .end = 95, .name = "read",
 				     .type = "regular", .kernel = "folio_wait_bit" });
 	s = scene_end(&sc, 100);
@@ -163,7 +175,8 @@ static void test_queued(void **state)
 	sw(&sc, 0, 19.5, 0, R, 12);
 	wake(&sc, 0, 20, 12, 11);
 	sw(&sc, 0, 90, 12, S, 11);
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 90, .name = "pause" });
+	wait_for(&sc,
+		 (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 90, .name = "pause" });
 	s = scene_end(&sc, 100);
 	v = explain(s, 11, 10, 90);
 	is_cause(s, &v, VERDICT_RUNQUEUE, 11);
@@ -223,7 +236,8 @@ static void test_datagram(void **state)
 		wait_for(&sc, told);
 	}
 	sw(&sc, 0, 81, 20, S, 0);
-	wait_for(&sc, (struct told){ .tid = 20, .pid = 20, .start = 1, .end = 79, .name = "nanosleep" });
+	wait_for(&sc,
+		 (struct told){ .tid = 20, .pid = 20, .start = 1, .end = 79, .name = "nanosleep" });
 	s = scene_end(&sc, 100);
 	v = explain(s, 11, 10, 80);
 	is_link(s, &v, 0, 11, VERDICT_SOCKET);

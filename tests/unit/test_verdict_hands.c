@@ -33,7 +33,8 @@ static struct story *relay(void)
 
 	sw(&sc, 0, 1, 0, R, 13);
 	sw(&sc, 1, 1, 0, R, 11);
-	wait_for(&sc, (struct told){ .tid = 12, .start = 2, .end = 70, .name = "futex", .waker = 11 });
+	wait_for(&sc,
+		 (struct told){ .tid = 12, .start = 2, .end = 70, .name = "futex", .waker = 11 });
 	wake(&sc, 1, 70, 11, 12);
 	sw(&sc, 0, 70.5, 13, S, 12);
 	sw(&sc, 0, 80, 12, S, 0);
@@ -47,13 +48,15 @@ static void test_reader(void **state)
 
 	(void)state;
 	/* in the hands of 11 until it was read, then of 12, which waited for 11 to pass it on */
-	assert_int_equal(verdict_of_request(s, who(s, 11), AT(20), who(s, 12), AT(10), AT(80), &v), 0);
+	assert_int_equal(verdict_of_request(s, who(s, 11), AT(20), who(s, 12), AT(10), AT(80), &v),
+			 0);
 	is_link(s, &v, 0, 12, VERDICT_FUTEX);
 	is_link(s, &v, 1, 11, VERDICT_RUNNING);
 	assert_int_equal(v.parts[VERDICT_FUTEX], 50 * MS);
 	assert_int_equal(v.parts[VERDICT_RUNNING], 19.5 * MS);
 	/* read late: that is the reader's */
-	assert_int_equal(verdict_of_request(s, who(s, 11), AT(69), who(s, 12), AT(10), AT(80), &v), 0);
+	assert_int_equal(verdict_of_request(s, who(s, 11), AT(69), who(s, 12), AT(10), AT(80), &v),
+			 0);
 	is_link(s, &v, 0, 11, VERDICT_RUNNING);
 	assert_int_equal(v.n_chain, 1);
 	assert_int_equal(v.parts[VERDICT_FUTEX], MS);
@@ -70,8 +73,9 @@ static void test_lies(void **state)
 	for (int i = 0; i < 3; i++) {
 		uint32_t reader = i == 2 ? STORY_NOBODY : who(s, 11);
 
-		assert_int_equal(verdict_of_request(s, reader, i ? AT(95) : AT(5), who(s, 12), AT(10),
-						    AT(80), &v), 0);
+		assert_int_equal(verdict_of_request(s, reader, i ? AT(95) : AT(5), who(s, 12),
+						    AT(10), AT(80), &v),
+				 0);
 		is_link(s, &v, 0, 12, VERDICT_FUTEX);
 		assert_int_equal(v.parts[VERDICT_FUTEX], 60 * MS);
 	}
@@ -161,9 +165,11 @@ static void test_io_thread(void **state)
 	sw(&sc, 1, 90, 20, S, 0);
 	wait_for(&sc, (struct told){ .tid = 12, .start = 2, .end = 85, .name = "clock_nanosleep" });
 	s = scene_end(&sc, 100);
-	assert_int_equal(verdict_of_request(s, who(s, 18), AT(11), who(s, 18), AT(10), AT(80), &v), 0);
+	assert_int_equal(verdict_of_request(s, who(s, 18), AT(11), who(s, 18), AT(10), AT(80), &v),
+			 0);
 	is_cause(s, &v, VERDICT_SLEEP, 12);
-	assert_int_equal(verdict_of_request(s, who(s, 20), AT(11), who(s, 20), AT(10), AT(80), &v), 0);
+	assert_int_equal(verdict_of_request(s, who(s, 20), AT(11), who(s, 20), AT(10), AT(80), &v),
+			 0);
 	is_cause(s, &v, VERDICT_RUNNING, 20);
 	story_free(s);
 }
@@ -175,11 +181,14 @@ static void test_span(void **state)
 	struct verdict v;
 
 	(void)state;
-	assert_int_equal(verdict_handover(s, who(s, 11), who(s, 12), (struct verdict_span){ AT(10), AT(80) }),
+	assert_int_equal(verdict_handover(s, who(s, 11), who(s, 12),
+					  (struct verdict_span){ AT(10), AT(80) }),
 			 AT(70));
-	assert_int_equal(verdict_handover(s, who(s, 11), who(s, 12), (struct verdict_span){ AT(71), AT(80) }),
+	assert_int_equal(verdict_handover(s, who(s, 11), who(s, 12),
+					  (struct verdict_span){ AT(71), AT(80) }),
 			 AT(71));
-	assert_int_equal(verdict_handover(s, who(s, 13), who(s, 12), (struct verdict_span){ AT(10), AT(80) }),
+	assert_int_equal(verdict_handover(s, who(s, 13), who(s, 12),
+					  (struct verdict_span){ AT(10), AT(80) }),
 			 AT(10));
 	assert_int_equal(verdict_of_span(s, who(s, 11), who(s, 12), AT(10), AT(80), &v), 0);
 	is_link(s, &v, 0, 11, VERDICT_RUNNING);
@@ -206,8 +215,12 @@ static void test_asked(void **state)
 		process(&sc, 40, 1, "/usr/bin/other");
 		sw(&sc, 0, 15, 0, R, 11);
 		sw(&sc, 0, 26, 11, S, 0);
-		wait_for(&sc, (struct told){ .tid = 40, .pid = 40, .start = 2, .end = others ? 22 : 18,
-					     .name = "read", .waker = 11 });
+		wait_for(&sc, (struct told){ .tid = 40,
+					     .pid = 40,
+					     .start = 2,
+					     .end = others ? 22 : 18,
+					     .name = "read",
+					     .waker = 11 });
 		wait_for(&sc, (struct told){ .tid = 30, .pid = 30, .start = 2, .end = 25,
 					     .name = "accept4", .waker = 11 });
 		sw(&sc, 1, 25, 0, R, 30);
@@ -217,7 +230,9 @@ static void test_asked(void **state)
 		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 26, .end = 100,
 					     .name = "epoll_wait", .open = true });
 		s = scene_end(&sc, 100);
-		assert_int_equal(verdict_of_request(s, who(s, 11), AT(20), who(s, 11), AT(10), AT(90), &v), 0);
+		assert_int_equal(verdict_of_request(s, who(s, 11), AT(20), who(s, 11), AT(10),
+						    AT(90), &v),
+				 0);
 		is_link(s, &v, 0, 11, VERDICT_POLL);
 		assert_int_equal(v.n_chain, others ? 1 : 2);
 		if (!others) {

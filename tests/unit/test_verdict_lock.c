@@ -101,8 +101,9 @@ static void test_decoy(void **state)
 	v = explain(s, 11, 5, 90);
 	assert_int_equal(v.n_chain, 1);
 	is_cause(s, &v, VERDICT_UNKNOWN, 11);
-	says(&v, "unknown: one (tid 11 of server, pid 10) waited 85 ms for mutex 0x4a30e0, and nothing "
-		 "recorded says who held it");
+	says(&v,
+	     "unknown: one (tid 11 of server, pid 10) waited 85 ms for mutex 0x4a30e0, and nothing "
+	     "recorded says who held it");
 	story_free(s);
 }
 
@@ -118,7 +119,11 @@ static void test_still_held(void **state)
 	runs(&sc, 1, 20.1, 20.2, 13);
 	wait_lock(&sc, 11, 5, 1000, LOCK, 12);
 	wait_lock(&sc, 13, 4, 20.1, LOCK, 12);
-	wait_for(&sc, (struct told){ .tid = 13, .pid = 10, .start = 20.2, .end = 100, .name = "nanosleep",
+	wait_for(&sc, (struct told){ .tid = 13,
+				     .pid = 10,
+				     .start = 20.2,
+				     .end = 100,
+				     .name = "nanosleep",
 				     .open = true });
 	s = scene_end(&sc, 100);
 	v = explain(s, 11, 5, 100);
@@ -145,7 +150,8 @@ static void test_ended_owner(void **state)
 		s = scene_end(&sc, 100);
 		v = explain(s, 11, 5, 100);
 		is_cause(s, &v, VERDICT_LOCK, 12);
-		says(&v, "two (tid 12 of server, pid 10) ended without letting go of mutex 0x4a30e0; one");
+		says(&v,
+		     "two (tid 12 of server, pid 10) ended without letting go of mutex 0x4a30e0; one");
 		story_free(s);
 	}
 }
@@ -213,8 +219,15 @@ static void test_chain(void **state)
 	wait_lock(&sc, 11, 13, 90, LOCK, 12);
 	wait_lock(&sc, 12, 12, 89, LOCK + 64, 13);
 	wait_lock(&sc, 13, 11, 88, LOCK + 128, 14);
-	wait_for(&sc, (struct told){ .tid = 14, .pid = 10, .start = 10, .end = 87, .name = "recvfrom",
-				     .fd = 7, .file = "127.0.0.1:8091", .type = "inet", .peer_pid = 30 });
+	wait_for(&sc, (struct told){ .tid = 14,
+				     .pid = 10,
+				     .start = 10,
+				     .end = 87,
+				     .name = "recvfrom",
+				     .fd = 7,
+				     .file = "127.0.0.1:8091",
+				     .type = "inet",
+				     .peer_pid = 30 });
 	wait_for(&sc, (struct told){ .tid = 30, .pid = 30, .start = 9, .end = 86, .name = "fsync",
 				     .fd = 4, .file = "/var/lib/käse", .type = "regular" });
 	wake(&sc, 0, 85.9, 0, 30);
@@ -231,7 +244,8 @@ static void test_chain(void **state)
 	assert_string_equal(v.chain[3].what, "recvfrom fd 7 127.0.0.1:8091");
 	is_link(s, &v, 4, 30, VERDICT_DISK);
 	is_cause(s, &v, VERDICT_DISK, 30);
-	says(&v, "reports (tid 30) waited 72.9 ms for the disk: fsync fd 4 /var/lib/käse; four (tid 14");
+	says(&v,
+	     "reports (tid 30) waited 72.9 ms for the disk: fsync fd 4 /var/lib/käse; four (tid 14");
 	says(&v, "; so one (tid 11 of server, pid 10) waited 76.9 ms for mutex 0x4a30e0");
 	story_free(s);
 }
@@ -249,10 +263,11 @@ static void deadlock(unsigned int n, bool open)
 	assert_int_equal(v.n_chain, n);
 	is_cause(s, &v, open ? VERDICT_DEADLOCK : VERDICT_UNKNOWN, 11 + n - 1);
 	if (open && n == 2)
-		assert_string_equal(v.text, "deadlock: one (tid 11 of server, pid 10) waits for mutex "
-					    "0x4a30e0, which is held by two (tid 12 of server, pid 10), "
-					    "which waits for mutex 0x4a3120, which is held by one (tid "
-					    "11 of server, pid 10)");
+		assert_string_equal(v.text,
+				    "deadlock: one (tid 11 of server, pid 10) waits for mutex "
+				    "0x4a30e0, which is held by two (tid 12 of server, pid 10), "
+				    "which waits for mutex 0x4a3120, which is held by one (tid "
+				    "11 of server, pid 10)");
 	says(&v, open ? "deadlock: " : "unknown: ");
 	story_free(s);
 }
@@ -282,7 +297,8 @@ static void test_own_lock(void **state)
 	s = scene_end(&sc, 100);
 	v = explain(s, 11, 5, 100);
 	is_cause(s, &v, VERDICT_DEADLOCK, 11);
-	says(&v, "deadlock: one (tid 11 of server, pid 10) waits for mutex 0x4a30e0, which it holds itself");
+	says(&v,
+	     "deadlock: one (tid 11 of server, pid 10) waits for mutex 0x4a30e0, which it holds itself");
 	v = explain(s, 12, 6, 100);
 	assert_int_equal(v.n_chain, 2);
 	is_cause(s, &v, VERDICT_DEADLOCK, 11);

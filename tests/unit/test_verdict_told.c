@@ -11,8 +11,13 @@ static struct story *stopped(double later, bool interrupted, struct told stop)
 
 	process(&sc, 30, 1, "/bin/sh");
 	thread(&sc, 31, 30, "killer");
-	wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 5, .end = 40, .name = "nanosleep",
-				     .waker = 31, .interrupted = interrupted });
+	wait_for(&sc, (struct told){ .tid = 11,
+				     .pid = 10,
+				     .start = 5,
+				     .end = 40,
+				     .name = "nanosleep",
+				     .waker = 31,
+				     .interrupted = interrupted });
 	stop.tid = 11;
 	stop.pid = 10;
 	stop.name = "stopped";
@@ -59,14 +64,16 @@ static void test_stopped(void **state)
 
 static void test_traced(void **state)
 {
-	struct story *s = stopped(0.1, true, (struct told){ .end = 100, .open = true, .tracer = 31 });
+	struct story *s =
+		stopped(0.1, true, (struct told){ .end = 100, .open = true, .tracer = 31 });
 	struct verdict v = explain(s, 11, 41, 100);
 
 	(void)state;
 	says(&v, "and still is, by its tracer, killer (tid 31 of sh, pid 30)");
 	assert_null(strstr(v.text, "CONT"));
 	story_free(s);
-	s = stopped(0.1, true, (struct told){ .end = 100, .open = true, .at_least = true, .tracer = 77 });
+	s = stopped(0.1, true,
+		    (struct told){ .end = 100, .open = true, .at_least = true, .tracer = 77 });
 	v = explain(s, 11, 41, 100);
 	says(&v, "was stopped for at least 59.9 ms, and still is, by its tracer, pid 77");
 	story_free(s);
@@ -76,7 +83,9 @@ static void test_traced(void **state)
 static void ends(struct scene *sc, double ms, int32_t pid, const char *how, int32_t sender)
 {
 	const struct trace_task e = { .ts = AT(ms), .current_tid = pid, .tid = pid, .tgid = pid };
-	const struct trace_track track = { .uuid = sc->tracks++, .ts = AT(ms), .tid = pid, .tgid = pid };
+	const struct trace_track track = {
+		.uuid = sc->tracks++, .ts = AT(ms), .tid = pid, .tgid = pid
+	};
 	const struct trace_arg args[] = { TRACE_STRING("signal", "SIGKILL"),
 					  TRACE_UINT("sender_pid", sender),
 					  TRACE_STRING("sender_comm", "sh") };
@@ -93,11 +102,15 @@ static void ends(struct scene *sc, double ms, int32_t pid, const char *how, int3
 
 static void test_ends(void **state)
 {
-	static const char *const want[] = { "was killed by SIGKILL, sent by sh (pid 7)",
-					    "was killed by SIGABRT, which it sent itself",
-					    "exited with 3", NULL, "was killed by SIGPIPE",
-					    "was killed by SIGTERM (who sent it is recorded only with a "
-					    "trigger of kind exit)" };
+	static const char *const want[] = {
+		"was killed by SIGKILL, sent by sh (pid 7)",
+		"was killed by SIGABRT, which it sent itself",
+		"exited with 3",
+		NULL,
+		"was killed by SIGPIPE",
+		"was killed by SIGTERM (who sent it is recorded only with a "
+		"trigger of kind exit)"
+	};
 	struct scene sc = workers();
 	struct verdict v;
 	struct story *s;

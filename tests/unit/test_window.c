@@ -101,7 +101,8 @@ static void test_marks_many(void **state)
 		consumer = window_sample(&w, now, producer, consumer);
 	}
 	assert_true(w.n <= WINDOW_MARKS);
-	assert_true(3 * SPAN - w.held_since >= SPAN - 3 * MS && 3 * SPAN - w.held_since <= SPAN + 10 * MS);
+	assert_true(3 * SPAN - w.held_since >= SPAN - 3 * MS &&
+		    3 * SPAN - w.held_since <= SPAN + 10 * MS);
 }
 
 static void test_marks_resize(void **state)

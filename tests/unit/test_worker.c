@@ -115,13 +115,28 @@ static void make_wait(struct ev_wait *e, uint32_t i)
 
 /* Of one request, which was told of twice and not answered, and one that is none. */
 static const struct ev_request requests[] = {
-	{.h = {END_TS, EV_REQUEST, 1, sizeof(requests[0])}, .connection = 7, .arrived = FROM + 10000,
-	 .end = END_TS, .tid = 100, .tgid = 100, .flags = REQUEST_CLOSED | REQUEST_LEFT,
-	 .family = 2, .local = {127, 0, 0, 1}, .local_port = 80},
-	{.h = {END_TS - 1, EV_REQUEST, 1, sizeof(requests[0])}, .connection = 7,
-	 .arrived = FROM + 10000, .end = END_TS - 1, .flags = REQUEST_OPEN, .family = 2},
-	{.h = {END_TS, EV_REQUEST, 1, sizeof(requests[0])}, .connection = 8, .arrived = FROM + 10000,
-	 .read = END_TS + 1, .end = END_TS, .family = 2},
+	{ .h = { END_TS, EV_REQUEST, 1, sizeof(requests[0]) },
+	  .connection = 7,
+	  .arrived = FROM + 10000,
+	  .end = END_TS,
+	  .tid = 100,
+	  .tgid = 100,
+	  .flags = REQUEST_CLOSED | REQUEST_LEFT,
+	  .family = 2,
+	  .local = { 127, 0, 0, 1 },
+	  .local_port = 80 },
+	{ .h = { END_TS - 1, EV_REQUEST, 1, sizeof(requests[0]) },
+	  .connection = 7,
+	  .arrived = FROM + 10000,
+	  .end = END_TS - 1,
+	  .flags = REQUEST_OPEN,
+	  .family = 2 },
+	{ .h = { END_TS, EV_REQUEST, 1, sizeof(requests[0]) },
+	  .connection = 8,
+	  .arrived = FROM + 10000,
+	  .read = END_TS + 1,
+	  .end = END_TS,
+	  .family = 2 },
 };
 
 static void put_evidence(struct capture_header *h)
@@ -142,11 +157,18 @@ static void put_evidence(struct capture_header *h)
 		p += put_record(p, &requests[i], sizeof(requests[i]));
 	/* one that ended, in another thread than it began, and one that overlaps it and goes on */
 	for (uint32_t i = 0; i < 2; i++)
-		p += put_record(p, &(struct ev_span){.h = {END_TS, EV_SPAN, 1, sizeof(struct ev_span)},
-						     .begin = FROM + 20000 + i, .end = END_TS, .id = 7,
-						     .tid = 100, .tgid = 100, .begin_tid = 200,
-						     .flags = i ? SPAN_OPEN : 0, .name = "order"},
-				sizeof(struct ev_span));
+		p += put_record(
+			p,
+			&(struct ev_span){ .h = { END_TS, EV_SPAN, 1, sizeof(struct ev_span) },
+					   .begin = FROM + 20000 + i,
+					   .end = END_TS,
+					   .id = 7,
+					   .tid = 100,
+					   .tgid = 100,
+					   .begin_tid = 200,
+					   .flags = i ? SPAN_OPEN : 0,
+					   .name = "order" },
+			sizeof(struct ev_span));
 	p += put_record(p, &(struct ev_exit){.h = {END_TS, EV_EXIT, 1, sizeof(struct ev_exit)},
 					     .tid = 100, .tgid = 100, .end = 11, .code = 1,
 					     .address = 0x10, .rss = 4096,
@@ -230,7 +252,8 @@ static struct {
 static void note(const struct trace_event *e)
 {
 	said.uuids += e->kind == TRACE_EVENT_UUID && e->uuid[6] >> 4 == 4;
-	said.stats += e->kind == TRACE_EVENT_CPU_STATS && e->cpu_stats.stats.entries == 4096 + SLOTS;
+	said.stats += e->kind == TRACE_EVENT_CPU_STATS &&
+		      e->cpu_stats.stats.entries == 4096 + SLOTS;
 	said.lost += e->kind == TRACE_EVENT_CPU && e->of_cpu.lost;
 	if (e->kind == TRACE_EVENT_ATTRIBUTE && !strcmp(e->attribute.key, "frec.memory.hot"))
 		said.memory = e->attribute.number;
@@ -349,8 +372,13 @@ static void test_span(void **state)
 	(void)state;
 	assert_int_equal(find_span(h, 0)->h.kind, EV_SPAN);
 	h->hits[0].kind = TRIGGER_SPAN;
-	h->hits[0].record.w = (struct wait_facts){.start = FROM + 20000, .in = END_TS, .end = END_TS,
-						  .args = {7}, .tid = 100, .tgid = 100, .nr = 3};
+	h->hits[0].record.w = (struct wait_facts){ .start = FROM + 20000,
+						   .in = END_TS,
+						   .end = END_TS,
+						   .args = { 7 },
+						   .tid = 100,
+						   .tgid = 100,
+						   .nr = 3 };
 	assert_int_equal(run(whole, h->size, &events), 0);
 	assert_int_equal(said.spans, 2);
 	assert_int_equal(said.open_spans, 1);
@@ -402,8 +430,13 @@ static void test_request(void **state)
 
 	(void)state;
 	h->hits[0].kind = TRIGGER_REQUEST;
-	h->hits[0].record.w = (struct wait_facts){.start = FROM + 10000, .in = END_TS, .end = END_TS,
-						  .tid = 100, .tgid = 100, .nr = -1, .args = {7}};
+	h->hits[0].record.w = (struct wait_facts){ .start = FROM + 10000,
+						   .in = END_TS,
+						   .end = END_TS,
+						   .tid = 100,
+						   .tgid = 100,
+						   .nr = -1,
+						   .args = { 7 } };
 	assert_int_equal(run(whole, h->size, &events), 0);
 	assert_int_equal(said.requests, 1);
 	assert_string_equal(said.answered, "never");
@@ -434,13 +467,18 @@ static void test_percentile(void **state)
 
 	(void)state;
 	h->hits[0].kind = TRIGGER_PERCENTILE;
-	strcpy(h->hits[0].text, "runqueue p99 is 34 ms, over 20 ms, in the last 10 s: 12345 samples");
+	strcpy(h->hits[0].text,
+	       "runqueue p99 is 34 ms, over 20 ms, in the last 10 s: 12345 samples");
 	for (unsigned int of = 0; of < 2; of++) {
 		h->hits[0].record.h.kind = of ? TRIGGER_REQUEST : TRIGGER_RUNQUEUE;
 		/* nobody is known, and then somebody */
 		for (uint32_t tid = 0; tid <= 100; tid += 100) {
-			h->hits[0].record.w = (struct wait_facts){.start = FROM, .in = NOW, .end = NOW,
-								  .tid = tid, .tgid = tid, .nr = -1};
+			h->hits[0].record.w = (struct wait_facts){ .start = FROM,
+								   .in = NOW,
+								   .end = NOW,
+								   .tid = tid,
+								   .tgid = tid,
+								   .nr = -1 };
 			assert_int_equal(run(whole, h->size, &events), 0);
 			assert_memory_equal(said.verdict, h->hits[0].text, strlen(h->hits[0].text));
 		}

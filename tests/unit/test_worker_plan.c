@@ -27,7 +27,8 @@ static const struct ev_wait *list[WAITS];
 /* A worker that has read one CPU's switches and two threads, of which every bucket has both. */
 static int setup(void **state)
 {
-	struct capture_header *h = calloc(1, sizeof(*h) + sizeof(h->cpus[0]) + SWITCHES * HOT_SLOT_SIZE);
+	struct capture_header *h =
+		calloc(1, sizeof(*h) + sizeof(h->cpus[0]) + SWITCHES * HOT_SLOT_SIZE);
 	struct capture_cpu *c = &h->cpus[0];
 	struct hot_slot *s = (void *)(c + 1);
 
@@ -69,8 +70,12 @@ static struct wait_facts *add_wait(uint32_t tid, uint64_t start, uint64_t ns)
 {
 	struct wait_facts *f = &records[w.n_waits].w;
 
-	*f = (struct wait_facts){.tid = tid, .start = start, .in = start + ns, .end = start + ns + 5,
-				 .flags = WAIT_HAS_RET, .state = TASK_REPORT_SLEEPING};
+	*f = (struct wait_facts){ .tid = tid,
+				  .start = start,
+				  .in = start + ns,
+				  .end = start + ns + 5,
+				  .flags = WAIT_HAS_RET,
+				  .state = TASK_REPORT_SLEEPING };
 	list[w.n_waits] = &records[w.n_waits];
 	w.n_waits++;
 	return f;
@@ -108,8 +113,8 @@ static void test_shortest_go(void **state)
 	assert_int_equal(w.brief, 0);
 	assert_int_equal(w.n_told, WAITS - w.dropped);
 	for (uint32_t i = 0; i < WAITS; i++)
-		assert_int_equal(!!w.told[i],
-				 i % 16 == 0 || records[i].w.in - records[i].w.start > w.dropped_ns);
+		assert_int_equal(!!w.told[i], i % 16 == 0 || records[i].w.in - records[i].w.start >
+								     w.dropped_ns);
 }
 
 /* None over `stacks` is left out, but some are told in brief. */

@@ -6,8 +6,9 @@
 
 static int usage(FILE *out)
 {
-	fprintf(out, "usage: app NAME MS [UID] | app --snapshot FILE [UID]\n"
-		     "  fires the trigger NAME after so long, or writes a snapshot of itself; as user UID\n");
+	fprintf(out,
+		"usage: app NAME MS [UID] | app --snapshot FILE [UID]\n"
+		"  fires the trigger NAME after so long, or writes a snapshot of itself; as user UID\n");
 	return out == stdout ? 0 : 2;
 }
 

@@ -35,13 +35,16 @@ static void *ring_map(int fd, size_t size, off_t what)
 
 static void ring_make(struct ring *r)
 {
-	struct io_uring_params p = { .flags = sqpoll ? IORING_SETUP_SQPOLL : 0, .sq_thread_idle = 20 };
+	struct io_uring_params p = { .flags = sqpoll ? IORING_SETUP_SQPOLL : 0,
+				     .sq_thread_idle = 20 };
 	char *sq, *cq;
 
 	r->fd = syscall(SYS_io_uring_setup, ENTRIES, &p);
 	die_if(r->fd < 0, "io_uring_setup");
-	sq = ring_map(r->fd, p.sq_off.array + p.sq_entries * sizeof(unsigned int), IORING_OFF_SQ_RING);
-	cq = ring_map(r->fd, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
+	sq = ring_map(r->fd, p.sq_off.array + p.sq_entries * sizeof(unsigned int),
+		      IORING_OFF_SQ_RING);
+	cq = ring_map(r->fd, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
+		      IORING_OFF_CQ_RING);
 	r->sqes = ring_map(r->fd, p.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
 	r->sq_tail = (void *)(sq + p.sq_off.tail);
 	r->sq_flags = (void *)(sq + p.sq_off.flags);
@@ -130,8 +133,10 @@ static const struct option_row options[] = {
 	{ "port", OPTION_NUMBER, &port, 0, 65535, "to listen on (default 0: a free one)" },
 	{ "sqpoll", OPTION_FLAG, &sqpoll, 0, 0, "a thread of the kernel's takes what is queued" },
 	{ "async", OPTION_FLAG, &async, 0, 0, "workers of the kernel's do it" },
-	{ "delay", OPTION_MS, &delay, 0, 60000, "before an answer to what begins with 's' (500ms)" },
-	{ "seconds", OPTION_SECONDS, &run_ms, 0, 86400000, "end after so long (default 0: SIGTERM)" },
+	{ "delay", OPTION_MS, &delay, 0, 60000,
+	  "before an answer to what begins with 's' (500ms)" },
+	{ "seconds", OPTION_SECONDS, &run_ms, 0, 86400000,
+	  "end after so long (default 0: SIGTERM)" },
 	{ 0 },
 };
 
