@@ -158,14 +158,23 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 {
 	struct recorder_totals totals;
 	uint64_t reach = q->last && q->last < c->window ? q->last : c->window;
+	uint64_t since, to, behind;
 
 	h->magic = CAPTURE_MAGIC;
 	h->clocks.monotonic = clock_monotonic();
 	h->clocks.boottime = clock_read(CLOCK_BOOTTIME);
 	h->clocks.realtime = clock_read(CLOCK_REALTIME);
+	/* who knows what happened in a pause: a wait that seems to span it may be two */
+	recorder_span(r, h->clocks.monotonic, &since, &to);
+	behind = h->clocks.monotonic - to;
+	h->clocks.monotonic -= behind;
+	h->clocks.boottime -= behind;
+	h->clocks.realtime -= behind;
 	h->n_offsets = q->n_offsets;
 	memcpy(h->offsets, q->offsets, q->n_offsets * sizeof(h->offsets[0]));
 	h->from = h->clocks.monotonic > reach ? h->clocks.monotonic - reach : 0;
+	if (h->from < since && since < h->clocks.monotonic)
+		h->from = since;
 	h->evidence_since = w->held_since;
 	recorder_totals(r, &totals);
 	h->lost = totals.lost;

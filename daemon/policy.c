@@ -56,6 +56,15 @@ static uint64_t hour_end(const struct policy_trigger *t, uint64_t now)
 	return 0;
 }
 
+/* One that was counted at that time came to nothing. */
+static void hour_take_back(struct policy_trigger *t, uint64_t then)
+{
+	uint64_t minute = then / MINUTE_NS;
+
+	if (minute_count(t, minute))
+		t->minutes[minute % POLICY_MINUTES].count--;
+}
+
 static void hour_add(struct policy_trigger *t, uint64_t now)
 {
 	uint64_t minute = now / MINUTE_NS;
@@ -435,6 +444,8 @@ int policy_take(struct policy *p, uint64_t now, struct policy_job *ret)
 		take_manual(p, (unsigned int)m, ret);
 	} else {
 		*ret = p->next;
+		snprintf(p->writing_for, sizeof(p->writing_for), "%s", ret->hits[0].name);
+		p->writing_since = ret->first;
 		p->pending = false;
 		p->joined = 0;
 	}
@@ -450,6 +461,9 @@ void policy_done(struct policy *p, bool success)
 	p->writing = false;
 	if (!success) {
 		p->failed++;
+		for (unsigned int i = 0; i < p->n_triggers && p->writing_counts; i++)
+			if (!strcmp(p->triggers[i].name, p->writing_for))
+				hour_take_back(&p->triggers[i], p->writing_since);
 		return;
 	}
 	p->written++;

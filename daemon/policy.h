@@ -112,6 +112,8 @@ struct policy {
 
 	bool writing;
 	bool writing_counts; /* what is being written counts against max_total */
+	char writing_for[CONFIG_NAME_MAX]; /* the trigger in whose hour it counts … */
+	uint64_t writing_since;		   /* … since then */
 
 	uint64_t counted; /* snapshots that triggers caused, for max_total */
 	uint64_t written; /* all snapshots that succeeded … */
@@ -167,7 +169,7 @@ int policy_take(struct policy *p, uint64_t now, struct policy_job *ret);
 int policy_take_aside(struct policy *p, uint64_t now, uint64_t id, struct policy_job *ret);
 void policy_done_aside(struct policy *p, bool success);
 
-/* The end of what policy_take() gave. A failed one does not count for max_total. */
+/* The end of what policy_take() gave. A failed one counts for no quota. */
 void policy_done(struct policy *p, bool success);
 
 /*

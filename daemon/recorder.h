@@ -48,6 +48,8 @@ void recorder_heartbeat(struct recorder *r, uint64_t now);
 /* Going on again takes a walk over all threads, which can fail; pausing cannot. */
 int recorder_pause(struct recorder *r, bool paused);
 bool recorder_paused(const struct recorder *r);
+/* Without a gap in what was seen: since the last pause ended, until now or the pause that lasts. */
+void recorder_span(const struct recorder *r, uint64_t now, uint64_t *ret_from, uint64_t *ret_to);
 
 /* Gives CPUs that came online a window. Returns how many, or -errno. */
 int recorder_update_cpus(struct recorder *r);

@@ -359,6 +359,8 @@ int recorder_pause(struct recorder *r, bool paused)
 	int err;
 
 	if (paused) {
+		if (!r->control->paused)
+			r->paused_at = clock_monotonic();
 		__atomic_store_n(&r->control->paused, 1, __ATOMIC_RELAXED);
 		return 0;
 	}

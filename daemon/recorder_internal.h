@@ -57,6 +57,7 @@ struct recorder {
 	uint32_t kinds; /* likewise: bit set: a trigger of this kind is set */
 	bool started;
 	uint64_t started_at;
+	uint64_t paused_at; /* the last time */
 	pid_t hung; /* of recorder_sleepers(), killed but not reaped; 0: none */
 	char pins[PATH_MAX]; /* directory, or empty */
 };

@@ -106,6 +106,22 @@ static void test_cooldown_after_failure(void **state)
 	assert_int_equal(fire(0, T0 + 2 * SEC), POLICY_SUPPRESSED);
 }
 
+/* What could not be written, for want of space, say, is no snapshot of that hour. */
+static void test_hour_after_failure(void **state)
+{
+	(void)state;
+	config.triggers[0].cooldown = 0;
+	config.triggers[0].max_per_hour = 2;
+	policy_init(&policy, &config, 1);
+	for (int i = 1; i <= 5; i++) {
+		assert_int_equal(fire(0, T0 + i * SEC), POLICY_ACCEPTED);
+		write_one(T0 + i * SEC + SEC / 2, i == 3);
+	}
+	assert_int_equal(fire(0, T0 + 6 * SEC), POLICY_ACCEPTED);
+	write_one(T0 + 6 * SEC + SEC / 2, true);
+	assert_int_equal(fire(0, T0 + 7 * SEC), POLICY_SUPPRESSED);
+}
+
 static void test_late_record_is_due_at_once(void **state)
 {
 	struct trigger_record r = { .h.ts = T0 - 10 * SEC, .index = 0, .bank = 1 };
@@ -423,6 +439,7 @@ int main(void)
 		TEST(test_accept_take_done),
 		TEST(test_cooldown),
 		TEST(test_cooldown_after_failure),
+		TEST(test_hour_after_failure),
 		TEST(test_late_record_is_due_at_once),
 		TEST(test_merge),
 		TEST(test_merge_delay_is_bounded),
