@@ -165,24 +165,6 @@ static void judge_end(const struct facts *f, struct verdict *v)
 	snprintf(v->text, sizeof(v->text), "%s", text);
 }
 
-static int judge_interval(const struct story *s, const struct story_trigger *t, struct verdict *ret)
-{
-	uint32_t thread = story_thread_at(s, t->tid, t->end);
-
-	/* nothing recorded of it: then that, and not another's waits */
-	if (t->end <= t->start)
-		return verdict_worst_of(s, thread, t->end, ret);
-	if (t->beginner)
-		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread,
-				       t->start, t->end, ret);
-	if (!t->reader && (!t->kind || strcmp(t->kind, "request")))
-		return verdict_of(s, thread, t->start, t->end, ret);
-	if (!t->reader && t->read > t->start)
-		return verdict_of_unread(s, thread, t->start, t->end, ret);
-	return verdict_of_request(s, story_thread_at(s, t->reader, t->read), t->read, thread,
-				  t->start, t->end, ret);
-}
-
 /* The interval that the snapshot was written for, or without one the worst waits. */
 static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
 {
@@ -202,7 +184,7 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 
 		if ((uint64_t)t->tid != tid)
 			continue;
-		err = judge_interval(j->story, t, &j->verdict);
+		err = verdict_of_trigger(j->story, t, &j->verdict);
 		if (!err)
 			judge_end(f, &j->verdict);
 		if (!err && !strcmp(kind, "percentile"))

@@ -165,7 +165,7 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	h->clocks.boottime = clock_read(CLOCK_BOOTTIME);
 	h->clocks.realtime = clock_read(CLOCK_REALTIME);
 	/* who knows what happened in a pause: a wait that seems to span it may be two */
-	recorder_span(r, h->clocks.monotonic, &since, &to);
+	recorder_seen(r, h->clocks.monotonic, &since, &to);
 	behind = h->clocks.monotonic - to;
 	h->clocks.monotonic -= behind;
 	h->clocks.boottime -= behind;

@@ -91,6 +91,12 @@ void config_trigger_defaults(struct config *config);
 void config_trigger_check(struct config_load *l, struct config_section *s);
 /* Where the section says key; nowhere: line 0. */
 struct config_place config_trigger_place(const struct config_section *s, const char *key);
+/*
+ * Of the key that has its kind's name: no other kind has it, and this one has to. True: s is of that
+ * kind.
+ */
+bool config_trigger_own_key(struct config_load *l, const struct config_section *s,
+			    enum trigger_kind kind, const char *such_as);
 
 /* config_ends.c: those of kind exit */
 config_parser config_trigger_signals, config_trigger_exit_codes;

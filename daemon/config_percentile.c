@@ -68,18 +68,10 @@ void config_percentile_check(struct config_load *l, struct config_section *s)
 {
 	const struct trigger_filter *f = &s->trigger.filter;
 	struct config_place kind = config_trigger_place(s, "kind");
-	struct config_place said = config_trigger_place(s, "percentile");
 	const char *name = config_kind_name(f->kind);
 
-	if (name && f->kind != TRIGGER_PERCENTILE && said.line)
-		config_mistake(l, &kind, "kind", name, "percentile, as line %u has percentile",
-			       said.line);
-	if (f->kind != TRIGGER_PERCENTILE)
+	if (!config_trigger_own_key(l, s, TRIGGER_PERCENTILE, "request p99 20ms/10s"))
 		return;
-	if (!said.line)
-		config_mistake(l, &s->place, "percentile", NULL,
-			       "a percentile in [trigger %s], such as request p99 20ms/10s",
-			       s->trigger.name);
 	/* each with filters takes one of its own */
 	if (f->filters && ++l->histograms == HISTOGRAMS_MAX - HISTOGRAM_OWN + 1)
 		config_mistake(

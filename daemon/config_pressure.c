@@ -61,15 +61,8 @@ void config_pressure_check(struct config_load *l, struct config_section *s)
 	struct config_place said = config_trigger_place(s, "pressure");
 	const char *name = config_kind_name(f->kind);
 
-	if (name && f->kind != TRIGGER_PRESSURE && said.line)
-		config_mistake(l, &kind, "kind", name, "pressure, as line %u has pressure",
-			       said.line);
-	if (f->kind != TRIGGER_PRESSURE)
+	if (!config_trigger_own_key(l, s, TRIGGER_PRESSURE, "memory full 150ms/1s"))
 		return;
-	if (!said.line)
-		config_mistake(l, &s->place, "pressure", NULL,
-			       "a pressure in [trigger %s], such as memory full 150ms/1s",
-			       s->trigger.name);
 	if (f->filters & ~FILTER_UNIT)
 		config_mistake(
 			l, &kind, "kind", name,

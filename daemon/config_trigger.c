@@ -276,6 +276,24 @@ struct config_place config_trigger_place(const struct config_section *s, const c
 	return p;
 }
 
+bool config_trigger_own_key(struct config_load *l, const struct config_section *s,
+			    enum trigger_kind kind, const char *such_as)
+{
+	struct config_place at = config_trigger_place(s, "kind");
+	const char *key = config_kind_name(kind), *name = config_kind_name(s->trigger.filter.kind);
+	unsigned int line = config_trigger_place(s, key).line;
+
+	if (s->trigger.filter.kind == kind) {
+		if (!line)
+			config_mistake(l, &s->place, key, NULL, "a %s in [trigger %s], such as %s",
+				       key, s->trigger.name, such_as);
+		return true;
+	}
+	if (name && line)
+		config_mistake(l, &at, "kind", name, "%s, as line %u has %s", key, line, key);
+	return false;
+}
+
 /* The window bounds hold and post: what was said must fit, what was not said is made to. */
 static void check_within(struct config_load *l, const struct config_section *s, const char *key,
 			 uint64_t *value, uint64_t max, const char *what)

@@ -49,7 +49,7 @@ void recorder_heartbeat(struct recorder *r, uint64_t now);
 int recorder_pause(struct recorder *r, bool paused);
 bool recorder_paused(const struct recorder *r);
 /* Without a gap in what was seen: since the last pause ended, until now or the pause that lasts. */
-void recorder_span(const struct recorder *r, uint64_t now, uint64_t *ret_from, uint64_t *ret_to);
+void recorder_seen(const struct recorder *r, uint64_t now, uint64_t *ret_from, uint64_t *ret_to);
 
 /* Gives CPUs that came online a window. Returns how many, or -errno. */
 int recorder_update_cpus(struct recorder *r);

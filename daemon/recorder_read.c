@@ -19,7 +19,7 @@ bool recorder_paused(const struct recorder *r)
 	return r->control->paused;
 }
 
-void recorder_span(const struct recorder *r, uint64_t now, uint64_t *ret_from, uint64_t *ret_to)
+void recorder_seen(const struct recorder *r, uint64_t now, uint64_t *ret_from, uint64_t *ret_to)
 {
 	*ret_from = r->control->live_since;
 	*ret_to = recorder_paused(r) && r->paused_at < now ? r->paused_at : now;

@@ -21,7 +21,7 @@
 
 /* ---- in the child, between fork and exec ---- */
 
-static void limit(int what, rlim_t value)
+void snapshot_limit(int what, rlim_t value)
 {
 	struct rlimit l = {value, value};
 
@@ -41,6 +41,20 @@ int snapshot_drop_privileges(const struct snapshot_identity *who)
 		return -errno;
 	capng_get_caps_process();
 	return capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE ? -EPERM : 0;
+}
+
+void snapshot_execute(const struct snapshot_identity *who, int program, char *const argv[],
+		      pid_t parent)
+{
+	char *envp[] = {NULL};
+
+	if (snapshot_drop_privileges(who))
+		_exit(126);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
+	if (getppid() != parent)
+		_exit(126);
+	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+	_exit(127);
 }
 
 #define N_FDS (WORKER_FD_LOCKS - WORKER_FD_CAPTURE + 1)
@@ -72,7 +86,6 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 			  bool crowded, pid_t parent)
 {
 	char *argv[] = {WORKER_ARGV0, plain ? WORKER_PLAIN : NULL, NULL};
-	char *envp[] = {NULL};
 	struct sched_param none = {0};
 	sigset_t all;
 	int program = fcntl(who->program, F_DUPFD_CLOEXEC, 10);
@@ -88,11 +101,11 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 	for (int i = 0; i < N_FDS; i++)
 		if (fds[i] < 0)
 			close(WORKER_FD_CAPTURE + i);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NOFILE, 1024);
-	limit(RLIMIT_CPU, 60);
+	snapshot_limit(RLIMIT_CORE, 0);
+	snapshot_limit(RLIMIT_NOFILE, 1024);
+	snapshot_limit(RLIMIT_CPU, 60);
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow takes terabytes of addresses */
-	limit(RLIMIT_AS, WORKER_ADDRESSES);
+	snapshot_limit(RLIMIT_AS, WORKER_ADDRESSES);
 #endif
 	if (crowded) {
 		setpriority(PRIO_PROCESS, 0, SNAPSHOT_NICE);
@@ -100,13 +113,7 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 		sched_setscheduler(0, SCHED_IDLE, &none);
 		syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* IOPRIO_CLASS_IDLE: linux/ioprio.h */
 	}
-	if (snapshot_drop_privileges(who))
-		_exit(126);
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
-	if (getppid() != parent)
-		_exit(126);
-	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
-	_exit(127);
+	snapshot_execute(who, program, argv, parent);
 }
 
 /* ---- the daemon's side ---- */

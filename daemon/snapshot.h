@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "worker.h"
@@ -42,6 +43,14 @@ struct snapshot_identity {
 
 /* In a child: becomes that user, without any capability, for good. -errno. */
 int snapshot_drop_privileges(const struct snapshot_identity *who);
+/* In a child: of RLIMIT_`what`, soft and hard; what cannot be limited is not. */
+void snapshot_limit(int what, rlim_t value);
+/*
+ * In a child of parent: becomes that user and our own binary (program, a copy of who's), with an
+ * empty environment; dies with its parent. Exits with 126 or 127 where that fails.
+ */
+void snapshot_execute(const struct snapshot_identity *who, int program, char *const argv[],
+		      pid_t parent) __attribute__((noreturn));
 
 /*
  * Starts the worker, which writes to output. capture and output are not closed;

@@ -6,7 +6,6 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,15 +13,9 @@
 #define DEADLINE_NS 10000000000ull
 #define ADDRESSES (2ull << 30) /* a hostile file may claim any size */
 
-static void limit(int what, rlim_t value)
-{
-	setrlimit(what, &(struct rlimit){ value, value });
-}
-
 static void __attribute__((noreturn)) become_finder(const struct snapshot_identity *who, int file,
 						     int result, char *const argv[], pid_t parent)
 {
-	char *envp[] = { NULL };
 	sigset_t none;
 	int program = fcntl(who->program, F_DUPFD_CLOEXEC, 10);
 
@@ -33,20 +26,14 @@ static void __attribute__((noreturn)) become_finder(const struct snapshot_identi
 	if (program < 0 || dup2(file, SPAN_FIND_FILE) < 0 || dup2(result, SPAN_FIND_RESULT) < 0)
 		_exit(126);
 	close_range(SPAN_FIND_RESULT + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_CPU, DEADLINE_NS / 1000000000);
-	limit(RLIMIT_NOFILE, 16);
+	snapshot_limit(RLIMIT_CORE, 0);
+	snapshot_limit(RLIMIT_CPU, DEADLINE_NS / 1000000000);
+	snapshot_limit(RLIMIT_NOFILE, 16);
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow takes terabytes of addresses */
-	limit(RLIMIT_AS, ADDRESSES);
+	snapshot_limit(RLIMIT_AS, ADDRESSES);
 #endif
 	setpriority(PRIO_PROCESS, 0, 10);
-	if (snapshot_drop_privileges(who))
-		_exit(126);
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user forgets it */
-	if (getppid() != parent)
-		_exit(126);
-	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
-	_exit(127);
+	snapshot_execute(who, program, argv, parent);
 }
 
 int span_child_start(struct span_child *c, const struct snapshot_identity *who, int fd,

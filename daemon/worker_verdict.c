@@ -45,7 +45,8 @@ static void keep_verdict(struct worker *w, const struct story *s, const struct v
 	snprintf(ret->text, sizeof(ret->text), "%.*s", (int)sizeof(ret->text) - 1, v->text);
 	text_clean(ret->text);
 	snprintf(ret->wait, sizeof(ret->wait), "%s", verdict_wait_name(v->cause));
-	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)sizeof(ret->comm) - 1, t->comm);
+	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)sizeof(ret->comm) - 1,
+		 verdict_comm(s, v, v->culprit));
 	ret->pid = t->pid;
 	ret->tid = t->tid;
 	ret->ns = v->cause_ns;
@@ -65,24 +66,22 @@ static void judge_pressure(struct worker *w)
 	story_free(s);
 }
 
-static int judge_hit(struct worker *w, const struct story *s, uint32_t thread, uint64_t start,
-		     uint64_t end, struct verdict *v)
+/* The trigger as whoever reads the trace will find it. */
+static struct story_trigger trigger_of(struct worker *w, uint64_t start, uint64_t end)
 {
-	const struct ev_request *request = worker_request(w, &w->h->hits[0]);
-	const struct ev_span *span = worker_span(w, &w->h->hits[0]);
-	uint64_t read = request ? worker_boot(w, request->read) : 0;
+	const struct policy_hit *hit = &w->h->hits[0];
+	const struct ev_request *request = worker_request(w, hit);
+	const struct ev_span *span = worker_span(w, hit);
+	struct story_trigger t = { .start = start, .end = end, .tid = hit->record.w.tid };
 
-	if (end <= start)
-		return verdict_worst_of(s, thread, end, v);
 	if (span)
-		return verdict_of_span(s, story_thread_at(s, span->begin_tid, start), thread, start,
-				       end, v);
-	if (!request)
-		return verdict_of(s, thread, start, end, v);
-	if (!request->read)
-		return verdict_of_unread(s, thread, start, end, v);
-	return verdict_of_request(s, story_thread_at(s, request->reader_tid, read), read, thread,
-				  start, end, v);
+		t.beginner = span->begin_tid;
+	if (request) {
+		t.kind = "request";
+		t.reader = request->read ? request->reader_tid : 0;
+		t.read = worker_boot(w, request->read ? request->read : request->end);
+	}
+	return t;
 }
 
 void worker_judge(struct worker *w)
@@ -90,8 +89,8 @@ void worker_judge(struct worker *w)
 	const struct wait_facts *f = &w->h->hits[0].record.w;
 	static struct verdict v; /* some ten KB */
 	struct story *s = NULL;
+	struct story_trigger trigger;
 	uint64_t start, end;
-	uint32_t thread;
 
 	if (!w->h->n_hits)
 		return;
@@ -115,8 +114,9 @@ void worker_judge(struct worker *w)
 		return;
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
-	thread = story_thread_at(s, f->tid, end);
-	if (thread != STORY_NOBODY && !judge_hit(w, s, thread, start, end, &v)) {
+	trigger = trigger_of(w, start, end);
+	if (story_thread_at(s, f->tid, end) != STORY_NOBODY &&
+	    !verdict_of_trigger(s, &trigger, &v)) {
 		if (w->h->hits[0].kind == TRIGGER_PERCENTILE)
 			verdict_preface(&v, w->h->hits[0].text);
 		keep_verdict(w, s, &v);

@@ -173,6 +173,8 @@ void story_free(struct story *s);
 
 /* The life of tid at that time, or the nearest one before; STORY_NOBODY. */
 uint32_t story_thread_at(const struct story *s, int32_t tid, uint64_t ts);
+/* Who made thread; STORY_NOBODY: not known. */
+uint32_t story_creator(const struct story *s, uint32_t thread);
 /* What thread was called at that time, as far as known; else its last name. */
 const char *story_comm(const struct story *s, uint32_t thread, uint64_t ts);
 const struct story_process *story_process(const struct story *s, int32_t pid);

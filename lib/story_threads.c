@@ -159,6 +159,14 @@ uint32_t story_thread_at(const struct story *s, int32_t tid, uint64_t ts)
 	return low < s->n_threads && s->threads[low].tid == tid ? low : STORY_NOBODY;
 }
 
+uint32_t story_creator(const struct story *s, uint32_t thread)
+{
+	const struct story_thread *t = &s->threads[thread];
+	uint32_t creator = t->creator ? story_thread_at(s, t->creator, t->from) : STORY_NOBODY;
+
+	return creator == thread ? STORY_NOBODY : creator;
+}
+
 const struct story_process *story_process(const struct story *s, int32_t pid)
 {
 	struct story_process key = { .pid = pid };

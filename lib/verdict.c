@@ -125,13 +125,12 @@ static int before_birth(const struct story *s, struct verdict_link *link,
 {
 	for (unsigned int i = 0; i < VERDICT_HOPS; i++) {
 		const struct story_thread *t = &s->threads[link->next];
-		uint32_t creator = t->creator ? story_thread_at(s, t->creator, t->from)
-					      : STORY_NOBODY;
+		uint32_t creator = story_creator(s, link->next);
 		struct verdict_spans before;
 		uint64_t until_birth;
 		int err;
 
-		if (creator == STORY_NOBODY || creator == link->next || creator == link->thread)
+		if (creator == STORY_NOBODY || creator == link->thread)
 			return 0;
 		err = spans_before(spans, t->from, &before, &until_birth);
 		if (err || until_birth <= ns / 2) {
@@ -184,7 +183,7 @@ static uint32_t made_since(const struct story *s, uint32_t from, uint64_t since)
 	for (uint32_t i = 0; i < s->n_threads; i++) {
 		const struct story_thread *t = &s->threads[i];
 
-		if (t->creator == s->threads[from].tid && t->from >= since &&
+		if (t->from >= since && story_creator(s, i) == from &&
 		    (first == from || t->from < s->threads[first].from))
 			first = i;
 	}
@@ -482,4 +481,22 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 	       struct verdict *ret)
 {
 	return verdict_of_request(s, STORY_NOBODY, 0, thread, start, end, ret);
+}
+
+int verdict_of_trigger(const struct story *s, const struct story_trigger *t, struct verdict *ret)
+{
+	uint32_t thread = story_thread_at(s, t->tid, t->end);
+
+	/* nothing recorded of it: then that, and not another's waits */
+	if (t->end <= t->start)
+		return verdict_worst_of(s, thread, t->end, ret);
+	if (t->beginner)
+		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread,
+				       t->start, t->end, ret);
+	if (!t->reader && (!t->kind || strcmp(t->kind, "request")))
+		return verdict_of(s, thread, t->start, t->end, ret);
+	if (!t->reader && t->read > t->start)
+		return verdict_of_unread(s, thread, t->start, t->end, ret);
+	return verdict_of_request(s, story_thread_at(s, t->reader, t->read), t->read, thread,
+				  t->start, t->end, ret);
 }

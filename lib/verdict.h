@@ -127,6 +127,11 @@ int verdict_of_unread(const struct story *s, uint32_t thread, uint64_t start, ui
 int verdict_of_span(const struct story *s, uint32_t beginner, uint32_t thread, uint64_t start,
 		    uint64_t end, struct verdict *ret);
 /*
+ * Why what this trigger fired for took so long: one of the above, or the worst waits of its thread
+ * where it tells of no time.
+ */
+int verdict_of_trigger(const struct story *s, const struct story_trigger *t, struct verdict *ret);
+/*
  * The worst waits of process pid, unless it is 0, of the systemd unit or cgroup, unless it is NULL,
  * and why the longest of the worst kind was. -ENOMEM; -ESRCH: there is no such process.
  */

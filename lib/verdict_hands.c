@@ -112,9 +112,9 @@ static size_t add_hands(const struct story *s, uint32_t thread, struct verdict_s
 	uint32_t creator = STORY_NOBODY;
 	size_t n = 0;
 
-	if (t->creator && t->from > span.start && t->from < span.end && room > 1)
-		creator = story_thread_at(s, t->creator, t->from);
-	if (creator != STORY_NOBODY && creator != thread) {
+	if (t->from > span.start && t->from < span.end && room > 1)
+		creator = story_creator(s, thread);
+	if (creator != STORY_NOBODY) {
 		n = add_hands(s, creator, (struct verdict_span){ span.start, t->from }, ret,
 			      room - 1);
 		span.start = t->from;

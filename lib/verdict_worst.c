@@ -33,6 +33,8 @@ struct groups {
 	struct verdict_group *list;
 	size_t n, size;
 	uint64_t queued; /* ns, all together */
+	uint32_t busiest; /* STORY_NOBODY: nobody was looked at */
+	uint64_t ran;	  /* by that one, ns */
 };
 
 static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdict_wait wait)
@@ -240,8 +242,9 @@ bool verdict_is_overload(const struct verdict *v)
 	return v->cpus && v->wanted_cpus > 1.5 * v->cpus;
 }
 
-static uint64_t ran_ns(const struct story *s, uint32_t thread)
+static void note_busy(struct groups *g, uint32_t thread)
 {
+	const struct story *s = g->s;
 	const struct story_thread *t = &s->threads[thread];
 	uint64_t ns = 0;
 
@@ -252,30 +255,30 @@ static uint64_t ran_ns(const struct story *s, uint32_t thread)
 		if (r->end > start)
 			ns += r->end - start;
 	}
-	return ns;
+	if (g->busiest != STORY_NOBODY && ns <= g->ran)
+		return;
+	g->busiest = thread;
+	g->ran = ns;
 }
 
 /* The worst waits; of a process that hardly waited, but computed, that it did. */
-static int explain_worst(const struct story *s, const struct groups *g, uint32_t busiest,
-			 struct verdict *ret)
+static int explain_worst(const struct story *s, const struct groups *g, struct verdict *ret)
 {
 	const struct verdict_group *first = g->n ? g->list : NULL;
-	uint64_t ran = 0, from = s->start;
+	uint64_t from = s->start;
 
-	if (busiest != STORY_NOBODY) {
-		ran = ran_ns(s, busiest);
-		from = s->threads[busiest].from > from ? s->threads[busiest].from : from;
-	}
-	if (ran > (s->end - from) / 2 && (!first || first->rank || first->ns < ran / 4))
-		return verdict_of(s, busiest, from, s->end, ret);
+	if (g->busiest != STORY_NOBODY && s->threads[g->busiest].from > from)
+		from = s->threads[g->busiest].from;
+	if (g->ran > (s->end - from) / 2 && (!first || first->rank || first->ns < g->ran / 4))
+		return verdict_of(s, g->busiest, from, s->end, ret);
 	return first ? verdict_of(s, first->thread, first->start, first->end, ret) : 0;
 }
 
 static int worst(const struct story *s, const struct wanted *wanted, struct verdict *ret)
 {
 	bool some = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
-	struct groups g = { .s = s };
-	uint32_t *order = by_process(s), busiest = STORY_NOBODY;
+	struct groups g = { .s = s, .busiest = STORY_NOBODY };
+	uint32_t *order = by_process(s);
 	int err = order ? 0 : -ENOMEM;
 	bool found = false;
 
@@ -283,9 +286,8 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 		if (!is_wanted(s, order[i], wanted))
 			continue;
 		found = true;
-		if (wanted->pid &&
-		    (busiest == STORY_NOBODY || ran_ns(s, order[i]) > ran_ns(s, busiest)))
-			busiest = order[i];
+		if (wanted->pid)
+			note_busy(&g, order[i]);
 		err = add_waits(&g, order[i], some, wanted->until);
 		if (!err)
 			err = add_queueing(&g, order[i], wanted->until);
@@ -298,7 +300,7 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 	if (!err && g.n)
 		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
 	if (!err)
-		err = explain_worst(s, &g, busiest, ret);
+		err = explain_worst(s, &g, ret);
 	if (!err && g.n) {
 		ret->n_groups = g.n < VERDICT_GROUPS ? g.n : VERDICT_GROUPS;
 		memcpy(ret->groups, g.list, ret->n_groups * sizeof(*g.list));
