@@ -21,6 +21,7 @@
 
 #define LOOK_NS (2 * 1000000000ull) /* how often a file is looked at */
 #define ANSWER_NS 1000000000ull	    /* so long the opener may take */
+#define PAUSE_MAX_NS 60000000000ull /* before what could not be attached to is tried again */
 
 /* ---- probes ---- */
 
@@ -223,8 +224,18 @@ static int attach_all(struct daemon *d, struct span_watch *w, int fd,
 	return err;
 }
 
+/* The reason may go away without a change of the file; to look into it each time costs a process. */
+static void put_off(struct span_watch *w, const struct span_file *file, uint64_t now)
+{
+	if (!same_content(&w->useless, file))
+		w->pause = LOOK_NS;
+	w->useless = *file;
+	w->pause = w->pause < PAUSE_MAX_NS / 2 ? w->pause * 2 : PAUSE_MAX_NS;
+	w->again = now + w->pause;
+}
+
 static void attach(struct daemon *d, unsigned int watch, int fd, const struct span_found *found,
-		   const struct span_file *file)
+		   const struct span_file *file, uint64_t now)
 {
 	struct span_watch *w = &d->spans.list[watch];
 	struct span_probes fresh = { .file = *file };
@@ -239,6 +250,7 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 				 ? " (before Linux 6.6 that takes CAP_SYS_ADMIN)"
 				 : "");
 		complain(d, watch, text);
+		put_off(w, file, now);
 		return;
 	}
 	if (w->now.n) {
@@ -300,7 +312,8 @@ static void look_into(struct daemon *d, int fd, uint64_t now)
 
 	file_of(fd, &s->file);
 	drop_stale(d, w, &s->file);
-	if (same_content(&w->now.file, &s->file) || same_content(&w->useless, &s->file)) {
+	if (same_content(&w->now.file, &s->file) ||
+	    (same_content(&w->useless, &s->file) && now < w->again)) {
 		close(fd);
 		done(d, now);
 		return;
@@ -332,6 +345,7 @@ static void take_found(struct daemon *d, uint64_t now)
 {
 	struct spans *s = &d->spans;
 	unsigned int watch = s->at - 1;
+	struct span_watch *w = &s->list[watch];
 	int err = span_child_finish(&s->child, now);
 	struct span_file after;
 
@@ -339,14 +353,16 @@ static void take_found(struct daemon *d, uint64_t now)
 		return;
 	file_of(s->fd, &after);
 	if (same_content(&s->file, &after)) { /* else it is being written: next time */
-		if (err || s->child.found.flaw)
-			s->list[watch].useless = s->file;
+		if (err || s->child.found.flaw) {
+			w->useless = s->file;
+			w->again = UINT64_MAX;
+		}
 		if (err)
 			complain_of_file(d, watch, -ENOEXEC);
 		else if (s->child.found.flaw)
 			complain_of_flaw(d, watch, s->child.found.flaw);
 		else
-			attach(d, watch, s->fd, &s->child.found, &s->file);
+			attach(d, watch, s->fd, &s->child.found, &s->file, now);
 	}
 	close(s->fd);
 	done(d, now);

@@ -37,7 +37,9 @@ struct span_watch {
 	struct span_probes now, before;
 	uint16_t defs[SPAN_NAMES_MAX]; /* numbers of its spans */
 	unsigned int n_defs;
-	struct span_file useless; /* was looked into in vain: nothing to do until it changes */
+	struct span_file useless; /* was looked into in vain: nothing to do until it changes … */
+	uint64_t again; /* … or, as it could not be attached to, until then; ~0: until it changes */
+	uint64_t pause; /* before that; twice as long each time */
 };
 
 struct spans {
