@@ -61,13 +61,26 @@ static void warn_key(struct config_load *l, const char *section, const char *nam
 	config_say(l, "warning: %s:%u: %s: %s", p->file, p->line, name, text);
 }
 
+static bool lasts(enum trigger_kind kind)
+{
+	return (kind >= TRIGGER_LOCK && kind <= TRIGGER_IOWAIT) || kind == TRIGGER_REQUEST ||
+	       kind == TRIGGER_SPAN;
+}
+
+/* s: where the file says it; NULL: a default. */
 static void warn_trigger(struct config_load *l, const struct config_trigger *t,
-			 const struct config_place *p)
+			 const struct config_section *s)
 {
 	char window[UNITS_TEXT_MAX], threshold[UNITS_TEXT_MAX], where[PATH_MAX + 16] = "";
 
-	if (p)
-		snprintf(where, sizeof(where), "%s:%u: ", p->file, p->line);
+	if (s)
+		snprintf(where, sizeof(where), "%s:%u: ", s->place.file, s->place.line);
+	if (s && config_trigger_place(s, "hold").line && t->hold < CONFIG_FOUND_MAX &&
+	    lasts(t->filter.kind))
+		config_say(l,
+			   "warning: %s[trigger %s]: what lasts is found 250 to 500 ms after the "
+			   "threshold: a hold of %s brings no snapshot earlier",
+			   where, t->name, units_format_duration(t->hold, window, sizeof(window)));
 	if (t->filter.threshold > l->config.window / 2)
 		config_say(l,
 			   "warning: %s[trigger %s]: the window of %s is under twice the threshold "
@@ -88,7 +101,7 @@ static void warn_all(struct config_load *l)
 	if (c->on_snapshot[0])
 		warn_key(l, "snapshots", "on_snapshot", "has no effect in this version yet");
 	for (unsigned int i = 0; i < c->n_triggers; i++)
-		warn_trigger(l, &c->triggers[i], l->n_triggers ? &l->triggers[i].place : NULL);
+		warn_trigger(l, &c->triggers[i], l->n_triggers ? &l->triggers[i] : NULL);
 }
 
 /* The defaults have said nothing, so they give way to a small window. */

@@ -15,6 +15,8 @@
 #define CONFIG_POST (200 * 1000000ull)
 #define CONFIG_POST_EXIT (50 * 1000000ull) /* the last second is before it */
 #define CONFIG_PER_HOUR 20
+/* A wait that lasts is found so long after its threshold at most: SCAN_GRACE_NS, and a scan. */
+#define CONFIG_FOUND_MAX (500 * 1000000ull)
 
 /* Mistakes that are told; what comes behind them is not checked. */
 #define CONFIG_MISTAKES_MAX 100

@@ -258,6 +258,10 @@ static void key_value(struct config_load *l, const char *name, const char *value
 			       l->trigger ? l->trigger->lines[i] : l->places[i].line);
 		return;
 	}
+	if (strstr(value, " #") || strstr(value, "\t#")) {
+		config_mistake(l, &l->here, name, value, "';' where the comment begins");
+		return;
+	}
 	r = key->parse(l, key, value, l->trigger ? (void *)&l->trigger->trigger : &l->config);
 	if (r < 0)
 		config_mistake(l, &l->here, name, value, "%s", key->want);

@@ -41,11 +41,24 @@ int config_trigger_kind(struct config_load *l, const struct config_key *key, con
 	return -EINVAL;
 }
 
-/* Puts before, glob and after into field, which has room for max bytes and NUL. */
-static int store_glob(char *field, size_t max, const char *before, const char *glob,
-		      const char *after)
+/* "a, b": as one glob it would match nobody. The path of a file may have a comma in it. */
+static bool is_list(const char *value)
 {
-	if (strlen(before) + strlen(glob) + strlen(after) > max)
+	const char *comma = strchr(value, ',');
+
+	return comma && (*value != '/' || strchr(" \t/", comma[1]));
+}
+
+/* Puts before, glob and after into field, which has room for key->max bytes and NUL. */
+static int store_glob(struct config_load *l, const struct config_key *key, char *field,
+		      const char *before, const char *glob, const char *after)
+{
+	if (is_list(glob)) {
+		config_mistake(l, &l->here, key->name, glob,
+			       "one glob; others want a [trigger] of their own ('?' stands for a comma)");
+		return 1;
+	}
+	if (strlen(before) + strlen(glob) + strlen(after) > key->max)
 		return -ENAMETOOLONG;
 	strcpy(field, before);
 	strcat(field, glob);
@@ -59,14 +72,13 @@ int config_trigger_comm(struct config_load *l, const struct config_key *key, con
 	struct config_trigger *t = base;
 	size_t literal = 0;
 
-	(void)l;
 	/* The kernel cuts names: a longer pattern could never match. */
 	for (const char *s = value; *s; s++)
 		literal += *s != '*';
-	if (!*value || literal >= COMM_LEN)
+	if (!*value || (literal >= COMM_LEN && !is_list(value)))
 		return -EINVAL;
 	t->filter.filters |= FILTER_COMM;
-	return store_glob(t->filter.comm, key->max, "", value, "");
+	return store_glob(l, key, t->filter.comm, "", value, "");
 }
 
 int config_trigger_exe(struct config_load *l, const struct config_key *key, const char *value,
@@ -75,11 +87,10 @@ int config_trigger_exe(struct config_load *l, const struct config_key *key, cons
 	struct config_trigger *t = base;
 	bool anchored = value[0] == '/' || (value[0] == '*' && strchr(value, '/'));
 
-	(void)l;
 	if (!*value)
 		return -EINVAL;
 	t->filter.filters |= FILTER_EXE;
-	return store_glob(t->filter.exe, key->max, anchored ? "" : "*/", value, "");
+	return store_glob(l, key, t->filter.exe, anchored ? "" : "*/", value, "");
 }
 
 /* The path that it is compared with has a '/' at its end. */
@@ -90,11 +101,10 @@ int config_trigger_unit(struct config_load *l, const struct config_key *key, con
 	bool anchored = value[0] == '/' || (value[0] == '*' && strchr(value, '/'));
 	bool closed = *value && value[strlen(value) - 1] == '/';
 
-	(void)l;
 	if (!*value)
 		return -EINVAL;
 	t->filter.filters |= FILTER_UNIT;
-	return store_glob(t->filter.unit, key->max, anchored ? "" : "*/", value,
+	return store_glob(l, key, t->filter.unit, anchored ? "" : "*/", value,
 			  closed ? "*" : "/*");
 }
 

@@ -281,6 +281,50 @@ static void test_window_fits(void **state)
 				  "twice the threshold of 2 s\n");
 }
 
+/* Lists are for other keys, and what begins a comment would be part of the name. */
+static void test_globs_are_no_lists(void **state)
+{
+	static const char *const lists[][2] = {
+		{ "comm", "a, b" },
+		{ "comm", "a,b" },
+		{ "comm", "a-long-name,another-one" },
+		{ "exe", "a,b" },
+		{ "exe", "/usr/bin/a, /usr/bin/b" },
+		{ "exe", "/usr/bin/a,/usr/bin/b" },
+		{ "unit", "a.service,b.service" },
+	};
+	char text[256], want[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		snprintf(text, sizeof(text), "[trigger t]\nkind=lock\nthreshold=1s\n%s=%s\n",
+			 lists[i][0], lists[i][1]);
+		snprintf(want, sizeof(want),
+			 "f:4: %s: got '%s', want one glob; others want a [trigger] of their own "
+			 "('?' stands for a comma)\n",
+			 lists[i][0], lists[i][1]);
+		assert_mistakes(text, want);
+	}
+	check_glob("comm", "a?b", "a?b");
+	check_glob("exe", "/opt/a,b/c", "/opt/a,b/c");
+	assert_mistakes("[trigger t]\nkind=lock\nthreshold=1s\ncomm=a # b\n",
+			"f:4: comm: got 'a # b', want ';' where the comment begins\n");
+	check_glob("comm", "#1", "#1");
+}
+
+static void test_short_hold(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("[trigger t]\nkind=lock\nthreshold=1s\nhold=400ms\n"), 0);
+	assert_string_equal(said,
+			    "warning: f:1: [trigger t]: what lasts is found 250 to 500 ms after the "
+			    "threshold: a hold of 400 ms brings no snapshot earlier\n");
+	assert_int_equal(parse("[trigger t]\nkind=lock\nthreshold=1s\nhold=500ms\n"), 0);
+	assert_string_equal(said, "");
+	assert_int_equal(parse("[trigger t]\nkind=app\nhold=0\n"), 0);
+	assert_string_equal(said, "");
+}
+
 static void test_syscalls_off(void **state)
 {
 	(void)state;
@@ -626,6 +670,8 @@ int main(void)
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_window_fits),
 		cmocka_unit_test(test_syscalls_off),
+		cmocka_unit_test(test_globs_are_no_lists),
+		cmocka_unit_test(test_short_hold),
 		cmocka_unit_test(test_run_directory_room),
 		cmocka_unit_test(test_long_values),
 		cmocka_unit_test(test_many_triggers),
