@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -118,6 +119,21 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 
 /* ---- the daemon's side ---- */
 
+int snapshot_pidfd(pid_t child)
+{
+	int fd = pidfd_open(child, 0), err = -errno;
+
+	if (fd >= 0)
+		return fd;
+	kill(child, SIGKILL); /* nobody has reaped it yet */
+	return err;
+}
+
+bool snapshot_signal(int pidfd, int signal)
+{
+	return !pidfd_send_signal(pidfd, signal, NULL, 0) || errno != ESRCH;
+}
+
 /*
  * Are so many threads ready to run that idle priority would never have its turn?
  * Then waiting to see it starve only makes the answer late.
@@ -139,7 +155,7 @@ static int launch(struct snapshot *s, uint64_t now)
 {
 	bool crowded = is_crowded();
 	pid_t pid, parent = getpid();
-	int pipes[2], fds[N_FDS];
+	int pipes[2], fds[N_FDS], pidfd;
 
 	if (pipe2(pipes, O_CLOEXEC))
 		return -errno;
@@ -153,16 +169,16 @@ static int launch(struct snapshot *s, uint64_t now)
 	pid = fork();
 	if (!pid)
 		become_worker(s->who, fds, s->attempts > 0, crowded, parent);
+	pidfd = pid < 0 ? -errno : snapshot_pidfd(pid);
 	close(pipes[1]);
 	if (fds[6] >= 0)
 		close(fds[6]);
-	if (pid < 0) {
-		int err = -errno;
-
+	if (pidfd < 0) {
 		close(pipes[0]);
-		return err;
+		return pidfd;
 	}
 	s->pid = pid;
+	s->pidfd = pidfd;
 	s->result_fd = pipes[0];
 	s->started = now;
 	s->hurried = s->pressed = crowded;
@@ -218,7 +234,7 @@ void snapshot_watch(struct snapshot *s, uint64_t now)
 {
 	struct sched_param none = {0};
 
-	if (!s->pid)
+	if (!s->pid || !snapshot_signal(s->pidfd, 0))
 		return;
 	if (!s->hurried && now - s->started > SNAPSHOT_IDLE_NS) {
 		/* the host is busy, which may be why we were called: a late answer is none */
@@ -241,14 +257,15 @@ void snapshot_kill(struct snapshot *s, int why)
 	if (!s->pid || s->killed)
 		return;
 	s->killed = why;
-	kill(s->pid, SIGKILL);
+	snapshot_signal(s->pidfd, SIGKILL);
 }
 
 static int end_of_worker(struct snapshot *s, struct worker_result *ret, uint64_t magic)
 {
 	/* it has said all that it has to say; it may still wait for a disk, but not we for it */
-	kill(s->pid, SIGKILL);
+	snapshot_signal(s->pidfd, SIGKILL);
 	s->pid = 0;
+	close(s->pidfd);
 	close(s->result_fd);
 	s->result_fd = -1;
 	if (s->killed)
@@ -283,7 +300,6 @@ void snapshot_abort(struct snapshot *s)
 
 	if (!s->pid)
 		return;
-	kill(s->pid, SIGKILL);
 	end_of_worker(s, &r, 0);
 	forget(s);
 }

@@ -24,6 +24,7 @@ struct snapshot_identity;
 
 struct snapshot {
 	pid_t pid; /* 0: none runs */
+	int pidfd; /* of it: once it has been reaped its pid may be another's */
 	int result_fd;
 	uint64_t started; /* MONOTONIC ns */
 	bool hurried, pressed;
@@ -51,6 +52,11 @@ void snapshot_limit(int what, rlim_t value);
  */
 void snapshot_execute(const struct snapshot_identity *who, int program, char *const argv[],
 		      pid_t parent) __attribute__((noreturn));
+
+/* Of a child that was just forked; it is killed where that fails: -errno. */
+int snapshot_pidfd(pid_t child);
+/* 0: none. False: it has been reaped, and its pid may be another's. */
+bool snapshot_signal(int pidfd, int signal);
 
 /*
  * Starts the worker, which writes to output. capture and output are not closed;

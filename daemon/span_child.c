@@ -42,7 +42,7 @@ int span_child_start(struct span_child *c, const struct snapshot_identity *who, 
 	char *argv[] = { SPAN_FIND_ARGV0, (char *)(uintptr_t)span, (char *)(uintptr_t)begin,
 			 (char *)(uintptr_t)end, NULL };
 	pid_t pid, parent = getpid();
-	int pipes[2], err;
+	int pipes[2], pidfd;
 
 	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
@@ -50,13 +50,15 @@ int span_child_start(struct span_child *c, const struct snapshot_identity *who, 
 	pid = fork();
 	if (!pid)
 		become_finder(who, fd, pipes[1], argv, parent);
-	err = -errno;
+	pidfd = pid < 0 ? -errno : snapshot_pidfd(pid);
 	close(pipes[1]);
-	if (pid < 0) {
+	if (pidfd < 0) {
 		close(pipes[0]);
-		return err;
+		return pidfd;
 	}
-	*c = (struct span_child){ .pid = pid, .result_fd = pipes[0], .until = now + DEADLINE_NS };
+	*c = (struct span_child){
+		.pid = pid, .pidfd = pidfd, .result_fd = pipes[0], .until = now + DEADLINE_NS
+	};
 	return 0;
 }
 
@@ -95,7 +97,8 @@ void span_child_abort(struct span_child *c)
 {
 	if (!c->pid)
 		return;
-	kill(c->pid, SIGKILL);
+	snapshot_signal(c->pidfd, SIGKILL);
+	close(c->pidfd);
 	close(c->result_fd);
 	c->pid = 0;
 	c->result_fd = -1;

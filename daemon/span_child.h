@@ -11,6 +11,7 @@
 
 struct span_child {
 	pid_t pid; /* 0: none runs */
+	int pidfd; /* of it: once it has been reaped its pid may be another's */
 	int result_fd;
 	uint64_t until; /* MONOTONIC ns */
 	size_t got;

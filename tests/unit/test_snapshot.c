@@ -8,15 +8,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../daemon/snapshot.h"
+#include "../../daemon/span_child.h"
 
 static void start(struct snapshot *s, const char *program)
 {
@@ -126,6 +131,65 @@ static void test_abort(void **state)
 	snapshot_abort(&s);
 }
 
+/* Once this child has ended and is reaped, another process has its pid. */
+static void replace(pid_t pid)
+{
+	struct clone_args args = {
+		.set_tid = (uintptr_t)&pid, .set_tid_size = 1, .exit_signal = SIGCHLD
+	};
+
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	switch (syscall(SYS_clone3, &args, sizeof(args))) {
+	case 0:
+		for (;;)
+			pause();
+	case -1:
+		print_message("no right to choose a pid\n");
+		skip();
+	}
+}
+
+/* That other process lives, as it was. */
+static void expect_unharmed(pid_t pid)
+{
+	siginfo_t end = {0};
+
+	/* what was sent before this comes first */
+	assert_int_equal(kill(pid, SIGUSR1), 0);
+	assert_int_equal(sched_getscheduler(pid), SCHED_IDLE);
+	assert_int_equal(waitid(P_PID, pid, &end, WEXITED), 0);
+	assert_int_equal(end.si_status, SIGUSR1);
+}
+
+static void test_pid_of_another(void **state)
+{
+	struct snapshot_identity who = {(uid_t)-1, (gid_t)-1, -1, -1};
+	struct sched_param none = {0};
+	struct span_child finder;
+	struct snapshot s;
+	pid_t pid;
+
+	(void)state;
+	start(&s, "/usr/bin/true");
+	pid = s.pid;
+	replace(pid);
+	assert_int_equal(sched_setscheduler(pid, SCHED_IDLE, &none), 0);
+	snapshot_watch(&s, 1001 + SNAPSHOT_IDLE_NS);
+	snapshot_watch(&s, 1001 + SNAPSHOT_DEADLINE_NS);
+	snapshot_kill(&s, -ECANCELED);
+	snapshot_abort(&s);
+	expect_unharmed(pid);
+
+	who.program = open("/usr/bin/true", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(span_child_start(&finder, &who, who.program, "", "", "", 1000), 0);
+	pid = finder.pid;
+	replace(pid);
+	assert_int_equal(sched_setscheduler(pid, SCHED_IDLE, &none), 0);
+	span_child_abort(&finder);
+	expect_unharmed(pid);
+	close(who.program);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_dies),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_pid_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
