@@ -57,6 +57,13 @@ struct cost {
 #define COSTS_MAX 6
 #define COST_EVERY_NS (10 * 1000000000ull)
 
+/* A trigger's unit. */
+struct subject {
+	char *cgroup;  /* where it was found last, or NULL */
+	uint64_t next; /* when to search again */
+};
+#define SUBJECT_TEXT_MAX 256
+
 struct daemon {
 	const char *config_file; /* of --config, or NULL */
 	struct config config;
@@ -83,6 +90,7 @@ struct daemon {
 	struct pressure pressure;
 	struct spans spans;
 	struct percentile percentile;
+	struct subject subjects[TRIGGERS_MAX];
 	struct users users;
 	uint64_t next_id;
 
@@ -146,6 +154,15 @@ void span_close_all(struct daemon *d);
 void percentile_configure(struct daemon *d, const struct config *fresh);
 /* At each tick: looks at what has been counted. */
 void percentile_tick(struct daemon *d, uint64_t now);
+
+/* ---- subject.c: whom triggers mean ---- */
+
+/* At the start and after a reload: logs which triggers mean nobody. */
+void subject_configure(struct daemon *d);
+/* True: nobody is there whom trigger i means; buf says so, behind the trigger's name. */
+bool subject_flaw(struct daemon *d, unsigned int i, uint64_t now, char *buf, size_t size);
+/* Whose thread that is, as /proc has it; 0: it does not live. */
+uint32_t subject_process_of(uint32_t tid);
 
 /* ---- loop.c ---- */
 

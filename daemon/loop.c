@@ -264,6 +264,7 @@ static void reload(struct daemon *d)
 	scan_configure(&d->scan, &d->config);
 	pressure_configure(d);
 	span_configure(d);
+	subject_configure(d);
 	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
 }
 
@@ -371,6 +372,7 @@ int loop_run(struct daemon *d)
 	pressure_configure(d);
 	span_configure(d);
 	percentile_configure(d, &d->config);
+	subject_configure(d);
 	sd_notify(0, "READY=1");
 	while (!d->stopping) {
 		n = epoll_wait(d->epoll_fd, events, 16, -1);

@@ -3,15 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "../lib/text.h"
 #include "../lib/units.h"
+#include "cgroup.h"
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
@@ -60,59 +59,6 @@ int pressure_parse(const char *text, bool full, uint64_t *ret)
 
 /* ---- which file ---- */
 
-static int cgroup_root(char *buf, size_t size)
-{
-	FILE *f = fopen("/proc/self/mounts", "re");
-	char line[PATH_MAX + 256], path[PATH_MAX], type[64];
-	int err = -ENOENT;
-
-	while (f && err && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*s %4095s %63s", path, type) == 2 && !strcmp(type, "cgroup2") &&
-		    (size_t)snprintf(buf, size, "%s", path) < size)
-			err = 0;
-	if (f)
-		fclose(f);
-	return err;
-}
-
-static struct {
-	const char *glob;
-	size_t root; /* length of the mount point's path */
-	int level;   /* of what was found */
-	char found[PATH_MAX];
-} search;
-
-static int look_at(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	char text[PATH_MAX + 1];
-
-	(void)st;
-	if (type != FTW_D || (search.found[0] && ftw->level >= search.level))
-		return 0;
-	if ((size_t)snprintf(text, sizeof(text), "%s/", path + search.root) < sizeof(text) &&
-	    text_glob(search.glob, text) &&
-	    (size_t)snprintf(search.found, sizeof(search.found), "%s", path) < sizeof(search.found))
-		search.level = ftw->level;
-	return 0;
-}
-
-/* The cgroup that the trigger's glob means; of several the one nearest to the root. */
-static int find_cgroup(const char *glob, char *buf, size_t size)
-{
-	char root[PATH_MAX];
-	int err = cgroup_root(root, sizeof(root));
-
-	if (err)
-		return err;
-	search.glob = glob;
-	search.root = strcmp(root, "/") ? strlen(root) : 0;
-	search.found[0] = '\0';
-	nftw(root, look_at, 16, FTW_PHYS);
-	if (!search.found[0])
-		return -ENOENT;
-	return (size_t)snprintf(buf, size, "%s", search.found) < size ? 0 : -ENAMETOOLONG;
-}
-
 static int find_file(const struct config_trigger *t, char *buf, size_t size, size_t *ret_cgroup)
 {
 	char directory[PATH_MAX];
@@ -123,8 +69,7 @@ static int find_file(const struct config_trigger *t, char *buf, size_t size, siz
 		snprintf(buf, size, "/proc/pressure/%s", config_pressure_name(t->pressure));
 		return 0;
 	}
-	err = find_cgroup(t->filter.unit, directory, sizeof(directory));
-	*ret_cgroup = search.root;
+	err = cgroup_find(t->filter.unit, directory, sizeof(directory), ret_cgroup);
 	if (!err && (size_t)snprintf(buf, size, "%s/%s.pressure", directory,
 				     config_pressure_name(t->pressure)) >= size)
 		err = -ENAMETOOLONG;

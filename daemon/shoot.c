@@ -273,28 +273,11 @@ void shoot_due(struct daemon *d, uint64_t now)
 
 /* ---- the end of one ---- */
 
-/* Of a /proc/PID/status that can be read; 0: there is none. */
-static uint32_t process_of(uint32_t tid)
-{
-	char path[48], line[128];
-	uint32_t tgid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	f = fopen(path, "re");
-	while (f && !tgid && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Tgid: %u", &tgid) != 1)
-			tgid = 0;
-	if (f)
-		fclose(f);
-	return tgid;
-}
-
 /* Nothing was recorded of the process that a snapshot was to be about. */
 static const char *nobody_text(struct daemon *d)
 {
 	const struct client *c = control_client(d, d->writing_id);
-	uint32_t pid = c ? c->pid : 0, tgid = pid ? process_of(pid) : 0;
+	uint32_t pid = c ? c->pid : 0, tgid = pid ? subject_process_of(pid) : 0;
 	static char text[160];
 
 	if (!tgid)

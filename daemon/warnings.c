@@ -133,6 +133,21 @@ static void warn_overhead(json_t *array, struct daemon *d, uint64_t now, double 
 	     100 * share, 100 * d->config.overhead_budget);
 }
 
+static void warn_triggers(json_t *array, struct daemon *d, uint64_t now)
+{
+	char text[SUBJECT_TEXT_MAX];
+
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		const char *name = d->config.triggers[i].name;
+
+		if (span_problem(d, i))
+			warn(array, "trigger %s cannot fire: %s; it is looked for again", name,
+			     span_problem(d, i));
+		if (subject_flaw(d, i, now, text, sizeof(text)))
+			warn(array, "trigger %s %s", name, text);
+	}
+}
+
 json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 {
 	json_t *array = json_array();
@@ -140,10 +155,7 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 	warn_spool(array, d, now);
 	warn_quotas(array, d, now);
 	warn_window(array, d, now);
-	for (unsigned int i = 0; i < d->config.n_triggers; i++)
-		if (span_problem(d, i))
-			warn(array, "trigger %s cannot fire: %s; it is looked for again",
-			     d->config.triggers[i].name, span_problem(d, i));
+	warn_triggers(array, d, now);
 	warn_overhead(array, d, now, bpf_share);
 	if (!recorder_takes_sleepers(d->recorder))
 		warn(array,
