@@ -99,6 +99,8 @@ struct daemon {
 
 	bool pinned;	/* everything outlives us */
 	bool stopping;
+	char rejected[1024]; /* when, and why, a reload was; empty: the last one was not */
+	bool restart_wanted; /* for what a reload does not change */
 	uint64_t notes_taken; /* of the recorder's process notes */
 	uint64_t next_scan;   /* when the task table is looked at again */
 	uint64_t next_requests; /* likewise the requests under way */
@@ -154,6 +156,11 @@ void span_close_all(struct daemon *d);
 void percentile_configure(struct daemon *d, const struct config *fresh);
 /* At each tick: looks at what has been counted. */
 void percentile_tick(struct daemon *d, uint64_t now);
+
+/* ---- reload.c ---- */
+
+/* Reads the configuration anew; with a mistake in it, what is in force stays. */
+void reload_config(struct daemon *d);
 
 /* ---- subject.c: whom triggers mean ---- */
 

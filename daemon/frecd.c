@@ -113,9 +113,10 @@ static int start_recording(struct daemon *d)
 	d->window_since = recorder_started(d->recorder);
 	policy_init(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);
-	log_notice("recording: window %.1f s in %llu MiB, %u triggers, started in %llu ms",
+	log_notice("recording: window %.1f s in %llu MiB, %u trigger%s, started in %llu ms",
 		   d->config.window / 1e9,
 		   (unsigned long long)recorder_sizes(d->recorder)->hot >> 20, d->config.n_triggers,
+		   d->config.n_triggers == 1 ? "" : "s",
 		   (unsigned long long)(clock_monotonic() - began) / 1000000);
 	return 0;
 }
@@ -206,7 +207,8 @@ int main(int argc, char **argv)
 	if (err)
 		return EXIT_USAGE;
 	if (o.check) {
-		printf("the configuration is good: %u triggers\n", d.config.n_triggers);
+		printf("the configuration is good: %u trigger%s\n", d.config.n_triggers,
+		       d.config.n_triggers == 1 ? "" : "s");
 		return EXIT_DONE;
 	}
 	raise_descriptors();

@@ -219,55 +219,6 @@ static void take_triggers(struct daemon *d)
 
 /* ---- signals ---- */
 
-static void reload(struct daemon *d)
-{
-	static struct config fresh; /* large */
-	uint64_t withheld[TRIGGERS_MAX];
-	char error[RECORDER_ERROR_MAX];
-
-	if (config_load(d->config_file, stderr, &fresh)) {
-		log_error("the configuration has mistakes: what was in force stays");
-		return;
-	}
-	if (strcmp(fresh.run_directory, d->config.run_directory) ||
-	    strcmp(fresh.pin_directory, d->config.pin_directory) ||
-	    fresh.memory != d->config.memory || fresh.evidence != d->config.evidence) {
-		log_warning(
-			"run_directory, pin_directory, memory and evidence change at the next start "
-			"only");
-		strcpy(fresh.run_directory, d->config.run_directory);
-		strcpy(fresh.pin_directory, d->config.pin_directory);
-		fresh.memory = d->config.memory;
-		fresh.evidence = d->config.evidence;
-	}
-	percentile_place(&d->config, &fresh);
-	for (unsigned int i = 0; i < d->policy.n_triggers; i++)
-		withheld[i] = recorder_trigger_count(d->recorder, i)->suppressed;
-	if (recorder_configure(d->recorder, &fresh, error)) {
-		log_error("cannot reload: %s", error);
-		return;
-	}
-	for (unsigned int i = 0; i < d->policy.n_triggers; i++) /* the kernel begins anew */
-		d->policy.triggers[i].suppressed_cooldown += withheld[i];
-	if (strcmp(fresh.directory, d->config.directory)) {
-		memset(&d->store.state, 0, sizeof(d->store.state));
-		d->store.tag++;
-	}
-	percentile_configure(d, &fresh);
-	if (fresh.window > d->config.window)
-		d->window_since = clock_monotonic();
-	d->config = fresh;
-	store_watch(d, clock_monotonic());
-	policy_reconfigure(&d->policy, &d->config, recorder_bank(d->recorder));
-	loop_publish(d);
-	window_resize(&d->window, evidence_span(&d->config));
-	scan_configure(&d->scan, &d->config);
-	pressure_configure(d);
-	span_configure(d);
-	subject_configure(d);
-	log_notice("configuration reloaded, %u triggers", d->config.n_triggers);
-}
-
 static void take_signal(struct daemon *d)
 {
 	struct signalfd_siginfo s;
@@ -277,7 +228,7 @@ static void take_signal(struct daemon *d)
 	if (s.ssi_signo == SIGHUP) {
 		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 			   (unsigned long long)clock_monotonic() / 1000);
-		reload(d);
+		reload_config(d);
 		sd_notify(0, "READY=1");
 	} else if (s.ssi_signo == SIGCHLD) {
 		reap(d);

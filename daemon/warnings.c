@@ -26,6 +26,17 @@ static void warn(json_t *array, const char *format, ...)
 	json_array_append_new(array, json_string(line));
 }
 
+static void warn_config(json_t *array, const struct daemon *d)
+{
+	if (d->rejected[0])
+		warn(array, "the old configuration is still in force, a reload was rejected at %s",
+		     d->rejected);
+	if (d->restart_wanted)
+		warn(array,
+		     "run_directory, pin_directory, memory or evidence is another one in the "
+		     "configuration: restart frecd for it to count");
+}
+
 static void warn_window(json_t *array, struct daemon *d, uint64_t now)
 {
 	uint64_t held = status_held(d, now);
@@ -152,6 +163,7 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 {
 	json_t *array = json_array();
 
+	warn_config(array, d);
 	warn_spool(array, d, now);
 	warn_quotas(array, d, now);
 	warn_window(array, d, now);

@@ -49,6 +49,9 @@ kill -HUP "$frecd_pid"
 within 5 said "what was in force stays" || fail "a bad configuration is taken"
 [ "$(n_triggers)" = 64 ] || fail "$(n_triggers) triggers"
 kill -0 "$frecd_pid" || fail "frecd died of a bad configuration"
+rejected() { ctl status | grep "^warning .*the old configuration is still in force"; }
+rejected | grep -Eq "rejected at 20[0-9-]+T[0-9:]+Z: $work/frec.conf:[0-9]+: \[trigger\]: got 't65', want " ||
+	fail "status does not say that it was rejected: $(ctl status)"
 
 # the counts of those that stay, and the window
 before=$(trigger t1 fired)
@@ -56,6 +59,7 @@ held=$(status "d['window']['held_ns']")
 config 2 all
 kill -HUP "$frecd_pid"
 within 5 said "configuration reloaded, 2 triggers" || fail "no reload of 2"
+rejected && fail "status still says that it was rejected"
 [ "$(trigger t1 fired)" -ge "$before" ] || fail "the counts are gone"
 [ "$(status "d['window']['held_ns']")" -ge "$held" ] || fail "the window is gone"
 ctl snapshot -o "$work/later.pftrace" >/dev/null || fail "snapshot"
@@ -80,7 +84,7 @@ dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 # what the kernel has withheld stays counted
 printf '[trigger once]\nkind = futex\nthreshold = 20ms\ncomm = reloads\ncooldown = 1h\n' | write_config
 kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 1 triggers" || fail "no reload of 1"
+within 5 said "configuration reloaded, 1 trigger$" || fail "no reload of 1"
 "$work/reloads" lock --ms 60 >/dev/null
 within 10 has_snapshot "*-once-*" || fail "no snapshot of once"
 for _ in 1 2 3; do
@@ -90,6 +94,11 @@ withheld() { [ "$(trigger once suppressed)" -ge 2 ]; }
 within 5 withheld || fail "suppressed $(trigger once suppressed)"
 before=$(trigger once suppressed)
 kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 1 triggers" 2 || fail "no second reload of 1"
+within 5 said "configuration reloaded, 1 trigger$" 2 || fail "no second reload of 1"
 [ "$(trigger once suppressed)" -ge "$before" ] || fail "suppressed: $(trigger once suppressed), was $before"
+# what only a restart changes
+printf '%s\n' "[recorder]" "evidence = 32M" "[trigger once]" "kind = futex" "threshold = 20ms" "comm = reloads" | write_config
+kill -HUP "$frecd_pid"
+wants_restart() { ctl status | grep -q "^warning .*restart frecd for it to count"; }
+within 5 wants_restart || fail "status does not say that evidence stays as it was: $(ctl status)"
 stop_frecd || fail "frecd ended with $?"
