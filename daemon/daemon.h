@@ -156,6 +156,8 @@ void span_close_all(struct daemon *d);
 void percentile_configure(struct daemon *d, const struct config *fresh);
 /* At each tick: looks at what has been counted. */
 void percentile_tick(struct daemon *d, uint64_t now);
+/* True: too little came of late for trigger i to judge; buf says so, behind the trigger's name. */
+bool percentile_flaw(const struct daemon *d, unsigned int i, char *buf, size_t size);
 
 /* ---- reload.c ---- */
 

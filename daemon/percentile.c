@@ -35,10 +35,12 @@ bool percentile_window_add(struct percentile_window *w, uint64_t now,
 	return whole;
 }
 
-bool percentile_means(uint64_t count, uint32_t of_million)
+uint64_t percentile_needs(uint32_t of_million)
 {
-	return count >= COUNT_MIN &&
-	       (unsigned __int128)count * (HISTOGRAM_MILLION - of_million) >= HISTOGRAM_MILLION;
+	uint32_t above = HISTOGRAM_MILLION - of_million;
+	uint32_t needs = (HISTOGRAM_MILLION + above - 1) / above;
+
+	return needs > COUNT_MIN ? needs : COUNT_MIN;
 }
 
 bool percentile_owns(const struct config_trigger *t)
@@ -163,11 +165,12 @@ static void look(struct daemon *d, unsigned int i, uint64_t now)
 	struct histogram_sum all;
 
 	recorder_histogram(d->recorder, t->filter.histogram, &all);
-	if (!percentile_window_add(&w->window, now, all.counts, recent))
+	w->known = percentile_window_add(&w->window, now, all.counts, recent);
+	if (!w->known)
 		return;
-	count = histogram_count(recent);
+	count = w->count = histogram_count(recent);
 	ns = histogram_percentile(recent, t->percentile);
-	if (ns > t->filter.threshold && percentile_means(count, t->percentile))
+	if (ns > t->filter.threshold && count >= percentile_needs(t->percentile))
 		fire(d, i, now, ns, count);
 }
 
@@ -183,6 +186,22 @@ void percentile_tick(struct daemon *d, uint64_t now)
 		if (w->next < now)
 			w->next = now + w->window.interval / PERCENTILE_LOOKS;
 	}
+}
+
+bool percentile_flaw(const struct daemon *d, unsigned int i, char *buf, size_t size)
+{
+	const struct config_trigger *t = &d->config.triggers[i];
+	const struct percentile_watch *w = d->percentile.watches[i];
+	uint64_t needs = percentile_needs(t->percentile);
+	char interval[UNITS_TEXT_MAX];
+
+	if (!w || !w->known || w->count >= needs)
+		return false;
+	snprintf(buf, size, "has %llu of %llu samples in the last %s: too few to judge p%g",
+		 (unsigned long long)w->count, (unsigned long long)needs,
+		 units_format_duration(t->percentile_interval, interval, sizeof(interval)),
+		 t->percentile / (HISTOGRAM_MILLION / 100.0));
+	return true;
 }
 
 /* ---- what the configuration says ---- */

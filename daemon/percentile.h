@@ -31,8 +31,8 @@ bool percentile_window_add(struct percentile_window *w, uint64_t now,
 			   const uint64_t counts[HISTOGRAM_BUCKETS],
 			   uint64_t ret[HISTOGRAM_BUCKETS]);
 
-/* Is one of them above the percentile, so that it means something? */
-bool percentile_means(uint64_t count, uint32_t of_million);
+/* So many that one of them is above the percentile: of fewer it means nothing. */
+uint64_t percentile_needs(uint32_t of_million);
 
 /*
  * Gives each trigger with filters a histogram of its own: the one that it has in `before` (may be
@@ -48,6 +48,8 @@ struct percentile_watch {
 	uint64_t began; /* MONOTONIC ns */
 	uint64_t next;	/* when to look again */
 	uint64_t silent_until;
+	bool known;	/* how many came in the last interval … */
+	uint64_t count; /* … which is this */
 	struct percentile_window window;
 	struct histogram_sum base; /* what others had counted there before */
 };

@@ -156,6 +156,8 @@ static void warn_triggers(json_t *array, struct daemon *d, uint64_t now)
 			     span_problem(d, i));
 		if (subject_flaw(d, i, now, text, sizeof(text)))
 			warn(array, "trigger %s %s", name, text);
+		if (!recorder_paused(d->recorder) && percentile_flaw(d, i, text, sizeof(text)))
+			warn(array, "trigger %s %s", name, text);
 	}
 }
 

@@ -83,6 +83,9 @@ why "d['cause']['text']" | grep -q '^request p99 is .*; frec-server (tid' || fai
 within 5 grep -q "trigger [a-z]*: request p99 is .*, writing a snapshot" "$work/frecd.log" || fail "the log does not say why"
 ctl status | grep -Eq 'request of high: p50 .*, p99 .*, max .*; 1,?200 counted' || fail "$(ctl status)"
 
+too_few() { ctl status | grep -Eq '^warning +trigger few has [0-9]+ of 10000 samples in the last 1 s: too few to judge p99.99$'; }
+within 5 too_few || fail "status does not say that there are too few: $(ctl status)"
+
 ctl status --json >"$work/status.json"
 python3 - "$work/status.json" "$work/seen.json" "$requests" <<'END' || fail "the histograms are wrong"
 import json, sys

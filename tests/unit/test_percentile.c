@@ -71,17 +71,15 @@ static void test_gap(void **state)
 	assert_int_equal(add(at + S + 400 * MS), 0);
 }
 
-static void test_means(void **state)
+static void test_needs(void **state)
 {
 	(void)state;
-	assert_false(percentile_means(99, 990000));
-	assert_true(percentile_means(100, 990000));
-	assert_false(percentile_means(999, 999000));
-	assert_true(percentile_means(1000, 999000));
-	assert_false(percentile_means(9, 500000));
-	assert_true(percentile_means(10, 500000));
-	assert_true(percentile_means(UINT64_MAX, 999999));
-	assert_false(percentile_means(0, 1));
+	assert_int_equal(percentile_needs(990000), 100);
+	assert_int_equal(percentile_needs(999000), 1000);
+	assert_int_equal(percentile_needs(970000), 34);
+	assert_int_equal(percentile_needs(500000), 10);
+	assert_int_equal(percentile_needs(999999), 1000000);
+	assert_int_equal(percentile_needs(1), 10);
 }
 
 /* ---- places ---- */
@@ -166,7 +164,7 @@ int main(void)
 		cmocka_unit_test_setup(test_first, start),
 		cmocka_unit_test_setup(test_slides, start),
 		cmocka_unit_test_setup(test_gap, start),
-		cmocka_unit_test(test_means),
+		cmocka_unit_test(test_needs),
 		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_place_again),
 		cmocka_unit_test(test_place_full),
