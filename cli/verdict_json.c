@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../lib/text.h"
+#include "../lib/verdict_idle.h"
 #include "verdict_output.h"
 
 /* Names from elsewhere may be no UTF-8, which jansson refuses. */
@@ -173,6 +174,7 @@ static json_t *make_groups(const struct story *s, const struct verdict *v)
 		json_object_set_new(group, "ns", json_integer(g->ns));
 		json_object_set_new(group, "count", json_integer(g->count));
 		json_object_set_new(group, "longest_ns", json_integer(g->longest_ns));
+		json_object_set_new(group, "idle", json_boolean(g->idle == VERDICT_IDLE));
 		json_array_append_new(list, group);
 	}
 	return list;

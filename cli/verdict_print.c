@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../lib/units.h"
+#include "../lib/verdict_idle.h"
 #include "verdict_output.h"
 
 #define WIDTH 100
@@ -238,7 +239,7 @@ static void print_groups(const struct story *s, const struct verdict *v)
 		printf("  %8s %-11s %" PRIu64 " times, longest %s: ", duration(g->ns, ns),
 		       verdict_wait_name(g->wait), g->count, duration(g->longest_ns, longest));
 		output_text(stdout, p && p->name ? p->name : s->threads[g->thread].comm);
-		printf("/%d\n", g->pid);
+		printf("/%d%s\n", g->pid, g->idle == VERDICT_IDLE ? " (idle)" : "");
 	}
 	putchar('\n');
 }

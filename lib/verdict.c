@@ -306,7 +306,7 @@ static int add_link(const struct story *s, struct verdict *v, uint32_t thread,
 	*link = (struct verdict_link){ .thread = thread };
 	if (!more)
 		more = fill_link(s, spans, &a, link);
-	if (!more && link->on_others && !is_parked(link))
+	if (!more && link->on_others && !is_parked(link) && !v->idle)
 		more = find_next(s, spans, link, ret_spans);
 	if (!more)
 		more = ask(s, v, spans, link, ret_spans);
@@ -350,7 +350,7 @@ static void conclude(const struct story *s, struct verdict *v)
 	else if (last > v->chain && last[-1].wait == VERDICT_LOCK && last[-1].sure &&
 		 last[-1].evidence->open && verdict_has_gone(s, v, last->thread))
 		v->cause = VERDICT_LOCK; /* which it took with it, whatever it did before */
-	else if (needs_somebody(last))
+	else if (needs_somebody(last) && !v->idle)
 		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */
 }
 
@@ -481,6 +481,26 @@ int verdict_of(const struct story *s, uint32_t thread, uint64_t start, uint64_t 
 	       struct verdict *ret)
 {
 	return verdict_of_request(s, STORY_NOBODY, 0, thread, start, end, ret);
+}
+
+int verdict_of_idle(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+		    struct verdict *ret)
+{
+	const struct verdict_hand hand = { thread, { start, end } }, *most;
+	struct verdict *v = ret;
+	int err;
+
+	*v = (struct verdict){
+		.thread = thread, .start = start, .end = end, .culprit = thread, .idle = true
+	};
+	err = account_for(s, v, &hand, 1, &most);
+	if (!err)
+		err = follow(s, v, most);
+	if (err)
+		return err;
+	conclude(s, v);
+	verdict_tell(s, v);
+	return 0;
 }
 
 int verdict_of_trigger(const struct story *s, const struct story_trigger *t, struct verdict *ret)

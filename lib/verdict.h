@@ -79,6 +79,7 @@ struct verdict_group {
 	uint32_t thread;		  /* of the longest */
 	uint64_t start, end;		  /* of the longest */
 	unsigned int rank;		  /* groups of a lower one come first */
+	uint8_t idle;			  /* enum verdict_idleness */
 };
 
 struct verdict {
@@ -95,6 +96,7 @@ struct verdict {
 	char text[VERDICT_TEXT]; /* the cause, in one sentence */
 	struct verdict_group groups[VERDICT_GROUPS]; /* manual: most time first */
 	size_t n_groups;
+	bool idle; /* the subject waited for work, as far as is known */
 	const struct story_end *end_of; /* of the process that was asked for, or NULL */
 	double wanted_cpus; /* of a host: so many threads ran, or were ready to, on average … */
 	uint32_t cpus;	    /* … on so many; 0: not looked at */
@@ -126,6 +128,9 @@ int verdict_of_unread(const struct story *s, uint32_t thread, uint64_t start, ui
  */
 int verdict_of_span(const struct story *s, uint32_t beginner, uint32_t thread, uint64_t start,
 		    uint64_t end, struct verdict *ret);
+/* The same of a thread that waited for work, for which nobody is to blame. */
+int verdict_of_idle(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+		    struct verdict *ret);
 /*
  * Why what this trigger fired for took so long: one of the above, or the worst waits of its thread
  * where it tells of no time.

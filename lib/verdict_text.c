@@ -312,12 +312,34 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
 }
 
+/* That nothing came is sure; that nothing was meant to come is not. */
+static void say_idle(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	const char *function = l->evidence ? verdict_function(l->evidence) : NULL;
+
+	say_who(s, v, l->thread);
+	say(v, " was idle%s: it waited %s of ",
+	    l->evidence && l->evidence->start <= s->start ? ", as far as is recorded" : "",
+	    duration(l->ns));
+	say(v, "%s for %s: %s", duration(l->of_ns),
+	    l->evidence && verdict_is_unconnected(l->evidence) ? "requests" : "what comes",
+	    *l->what ? l->what : verdict_wait_name(l->wait));
+	if (function) {
+		say(v, ", in ");
+		say_name(v, function, FUNCTION_MAX);
+	}
+}
+
 void verdict_tell(const struct story *s, struct verdict *v)
 {
 	const struct verdict_link *last = &v->chain[v->n_chain - 1];
 	const struct verdict_link *before = v->n_chain > 1 ? last - 1 : NULL;
 
 	v->text[0] = 0;
+	if (v->idle) {
+		say_idle(s, v, last);
+		return;
+	}
 	if (v->cause == VERDICT_DEADLOCK) {
 		say_deadlock(s, v);
 		return;

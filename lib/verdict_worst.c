@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verdict.h"
+#include "verdict_idle.h"
 
 #define QUEUE_MIN_NS 1000000u /* a shorter turn in the run queue hurts nobody */
 
@@ -32,18 +32,20 @@ struct groups {
 	const struct story *s;
 	struct verdict_group *list;
 	size_t n, size;
+	struct verdict_deeds deeds;
 	uint64_t queued; /* ns, all together */
 	uint32_t busiest; /* STORY_NOBODY: nobody was looked at */
 	uint64_t ran;	  /* by that one, ns */
 };
 
-static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdict_wait wait)
+static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdict_wait wait,
+				      enum verdict_idleness idle)
 {
 	struct verdict_group *bigger;
 	size_t size = g->size ? g->size * 2 : 64;
 
 	for (size_t i = g->n; i-- > 0 && g->list[i].pid == pid;) /* threads come by process */
-		if (g->list[i].wait == wait)
+		if (g->list[i].wait == wait && g->list[i].idle == idle)
 			return &g->list[i];
 	if (g->n == g->size) {
 		bigger = reallocarray(g->list, size, sizeof(*bigger));
@@ -52,14 +54,14 @@ static struct verdict_group *group_of(struct groups *g, int32_t pid, enum verdic
 		g->list = bigger;
 		g->size = size;
 	}
-	g->list[g->n] = (struct verdict_group){ .pid = pid, .wait = wait };
+	g->list[g->n] = (struct verdict_group){ .pid = pid, .wait = wait, .idle = idle };
 	return &g->list[g->n++];
 }
 
 static int add(struct groups *g, uint32_t thread, enum verdict_wait wait,
-	       const struct story_wait *w, uint64_t start, uint64_t end)
+	       enum verdict_idleness idle, const struct story_wait *w, uint64_t start, uint64_t end)
 {
-	struct verdict_group *group = group_of(g, g->s->threads[thread].pid, wait);
+	struct verdict_group *group = group_of(g, g->s->threads[thread].pid, wait, idle);
 
 	if (!group)
 		return -ENOMEM;
@@ -75,10 +77,18 @@ static int add(struct groups *g, uint32_t thread, enum verdict_wait wait,
 	return 0;
 }
 
+/* On a host nobody's waiting for work was looked for. */
+static enum verdict_idleness idleness(const struct groups *g, const struct story_wait *w,
+				      enum verdict_wait kind, const struct story_wait *haunt)
+{
+	return g->deeds.list ? verdict_idleness(g->s, &g->deeds, w, kind, haunt) : VERDICT_NEEDED;
+}
+
 static int add_waits(struct groups *g, uint32_t thread, bool all, uint64_t until)
 {
 	const struct story *s = g->s;
 	const struct story_thread *t = &s->threads[thread];
+	const struct story_wait *haunt = all ? verdict_haunt(s, thread) : NULL;
 
 	for (uint32_t i = 0; i < t->n_waits; i++) {
 		const struct story_wait *w = &s->waits[t->waits + i];
@@ -93,7 +103,9 @@ static int add_waits(struct groups *g, uint32_t thread, bool all, uint64_t until
 		if (g_at.state != STORY_SLEEPING)
 			continue;
 		kind = verdict_kind(s, thread, &g_at, w);
-		err = hurts(kind, all) ? add(g, thread, kind, w, start, w->end) : 0;
+		if (!hurts(kind, all))
+			continue;
+		err = add(g, thread, kind, idleness(g, w, kind, haunt), w, start, w->end);
 		if (err)
 			return err;
 	}
@@ -124,12 +136,15 @@ static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 		kind = verdict_kind(s, thread, &at, story_wait_at(s, thread, at.start));
 		if (kind == VERDICT_RUNQUEUE)
 			g->queued += at.end - at.start;
-		err = add(g, thread, kind, NULL, at.start, at.end);
+		err = add(g, thread, kind, VERDICT_NEEDED, NULL, at.start, at.end);
 		if (err)
 			return err;
 	}
 	return 0;
 }
+
+#define RANK_TINY 3
+#define RANK_IDLE 4
 
 static int compare_groups(const void *a, const void *b)
 {
@@ -141,15 +156,17 @@ static int compare_groups(const void *a, const void *b)
 }
 
 /*
- * First what hurts by its nature, then what else there is, then idle waiting, which is long; what
- * is next to nothing comes last. On a host somebody may have stopped a process on purpose.
+ * First what hurts by its nature, then what else the work at hand may have waited for, then what is
+ * next to nothing, then waiting for work, which is long. On a host somebody may have stopped a
+ * process on purpose.
  */
 static void rank(const struct story *s, struct verdict_group *g, bool all)
 {
-	if (g->ns < (s->end - s->start) / 50)
-		g->rank = 3;
-	else if (g->wait == VERDICT_POLL || g->wait == VERDICT_SLEEP ||
-		 (g->wait == VERDICT_STOPPED && !all))
+	if (g->idle == VERDICT_IDLE)
+		g->rank = g->wait == VERDICT_POLL ? RANK_IDLE : RANK_IDLE + 1;
+	else if ((g->idle ? g->longest_ns : g->ns) < (s->end - s->start) / 50)
+		g->rank = RANK_TINY;
+	else if (g->idle || (g->wait == VERDICT_STOPPED && !all))
 		g->rank = 2;
 	else
 		g->rank = !hurts(g->wait, false);
@@ -261,44 +278,72 @@ static void note_busy(struct groups *g, uint32_t thread)
 	g->ran = ns;
 }
 
+/* Which tells most: what is next to nothing only if there is nothing else. */
+static const struct verdict_group *find_telling(const struct groups *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->list[i].rank != RANK_TINY)
+			return &g->list[i];
+	return g->n ? g->list : NULL;
+}
+
 /* The worst waits; of a process that hardly waited, but computed, that it did. */
 static int explain_worst(const struct story *s, const struct groups *g, struct verdict *ret)
 {
-	const struct verdict_group *first = g->n ? g->list : NULL;
+	const struct verdict_group *first = find_telling(g);
 	uint64_t from = s->start;
 
 	if (g->busiest != STORY_NOBODY && s->threads[g->busiest].from > from)
 		from = s->threads[g->busiest].from;
 	if (g->ran > (s->end - from) / 2 && (!first || first->rank || first->ns < g->ran / 4))
 		return verdict_of(s, g->busiest, from, s->end, ret);
-	return first ? verdict_of(s, first->thread, first->start, first->end, ret) : 0;
+	if (!first)
+		return 0;
+	if (first->idle != VERDICT_IDLE || first->wait == VERDICT_SLEEP ||
+	    verdict_runtime(first->longest))
+		return verdict_of(s, first->thread, first->start, first->end, ret);
+	from = s->threads[first->thread].from;
+	return verdict_of_idle(s, first->thread, from > s->start ? from : s->start, s->end, ret);
+}
+
+static int add_threads(struct groups *g, const struct wanted *wanted, const uint32_t *order,
+		       const bool *mine, bool some)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < g->s->n_threads && !err; i++) {
+		if (!mine[order[i]])
+			continue;
+		if (wanted->pid)
+			note_busy(g, order[i]);
+		err = add_waits(g, order[i], some, wanted->until);
+		if (!err)
+			err = add_queueing(g, order[i], wanted->until);
+	}
+	for (size_t i = 0; i < g->n; i++)
+		rank(g->s, &g->list[i], some);
+	if (!err && g->n)
+		qsort(g->list, g->n, sizeof(*g->list), compare_groups);
+	return err;
 }
 
 static int worst(const struct story *s, const struct wanted *wanted, struct verdict *ret)
 {
-	bool some = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
+	bool some = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY, found = false;
 	struct groups g = { .s = s, .busiest = STORY_NOBODY };
+	bool *mine = calloc(s->n_threads + 1, sizeof(*mine));
 	uint32_t *order = by_process(s);
-	int err = order ? 0 : -ENOMEM;
-	bool found = false;
+	int err = order && mine ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < s->n_threads && !err; i++) {
-		if (!is_wanted(s, order[i], wanted))
-			continue;
-		found = true;
-		if (wanted->pid)
-			note_busy(&g, order[i]);
-		err = add_waits(&g, order[i], some, wanted->until);
-		if (!err)
-			err = add_queueing(&g, order[i], wanted->until);
-	}
 	*ret = (struct verdict){ .thread = STORY_NOBODY, .culprit = STORY_NOBODY };
+	for (uint32_t i = 0; i < s->n_threads && !err; i++)
+		found |= mine[i] = is_wanted(s, i, wanted);
 	if (!err && !found && some)
 		err = -ESRCH;
-	for (size_t i = 0; i < g.n; i++)
-		rank(s, &g.list[i], some);
-	if (!err && g.n)
-		qsort(g.list, g.n, sizeof(*g.list), compare_groups);
+	if (!err && some)
+		err = verdict_deeds_of(s, mine, &g.deeds);
+	if (!err)
+		err = add_threads(&g, wanted, order, mine, some);
 	if (!err)
 		err = explain_worst(s, &g, ret);
 	if (!err && g.n) {
@@ -310,6 +355,8 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 	if (wanted->pid)
 		ret->end_of = story_end_of(s, wanted->pid);
 	free(order);
+	free(mine);
+	free(g.deeds.list);
 	free(g.list);
 	return err;
 }

@@ -383,6 +383,67 @@ static void test_worst_busy(void **state)
 	}
 }
 
+/* A client wakes the server, which 0: asks a backend, 1, 3: answers, 2: does neither; then it polls. */
+static struct story *serve(int what)
+{
+	struct told poll = { .tid = 11, .pid = 10, .name = "epoll_wait", .fd = 7, .start = 1,
+			     .end = 60.1, .file = "[eventpoll]", .type = "anonymous" };
+	struct scene sc = workers();
+
+	process(&sc, 20, 1, "/usr/bin/client");
+	process(&sc, 30, 1, "/usr/bin/backend");
+	wait_for(&sc, poll); /* longer than all that follows */
+	wake(&sc, 0, 60, 20, 11);
+	sw(&sc, 0, 60.1, 0, R, 11);
+	if (what != 2)
+		wake(&sc, 0, 60.2, 11, what ? 20 : 30);
+	sw(&sc, 0, 60.3, 11, S, 0);
+	wake(&sc, 0, 90, 30, 11);
+	sw(&sc, 0, 90.1, 0, R, 11);
+	sw(&sc, 0, 90.2, 11, S, 0);
+	poll.start = 60.3;
+	poll.end = 90.1;
+	wait_for(&sc, poll);
+	wait_for(&sc,
+		 (struct told){ .tid = 20, .pid = 20, .start = 60.1, .end = 95, .name = "read" });
+	runs(&sc, 1, 60.21, 60.22, 30);
+	wait_for(&sc, (struct told){ .tid = 30, .pid = 30, .start = 60.22, .end = 90,
+				     .name = "clock_nanosleep" });
+	for (int tid = 12; tid < 14; tid++) /* its pool */
+		wait_for(&sc, (struct told){ .tid = tid, .pid = 10, .start = 0, .end = 100,
+					     .open = true, .name = "futex", .address = LOCK });
+	if (what == 3)
+		wait_lock(&sc, 14, 10, 11, LOCK + 8, 15);
+	return scene_end(&sc, 100);
+}
+
+/*
+ * For its next request, which says nothing; for the answer of one that it has asked; or with a
+ * request at hand that it has not answered, for who knows what.
+ */
+static void test_worst_of_server(void **state)
+{
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	for (int what = 0; what < 4; what++) {
+		s = serve(what);
+		assert_int_equal(verdict_worst(s, 10, NULL, &v), 0);
+		assert_int_equal(v.groups[0].wait, what == 3 ? VERDICT_LOCK : VERDICT_POLL);
+		assert_int_equal(v.idle, what & 1);
+		if (v.idle) {
+			is_cause(s, &v, VERDICT_POLL, 11);
+			says(&v,
+			     "was idle: it waited 88.7 ms of 100 ms for what comes: epoll_wait");
+		} else {
+			assert_int_equal(v.groups[0].ns, 29.8 * MS);
+			is_cause(s, &v, VERDICT_SLEEP, 30);
+		}
+		story_free(s);
+	}
+}
+
 /* The recorder is no news; nor is, beside a sleep of 90 ms, a fault of one; a stop may be meant. */
 static void test_worst_of_noise(void **state)
 {
@@ -495,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_long_wait),
 		cmocka_unit_test(test_worst),
 		cmocka_unit_test(test_worst_busy),
+		cmocka_unit_test(test_worst_of_server),
 		cmocka_unit_test(test_worst_of_noise),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_many_pieces),
