@@ -163,12 +163,15 @@ static void print_ran_instead(const struct story *s, const struct verdict *v,
 	char buf[UNITS_TEXT_MAX];
 
 	for (size_t i = 0; i < l->n_ran_instead; i++) {
+		uint32_t thread = l->ran_instead[i].thread;
+
 		printf("      %8s ", duration(l->ran_instead[i].ns, buf));
-		if (l->ran_instead[i].thread == STORY_NOBODY)
+		if (thread == STORY_NOBODY)
 			fputs("the CPU was idle", stdout);
 		else
-			print_who(s, v, l->ran_instead[i].thread);
-		putchar('\n');
+			print_who(s, v, thread);
+		puts(thread != STORY_NOBODY && verdict_is_recorder(s, thread) ?
+			     " (the recorder itself)" : "");
 	}
 }
 

@@ -54,8 +54,9 @@ static int store_glob(struct config_load *l, const struct config_key *key, char 
 		      const char *before, const char *glob, const char *after)
 {
 	if (is_list(glob)) {
-		config_mistake(l, &l->here, key->name, glob,
-			       "one glob; others want a [trigger] of their own ('?' stands for a comma)");
+		config_mistake(
+			l, &l->here, key->name, glob,
+			"one glob; others want a [trigger] of their own ('?' stands for a comma)");
 		return 1;
 	}
 	if (strlen(before) + strlen(glob) + strlen(after) > key->max)

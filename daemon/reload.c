@@ -22,7 +22,8 @@ static void reject(struct daemon *d, const char *lines)
 	while (!strncmp(lines, "warning: ", 9) && strchr(lines, '\n'))
 		lines = strchr(lines, '\n') + 1;
 	strftime(at, sizeof(at), "%FT%TZ", gmtime_r(&now, &tm));
-	snprintf(d->rejected, sizeof(d->rejected), "%s: %.*s", at, (int)strcspn(lines, "\n"), lines);
+	snprintf(d->rejected, sizeof(d->rejected), "%s: %.*s", at, (int)strcspn(lines, "\n"),
+		 lines);
 }
 
 static int load(struct daemon *d, struct config *fresh)

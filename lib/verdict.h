@@ -175,6 +175,8 @@ void verdict_what(const struct story_wait *w, enum verdict_wait kind, char *buf,
 bool verdict_awaits_signal(const struct story_wait *w);
 /* Is it one of the kernel's own? */
 bool verdict_is_kthread(const struct story *s, uint32_t thread);
+/* Is it frec's? */
+bool verdict_is_recorder(const struct story *s, uint32_t thread);
 /* Did it wait for a process to serve it, whatever the call was: a FUSE server, a handler of faults? */
 bool verdict_is_served(const struct story_wait *w);
 /* Did it wait in pthread_join(3)? */

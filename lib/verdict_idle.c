@@ -46,8 +46,8 @@ int verdict_deeds_of(const struct story *s, const bool *mine, struct verdict_dee
 			list[n++] = (struct verdict_deed){ t->from, creator, 0 };
 		for (uint32_t k = t->wakes; k < t->wakes + t->n_wakes; k++)
 			if (is_by(mine, &s->wakes[k]))
-				list[n++] = (struct verdict_deed){ s->wakes[k].ts, s->wakes[k].waker,
-								   t->pid };
+				list[n++] = (struct verdict_deed){ s->wakes[k].ts,
+								   s->wakes[k].waker, t->pid };
 	}
 	qsort(list, n, sizeof(*list), compare_deeds);
 	*ret = (struct verdict_deeds){ list, n };

@@ -202,6 +202,14 @@ bool verdict_is_kthread(const struct story *s, uint32_t thread)
 	return p && p->kthread;
 }
 
+bool verdict_is_recorder(const struct story *s, uint32_t thread)
+{
+	const struct story_process *p = story_process(s, s->threads[thread].pid);
+
+	return p && p->name &&
+	       (strncmp(p->name, "frecd", 5) == 0 || strcmp(p->name, "frecctl") == 0);
+}
+
 /*
  * A lock of the kernel. No function tells: the kernel leaves out those of its scheduler and locks
  * from the stack of a sleeper. But devices wake by interrupts and kernel threads, and whom a device

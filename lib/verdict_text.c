@@ -98,18 +98,20 @@ static const char *duration(uint64_t ns)
 
 static void say_ran_instead(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
-	const char *separator = ", which ran ";
+	unsigned int said = 0;
 
-	for (size_t i = 0; i < l->n_ran_instead && i < 2; i++) {
+	for (size_t i = 0; i < l->n_ran_instead && said < 2; i++) {
 		const struct verdict_ran *r = &l->ran_instead[i];
+		bool ours = r->thread != STORY_NOBODY && verdict_is_recorder(s, r->thread);
 
-		say(v, "%s", separator);
-		separator = " and ";
+		if (ours && r->ns <= l->ns / 2)
+			continue; /* all the others together ran more */
+		say(v, "%s", said++ ? " and " : ", which ran ");
 		if (r->thread == STORY_NOBODY)
 			say(v, "nobody");
 		else
 			say_who(s, v, r->thread);
-		say(v, " for %s", duration(r->ns));
+		say(v, "%s for %s", ours ? ", which is the recorder itself," : "", duration(r->ns));
 	}
 }
 

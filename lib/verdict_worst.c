@@ -207,12 +207,6 @@ static bool in_unit(const struct story_process *p, const char *unit)
 	return false;
 }
 
-/* Who looks at a host does not look for us. */
-static bool is_recorder(const struct story_process *p)
-{
-	return p->name && (strncmp(p->name, "frecd", 5) == 0 || strcmp(p->name, "frecctl") == 0);
-}
-
 struct wanted {
 	int32_t pid;	  /* 0: any */
 	const char *unit; /* NULL: any */
@@ -232,7 +226,8 @@ static bool is_wanted(const struct story *s, uint32_t thread, const struct wante
 		return false;
 	if (unit && !in_unit(p, unit))
 		return false;
-	return pid || unit || !p || !(p->kthread || is_recorder(p));
+	/* who looks at a host does not look for us */
+	return pid || unit || !p || !(p->kthread || verdict_is_recorder(s, thread));
 }
 
 /* How many threads wanted a CPU on average: those that had one, and those that queued. */

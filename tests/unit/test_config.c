@@ -316,9 +316,9 @@ static void test_short_hold(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("[trigger t]\nkind=lock\nthreshold=1s\nhold=400ms\n"), 0);
-	assert_string_equal(said,
-			    "warning: f:1: [trigger t]: what lasts is found 250 to 500 ms after the "
-			    "threshold: a hold of 400 ms brings no snapshot earlier\n");
+	assert_string_equal(
+		said, "warning: f:1: [trigger t]: what lasts is found 250 to 500 ms after the "
+		      "threshold: a hold of 400 ms brings no snapshot earlier\n");
 	assert_int_equal(parse("[trigger t]\nkind=lock\nthreshold=1s\nhold=500ms\n"), 0);
 	assert_string_equal(said, "");
 	assert_int_equal(parse("[trigger t]\nkind=app\nhold=0\n"), 0);

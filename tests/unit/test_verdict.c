@@ -91,6 +91,33 @@ static void test_many_ran(void **state)
 	story_free(s);
 }
 
+/* The recorder is not who is to blame for a crowd that it is only a part of. */
+static void test_recorder_ran(void **state)
+{
+	(void)state;
+	for (int ms = 30; ms <= 60; ms += 30) {
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		process(&sc, 30, 1, "/usr/sbin/frecd");
+		thread(&sc, 30, 30, "frecd-worker");
+		sw(&sc, 0, 10, 11, P, 30);
+		sw(&sc, 0, 10 + ms, 30, P, 12);
+		sw(&sc, 0, 70, 12, P, 13);
+		sw(&sc, 0, 80, 13, S, 11);
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 80);
+		says(&v,
+		     ms == 30 ? "waited 70 ms for a CPU, which ran two (tid 12 of server, pid 10) "
+				"for 40 ms"
+			      : "waited 70 ms for a CPU, which ran frecd-worker (tid 30), which is "
+				"the recorder itself, for 60 ms and three (tid 13 of server");
+		assert_int_equal(!strstr(v.text, "frecd"), ms == 30);
+		story_free(s);
+	}
+}
+
 static void test_futex(void **state)
 {
 	struct scene sc = workers();
@@ -544,6 +571,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_run_queue),
 		cmocka_unit_test(test_many_ran),
+		cmocka_unit_test(test_recorder_ran),
 		cmocka_unit_test(test_other_cpu),
 		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_futex),
