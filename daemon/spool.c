@@ -56,13 +56,13 @@ static int create_numbered(const struct spool *s, const struct spool_naming *n, 
 }
 
 int spool_create_temp(struct spool *s, const struct spool_naming *n, const struct spool_limits *l,
-		      uint64_t expected, struct spool_file *ret)
+		      uint64_t expected, struct spool_file *ret, struct spool_removed *removed)
 {
 	struct spool_file f = SPOOL_FILE_NONE;
 	int err = spool_refresh(s);
 
 	if (!err)
-		err = spool_make_room(s->fd, l, expected);
+		err = spool_make_room(s->fd, l, expected, removed);
 	for (unsigned int copy = 0; !err && copy < COPIES_MAX; copy++)
 		err = create_numbered(s, n, copy, &f);
 	if (err <= 0)
@@ -134,7 +134,8 @@ static int rename_final(struct spool_file *f)
 	return err;
 }
 
-static int commit_room(struct spool_file *f, const struct spool_limits *l)
+static int commit_room(struct spool_file *f, const struct spool_limits *l,
+		       struct spool_removed *removed)
 {
 	struct spool_entry fresh = { .bytes = 0 };
 	struct stat st;
@@ -145,15 +146,16 @@ static int commit_room(struct spool_file *f, const struct spool_limits *l)
 	memcpy(fresh.name, f->name, sizeof(fresh.name));
 	if (!spool_parse_name(f->name, fresh.trigger))
 		return -EINVAL;
-	return spool_make_room_once(f->dirfd, l, 0, &fresh);
+	return spool_make_room_once(f->dirfd, l, 0, &fresh, removed);
 }
 
-int spool_commit(struct spool_file *f, const struct spool_limits *l, char *ret_name)
+int spool_commit(struct spool_file *f, const struct spool_limits *l, char *ret_name,
+		 struct spool_removed *removed)
 {
 	int err = fsync(f->fd) < 0 ? -errno : 0;
 
 	if (!err)
-		err = commit_room(f, l);
+		err = commit_room(f, l, removed);
 	if (err >= 0)
 		err = rename_final(f);
 	if (err < 0) {

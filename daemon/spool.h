@@ -35,6 +35,15 @@ struct spool_limits {
 	double min_free;    /* share of the file system that stays free */
 };
 
+/* What the limits cost. */
+enum spool_why { SPOOL_FILES = 1, SPOOL_BYTES = 2, SPOOL_FREE = 4 };
+struct spool_removed {
+	uint64_t files, bytes;
+	uint32_t why; /* enum spool_why, or'ed */
+	uint32_t pad;
+	char oldest[SPOOL_NAME_MAX];
+};
+
 struct spool_state {
 	uint64_t files, bytes;
 	int32_t error; /* -errno: why no snapshot can be written now; 0 */
@@ -77,19 +86,20 @@ void spool_free(struct spool *s);
  * Makes room, then creates the hidden file, mode 0640. `expected` bytes will
  * be needed; where deleting all others would not make room for them nothing
  * is deleted and -ENOSPC returned. A directory that vanished or was replaced
- * is opened or created anew.
+ * is opened or created anew. What is removed is added to *removed (may be NULL), on failure, too.
  */
 int spool_create_temp(struct spool *s, const struct spool_naming *n, const struct spool_limits *l,
-		      uint64_t expected, struct spool_file *ret);
+		      uint64_t expected, struct spool_file *ret, struct spool_removed *removed);
 
 /*
  * Syncs the file, deletes what the limits demand so that they hold with the
  * new one, gives it its final name (never replacing one) and syncs the
  * directory. -EFBIG: it alone exceeds max_bytes; it is gone and nothing else
  * is. Whatever is returned, f is closed, and on failure its temporary file
- * removed. ret_name (SPOOL_NAME_MAX bytes) may be NULL.
+ * removed. ret_name (SPOOL_NAME_MAX bytes) may be NULL; removed is as above.
  */
-int spool_commit(struct spool_file *f, const struct spool_limits *l, char *ret_name);
+int spool_commit(struct spool_file *f, const struct spool_limits *l, char *ret_name,
+		 struct spool_removed *removed);
 
 /* Removes the file. Harmless on SPOOL_FILE_NONE and after spool_commit(). */
 void spool_abort(struct spool_file *f);

@@ -244,13 +244,36 @@ static int missing_bytes(int dirfd, double min_free, uint64_t expected, uint64_t
 	return 0;
 }
 
+static uint32_t why_any(const struct spool_entry *list, size_t n, const struct spool_limits *l,
+			uint64_t free_up)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += list[i].bytes;
+	return (l->max_files && n > l->max_files ? SPOOL_FILES : 0) |
+	       (l->max_bytes && bytes > l->max_bytes ? SPOOL_BYTES : 0) |
+	       (free_up ? SPOOL_FREE : 0);
+}
+
+static void note_removed(struct spool_removed *r, const struct spool_entry *e, uint32_t why)
+{
+	if (!r)
+		return;
+	if (!r->files++)
+		memcpy(r->oldest, e->name, sizeof(r->oldest));
+	r->bytes += e->bytes;
+	r->why |= why;
+}
+
 int spool_make_room_once(int dirfd, const struct spool_limits *l, uint64_t free_up,
-			 const struct spool_entry *fresh)
+			 const struct spool_entry *fresh, struct spool_removed *removed)
 {
 	struct spool_entry *list = NULL;
 	bool *victims = NULL;
 	size_t n = 0, keep = SIZE_MAX;
 	int err = spool_list_at(dirfd, &list, &n);
+	uint32_t why;
 
 	if (err < 0)
 		return err;
@@ -262,13 +285,16 @@ int spool_make_room_once(int dirfd, const struct spool_limits *l, uint64_t free_
 	err = -ENOMEM;
 	if (!victims)
 		goto cleanup;
+	why = why_any(list, n, l, free_up);
 	err = spool_choose_victims(list, n, keep, l->max_files, l->max_bytes, free_up, victims);
 	for (size_t i = 0; err > 0 && i < n; i++) {
 		if (!victims[i])
 			continue;
 		if (i == keep)
 			err = -EFBIG;
-		else if (unlinkat(dirfd, list[i].name, 0) < 0 && errno != ENOENT)
+		else if (!unlinkat(dirfd, list[i].name, 0))
+			note_removed(removed, &list[i], why);
+		else if (errno != ENOENT)
 			err = -errno;
 	}
 cleanup:
@@ -277,7 +303,8 @@ cleanup:
 	return err;
 }
 
-int spool_make_room(int dirfd, const struct spool_limits *l, uint64_t expected)
+int spool_make_room(int dirfd, const struct spool_limits *l, uint64_t expected,
+		    struct spool_removed *removed)
 {
 	uint64_t missing = 0;
 	int err;
@@ -286,7 +313,7 @@ int spool_make_room(int dirfd, const struct spool_limits *l, uint64_t expected)
 	do {
 		err = missing_bytes(dirfd, l->min_free, expected, &missing);
 		if (!err)
-			err = spool_make_room_once(dirfd, l, missing, NULL);
+			err = spool_make_room_once(dirfd, l, missing, NULL, removed);
 	} while (err > 0 && missing);
 	return err < 0 ? err : 0;
 }

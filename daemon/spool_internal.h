@@ -31,9 +31,13 @@ int spool_refresh(struct spool *s);
 /* As spool_list(); leaves place for one more entry behind the last. */
 int spool_list_at(int dirfd, struct spool_entry **ret, size_t *ret_n);
 
-/* Deletes what the limits demand; `fresh`, if any, counts as being there already. */
+/*
+ * Deletes what the limits demand; `fresh`, if any, counts as being there already. Adds to *removed
+ * (may be NULL) what it has deleted.
+ */
 int spool_make_room_once(int dirfd, const struct spool_limits *l, uint64_t free_up,
-			 const struct spool_entry *fresh);
-int spool_make_room(int dirfd, const struct spool_limits *l, uint64_t expected);
+			 const struct spool_entry *fresh, struct spool_removed *removed);
+int spool_make_room(int dirfd, const struct spool_limits *l, uint64_t expected,
+		    struct spool_removed *removed);
 
 #endif

@@ -80,7 +80,7 @@ int spooler_receive(struct spooler *s, struct spooler_reply *ret, uint64_t now)
 		spooler_stop(s);
 		return -ECHILD;
 	}
-	ret->name[SPOOL_NAME_MAX - 1] = 0;
+	ret->name[SPOOL_NAME_MAX - 1] = ret->removed.oldest[SPOOL_NAME_MAX - 1] = 0;
 	s->pending -= s->pending > 0;
 	s->since = s->pending ? now : 0;
 	return 0;

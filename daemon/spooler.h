@@ -45,6 +45,7 @@ struct spooler_reply {
 	int32_t error;	  /* of SPOOLER_STORE … */
 	uint32_t created; /* … and whether it came so far that the file was created */
 	char name[SPOOL_NAME_MAX];
+	struct spool_removed removed; /* for it */
 	struct spool_state state; /* of the directory that was named */
 };
 

@@ -73,7 +73,8 @@ static int store(struct server *v, const struct spooler_request *q, int fd,
 		return -errno;
 	err = open_spool(v, q);
 	if (!err)
-		err = spool_create_temp(v->spool, &n, &q->limits, st.st_size, &file);
+		err = spool_create_temp(v->spool, &n, &q->limits, st.st_size, &file,
+					&reply->removed);
 	if (err)
 		return err;
 	reply->created = 1;
@@ -81,7 +82,7 @@ static int store(struct server *v, const struct spooler_request *q, int fd,
 	if (err)
 		spool_abort(&file);
 	else
-		err = spool_commit(&file, &q->limits, reply->name);
+		err = spool_commit(&file, &q->limits, reply->name, &reply->removed);
 	return err;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../lib/protocol.h"
+#include "../lib/units.h"
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
@@ -112,6 +113,20 @@ static void store_failed(struct daemon *d, bool created, int err)
 		control_answer(d, s->id, not_kept(protocol_error("%s", text)));
 }
 
+/* A line with each snapshot at most, and of those there are not many. */
+static void log_removed(const struct store *s, const struct spool_removed *r)
+{
+	char size[UNITS_TEXT_MAX];
+
+	if (r->files)
+		log_notice("removed %llu snapshot%s (%s) from %s, the oldest %s: beyond%s%s%s",
+			   (unsigned long long)r->files, r->files == 1 ? "" : "s",
+			   units_format_size(r->bytes, size, sizeof(size)), s->request.directory,
+			   r->oldest, r->why & SPOOL_FILES ? " max_files" : "",
+			   r->why & SPOOL_BYTES ? " max_bytes" : "",
+			   r->why & SPOOL_FREE ? " min_free" : "");
+}
+
 static void stored(struct daemon *d, const struct spooler_reply *reply)
 {
 	char path[PATH_MAX + SPOOL_NAME_MAX + 1];
@@ -120,6 +135,7 @@ static void stored(struct daemon *d, const struct spooler_reply *reply)
 	if (!s->busy)
 		return;
 	d->store.busy = false;
+	log_removed(s, &reply->removed);
 	policy_done(&d->policy, !reply->error);
 	loop_publish(d); /* what is quiet depends on how it ended */
 	if (reply->error) {

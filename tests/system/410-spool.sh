@@ -114,6 +114,22 @@ cannot "cannot write a snapshot to $work/full: no space left, or less than min_f
 set_spool "$work/full" 10%
 reload
 works
+
+# ---- more than its limits: what goes is said, in a line
+
+set_spool "$work/limited"
+sed -i 's|^directory.*|&\nmax_files = 2|' "$work/frec.conf"
+reload
+removals() { grep "removed .* from $work/limited" "$work/frecd.log"; }
+works
+works
+removals && fail "nothing was to be removed"
+oldest=$(find "$work/limited" -name '*.pftrace' -printf '%T@ %f\n' | sort -n | sed -n 's/.* //;2p')
+works
+[ "$(removals | wc -l)" = 1 ] || fail "the log: $(removals)"
+removals | grep -Eq "removed 1 snapshot \([0-9.]+ [KM]iB\) from $work/limited, the oldest $oldest: beyond max_files$" ||
+	fail "the oldest is $oldest: $(removals)"
+
 [ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
 [ "$(status "d['spool']['failed'] >= 7")" = true ] || fail "failures not counted"
 stop_frecd || fail "ended with $?"

@@ -74,17 +74,21 @@ static bool there(const char *name)
 	return !lstat(inside(name), &st);
 }
 
+static struct spool_removed removed; /* by the last one written */
+
 static int write_snapshot(struct spool *s, const char *trigger, uint64_t when, size_t bytes,
 			  const struct spool_limits *l, char *ret_name)
 {
 	struct spool_naming n = { when, trigger, trigger ? "nginx" : NULL, 12 };
 	struct spool_file f = SPOOL_FILE_NONE;
-	int err = spool_create_temp(s, &n, l, bytes, &f);
+	int err;
 
+	memset(&removed, 0, sizeof(removed));
+	err = spool_create_temp(s, &n, l, bytes, &f, &removed);
 	if (err < 0)
 		return err;
 	assert_int_equal(ftruncate(f.fd, (off_t)bytes), 0);
-	return spool_commit(&f, l, ret_name);
+	return spool_commit(&f, l, ret_name, &removed);
 }
 
 static size_t count(struct spool *s)
@@ -276,12 +280,12 @@ static void test_write(void **state)
 
 	(void)state;
 	assert_int_equal(spool_open(path, (uid_t)-1, gid, &s), 0);
-	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f), 0);
+	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f, NULL), 0);
 	assert_true(there("." STAMP "t-nginx-12.pftrace.tmp"));
 	assert_false(there(STAMP "t-nginx-12.pftrace"));
 	assert_int_equal(count(s), 0);
 	assert_int_equal(write(f.fd, "hello", 5), 5);
-	assert_int_equal(spool_commit(&f, &unlimited, name), 0);
+	assert_int_equal(spool_commit(&f, &unlimited, name, NULL), 0);
 	assert_string_equal(name, STAMP "t-nginx-12.pftrace");
 	assert_int_equal(f.fd, -1);
 	spool_abort(&f);
@@ -307,7 +311,7 @@ static void test_abort(void **state)
 	(void)state;
 	spool_abort(&f);
 	assert_int_equal(spool_open(path, NOBODY, &s), 0);
-	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f), 0);
+	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f, NULL), 0);
 	spool_abort(&f);
 	assert_false(there("." STAMP "manual.pftrace.tmp"));
 	assert_int_equal(count(s), 0);
@@ -325,14 +329,14 @@ static void test_same_name(void **state)
 	assert_int_equal(spool_open(path, NOBODY, &s), 0);
 	assert_int_equal(write_snapshot(s, NULL, WHEN, 1, &unlimited, name), 0);
 	assert_string_equal(name, STAMP "manual.pftrace");
-	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f), 0);
-	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &g), 0);
+	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f, NULL), 0);
+	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &g, NULL), 0);
 	/* somebody else took both names while we wrote */
 	put(STAMP "manual-2.pftrace", 3);
 	put(STAMP "manual-3.pftrace", 3);
-	assert_int_equal(spool_commit(&f, &unlimited, name), 0);
+	assert_int_equal(spool_commit(&f, &unlimited, name, NULL), 0);
 	assert_string_equal(name, STAMP "manual-4.pftrace");
-	assert_int_equal(spool_commit(&g, &unlimited, name), 0);
+	assert_int_equal(spool_commit(&g, &unlimited, name, NULL), 0);
 	assert_string_equal(name, STAMP "manual-5.pftrace");
 	assert_int_equal(count(s), 5);
 	spool_free(s);
@@ -377,14 +381,18 @@ static void test_limits(void **state)
 	assert_true(there(STAMP "t-nginx-12.pftrace")); /* the first stays */
 	assert_true(there("2026-11-22T06-17-06Z-t-nginx-12.pftrace"));
 	assert_true(there("2026-11-22T06-17-07Z-t-nginx-12.pftrace"));
+	assert_true(removed.files == 1 && removed.bytes == 10 && removed.why == SPOOL_FILES);
+	assert_string_equal(removed.oldest, "2026-11-22T06-17-05Z-t-nginx-12.pftrace");
 	l.max_files = 0;
 	l.max_bytes = 25;
 	assert_int_equal(write_snapshot(s, "u", WHEN + 9 * SEC, 15, &l, NULL), 0);
 	assert_int_equal(count(s), 2);
 	assert_true(there(STAMP "t-nginx-12.pftrace"));
+	assert_true(removed.files == 2 && removed.bytes == 20 && removed.why == SPOOL_BYTES);
 	/* one that alone is too big costs no other its place */
 	assert_int_equal(write_snapshot(s, "v", WHEN + 10 * SEC, 26, &l, NULL), -EFBIG);
 	assert_int_equal(count(s), 2);
+	assert_int_equal(removed.files, 0);
 	assert_false(there(".2026-11-22T06-17-13Z-v-nginx-12.pftrace.tmp"));
 	assert_true(there("mine.txt"));
 	spool_free(s);
@@ -451,7 +459,7 @@ static void test_stale(void **state)
 
 	(void)state;
 	assert_int_equal(spool_open(path, NOBODY, &s), 0);
-	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f), 0);
+	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f, NULL), 0);
 	put("." STAMP "dead-x-1.pftrace.tmp", 1);
 	put(".notes.tmp", 1);
 	put("." STAMP "dead-x-1.pftrace", 1);
@@ -462,7 +470,7 @@ static void test_stale(void **state)
 	assert_true(there(".notes.tmp"));
 	assert_true(there("." STAMP "dead-x-1.pftrace"));
 	assert_true(there("." STAMP "link-x-1.pftrace.tmp"));
-	assert_int_equal(spool_commit(&f, &unlimited, NULL), 0);
+	assert_int_equal(spool_commit(&f, &unlimited, NULL, NULL), 0);
 	spool_free(other);
 	spool_free(s);
 }
@@ -476,10 +484,10 @@ static void test_directory_vanishes(void **state)
 
 	(void)state;
 	assert_int_equal(spool_open(path, NOBODY, &s), 0);
-	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f), 0);
+	assert_int_equal(spool_create_temp(s, &naming, &unlimited, 0, &f, NULL), 0);
 	snprintf(command, sizeof(command), "rm -rf '%s'", path);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(spool_commit(&f, &unlimited, NULL), -ENOENT);
+	assert_int_equal(spool_commit(&f, &unlimited, NULL, NULL), -ENOENT);
 	assert_int_equal(write_snapshot(s, "t", WHEN, 1, &unlimited, NULL), 0);
 	assert_int_equal(count(s), 1);
 	/* its parent gone too, and then back */
