@@ -389,6 +389,13 @@ static __always_inline bool budget_fires(const struct control *ctl, u64 lasted)
 	return lasted >= ctl->fires_ns;
 }
 
+static __always_inline enum budget_class budget_of(const struct control *ctl, u64 lasted)
+{
+	return budget_fires(ctl, lasted)  ? BUDGET_FIRES
+	       : lasted >= ctl->stacks_ns ? BUDGET_LONG
+					  : BUDGET_SHORT;
+}
+
 /* Takes len bytes from the budget (a token bucket); false: refused, counted. */
 static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,
 					    u32 len, enum budget_class class)
@@ -427,6 +434,25 @@ static __always_inline void evidence_count(struct cpu_state *c, long error, u32 
 	}
 	__sync_fetch_and_add(&c->evidence, 1);
 	__sync_fetch_and_add(&c->evidence_bytes, len);
+}
+
+/* Room for a record of this size, a constant, if the budget pays for it, with its header filled in. */
+static __always_inline void *evidence_reserve(struct control *ctl, struct cpu_state *c, u32 cpu,
+					      u64 now, enum budget_class class, u32 kind, u32 len)
+{
+	struct ev_header *h;
+
+	if (!evidence_afford(ctl, c, now, len, class))
+		return NULL;
+	h = bpf_ringbuf_reserve(&evidence, len, 0);
+	evidence_count(c, !h, len);
+	if (!h)
+		return NULL;
+	h->ts = now;
+	h->kind = kind;
+	h->cpu = cpu;
+	h->len = len;
+	return h;
 }
 
 /* Writes a record of this size, if the budget pays for it. */

@@ -92,24 +92,16 @@ static __always_inline void span_begin(struct span_here *h, u64 sp)
 
 static __always_inline void span_emit(struct span_here *h, const struct span_open *o)
 {
-	u64 lasted = h->now - o->begin;
 	u32 index = h->key.def;
 	struct span_def *def = bpf_map_lookup_elem(&span_defs, &index);
 	struct ev_span *e;
 
-	if (!def || !evidence_afford(h->ctl, h->c, h->now, sizeof(*e),
-				     budget_fires(h->ctl, lasted)   ? BUDGET_FIRES
-				     : lasted >= h->ctl->stacks_ns ? BUDGET_LONG
-								   : BUDGET_SHORT))
+	if (!def)
 		return;
-	e = bpf_ringbuf_reserve(&evidence, sizeof(*e), 0);
-	evidence_count(h->c, !e, sizeof(*e));
+	e = evidence_reserve(h->ctl, h->c, h->cpu, h->now, budget_of(h->ctl, h->now - o->begin),
+			     EV_SPAN, sizeof(*e));
 	if (!e)
 		return;
-	e->h.ts = h->now;
-	e->h.kind = EV_SPAN;
-	e->h.cpu = h->cpu;
-	e->h.len = sizeof(*e);
 	e->begin = o->begin;
 	e->end = h->now;
 	e->id = h->key.id;

@@ -70,22 +70,11 @@ static __always_inline void wait_unwake(struct task_state *s)
 static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, u32 cpu, u64 now,
 				      const struct wait_facts *w)
 {
-	u64 lasted = w->end - w->start;
-	struct ev_wait *e;
+	struct ev_wait *e = evidence_reserve(ctl, c, cpu, now, budget_of(ctl, w->end - w->start),
+					     EV_WAIT, sizeof(*e));
 
-	if (!evidence_afford(ctl, c, now, sizeof(*e),
-			     budget_fires(ctl, lasted)	   ? BUDGET_FIRES
-			     : lasted >= ctl->stacks_ns ? BUDGET_LONG
-							: BUDGET_SHORT))
-		return;
-	e = bpf_ringbuf_reserve(&evidence, sizeof(*e), 0);
-	evidence_count(c, !e, sizeof(*e));
 	if (!e)
 		return;
-	e->h.ts = now;
-	e->h.kind = EV_WAIT;
-	e->h.cpu = cpu;
-	e->h.len = sizeof(*e);
 	__builtin_memcpy(&e->w, w, sizeof(*w));
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
