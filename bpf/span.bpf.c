@@ -60,11 +60,13 @@ static __always_inline bool span_look(void *ctx, struct span_here *h)
 	return true;
 }
 
+/* Of a function it is also of this very thread: another one may have got its number. */
 static __always_inline bool span_same(struct task_struct *t, const struct span_open *o)
 {
 	u64 mm = (u64)t->mm;
 
-	return o->process == BPF_CORE_READ(t, group_leader, start_time) && (!mm || o->mm == mm);
+	return o->process == BPF_CORE_READ(t, group_leader, start_time) && (!mm || o->mm == mm) &&
+	       (!o->sp || o->task_start == t->start_time);
 }
 
 /* Is it known since its beginning, by this program? */

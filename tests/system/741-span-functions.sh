@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Spans from function to function, and to a function's return: without any change to the program;
-# the outermost of calls within calls, and none that longjmp() or the end of a thread has left.
+# the outermost of calls within calls, and none that longjmp() or the end of a thread has left, whose
+# number may be another one's since.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
@@ -36,6 +37,7 @@ within 10 watches returns && within 10 watches pair || fail "not attached: $(cat
 start_spans # after the recorder
 tell forgets # its end: what begins next is not within it
 tell function 10
+tell reused 100 # by the number of a thread that ended within it: so much is of that one
 tell function 300
 within 10 has_snapshots 1 pair || fail "no snapshot of the pair: $(cat "$work/frecd.log")"
 explain pair
@@ -55,6 +57,6 @@ explain returns
 
 take all
 find_slices all
-[ "$(grep -c '^work_begin ' "$work/slices")" = 2 ] || fail "calls of work_begin: $(cat "$work/slices")"
+[ "$(grep -c '^work_begin ' "$work/slices")" = 3 ] || fail "calls of work_begin: $(cat "$work/slices")"
 [ "$(grep -c '^work_all ' "$work/slices")" = 2 ] || fail "calls of work_all: $(cat "$work/slices")"
 [ "$(trigger pair fired)$(trigger returns fired)$(trigger no-program fired)" = 110 ] || fail "$(ctl triggers)"

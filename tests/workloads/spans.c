@@ -13,6 +13,7 @@
  *	function MS	function work_begin(), a sleep, work_end()
  *	forgets		function work_begin() alone
  *	returns MS	function work_all(), which sleeps in a call of itself, and then once more
+ *	reused MS	work_begin() of a thread that ends, then function, of one with the same number
  *	jump		work_all() left by longjmp() from deep within
  *	loop N		N spans "order", prints what each took
  *	dies		a thread that ends within work_all()
@@ -20,6 +21,8 @@
  *	threads N	N threads with a thousand spans "order" each
  *	exec		begins "order" with id 77, then executes itself
  */
+#include <errno.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -145,6 +148,62 @@ static void do_dies(void)
 	pthread_join(t, NULL);
 }
 
+static void reuser(long ms)
+{
+	work_begin();
+	if (ms)
+		nap(ms);
+	if (ms)
+		work_end();
+}
+
+/* Runs reuser(ms) in a thread with this number, 0: any, on this stack, and waits for it. Its number. */
+static pid_t run_reuser(pid_t tid, long ms, char *stack, size_t size)
+{
+	static volatile pid_t gone_when_0;
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			 CLONE_SYSVSEM | CLONE_CHILD_CLEARTID,
+		.child_tid = (uintptr_t)&gone_when_0,
+		.stack = (uintptr_t)stack,
+		.stack_size = size,
+		.set_tid = tid ? (uintptr_t)&tid : 0,
+		.set_tid_size = tid != 0,
+	};
+	register void (*what)(long) __asm__("r8") = reuser;
+	register long how __asm__("r9") = ms;
+	long ret;
+
+	do { /* until its number is free */
+		gone_when_0 = 1;
+		__asm__ __volatile__("syscall\n"
+				     "test %%rax, %%rax\n"
+				     "jnz 1f\n"
+				     "mov %%r9, %%rdi\n"
+				     "call *%%r8\n"
+				     "mov %[exit], %%eax\n"
+				     "xor %%edi, %%edi\n"
+				     "syscall\n"
+				     "1:"
+				     : "=a"(ret)
+				     : "a"(SYS_clone3), "D"(&args), "S"(sizeof(args)), "r"(what),
+				       "r"(how), [exit] "i"(SYS_exit)
+				     : "rcx", "r11", "memory");
+	} while (ret == -EEXIST);
+	while (ret > 0 && gone_when_0)
+		nap(1);
+	return (pid_t)ret;
+}
+
+/* The second is deeper, were they the same. */
+static void do_reused(void)
+{
+	static char stacks[2][65536] __attribute__((aligned(16)));
+	pid_t tid = run_reuser(0, 0, stacks[1], sizeof(stacks[1]));
+
+	run_reuser(tid, amount, stacks[0], sizeof(stacks[0]));
+}
+
 static void *many(void *arg)
 {
 	uint64_t id = (uint64_t)(uintptr_t)arg << 32;
@@ -219,6 +278,8 @@ static void obey(const char *what)
 			work_all(3);
 	} else if (!strcmp(what, "loop")) {
 		do_loop();
+	} else if (!strcmp(what, "reused")) {
+		do_reused();
 	} else if (!strcmp(what, "dies")) {
 		do_dies();
 	} else if (!strcmp(what, "leak")) {
