@@ -234,6 +234,7 @@ _Static_assert(offsetof(struct trigger_map, index) == offsetof(struct trigger_re
 /* Written by the daemon; the attach cookie of a probe is its index. */
 struct span_def {
 	char name[SPAN_NAME_MAX]; /* ended by a NUL */
+	__u64 threshold;	  /* smallest of a trigger that means it */
 	__u32 flags;		  /* SPAN_* */
 	__u32 pad;
 };
@@ -294,7 +295,6 @@ struct control {
 	__u64 min_syscall_ns;  /* likewise on a syscall */
 	__u64 min_request_ns;  /* likewise on a request, or on many */
 	__u64 hung_request_ns; /* likewise on a request, also while it lasts */
-	__u64 min_span_ns;     /* likewise on a span */
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;

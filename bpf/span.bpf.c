@@ -39,22 +39,20 @@ struct span_here {
 	struct control *ctl;
 	struct cpu_state *c;
 	struct span_key key;
-	u32 flags, cpu;
+	struct span_def *def;
+	u32 cpu;
 };
 
 static __always_inline bool span_look(void *ctx, struct span_here *h)
 {
-	struct span_def *def;
-
 	h->now = bpf_ktime_get_ns();
 	h->c = cpu_self(&h->cpu);
 	h->ctl = h->c ? control_live(h->now, h->c) : NULL;
 	h->key.def = bpf_get_attach_cookie(ctx);
-	def = bpf_map_lookup_elem(&span_defs, &h->key.def);
-	if (!h->ctl || !def)
+	h->def = bpf_map_lookup_elem(&span_defs, &h->key.def);
+	if (!h->ctl || !h->def)
 		return false;
 	h->t = bpf_get_current_task_btf();
-	h->flags = def->flags;
 	h->key.tgid = h->t->tgid;
 	h->key.id = h->t->pid;
 	return true;
@@ -94,13 +92,11 @@ static __always_inline void span_begin(struct span_here *h, u64 sp)
 
 static __always_inline void span_emit(struct span_here *h, const struct span_open *o)
 {
-	u32 index = h->key.def;
-	struct span_def *def = bpf_map_lookup_elem(&span_defs, &index);
+	u64 lasted = h->now - o->begin;
 	struct ev_span *e;
 
-	if (!def)
-		return;
-	e = evidence_reserve(h->ctl, h->c, h->cpu, h->now, budget_of(h->ctl, h->now - o->begin),
+	e = evidence_reserve(h->ctl, h->c, h->cpu, h->now,
+			     lasted >= h->def->threshold ? BUDGET_FIRES : budget_of(h->ctl, lasted),
 			     EV_SPAN, sizeof(*e));
 	if (!e)
 		return;
@@ -110,8 +106,8 @@ static __always_inline void span_emit(struct span_here *h, const struct span_ope
 	e->tid = h->t->pid;
 	e->tgid = h->t->tgid;
 	e->begin_tid = o->tid;
-	e->flags = h->flags;
-	__builtin_memcpy(e->name, def->name, sizeof(e->name));
+	e->flags = h->def->flags;
+	__builtin_memcpy(e->name, h->def->name, sizeof(e->name));
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
@@ -161,7 +157,7 @@ static __always_inline void span_end(struct span_here *h, const struct span_open
 	if (bpf_map_delete_elem(&span_opens, &h->key) || !span_known(h, &o))
 		return;
 	span_emit(h, &o);
-	if (h->now - o.begin >= h->ctl->min_span_ns || o.announced)
+	if (h->now - o.begin >= h->def->threshold || o.announced)
 		span_judge(h, &o);
 }
 
@@ -227,7 +223,7 @@ int on_span_leave(struct pt_regs *ctx)
 	o = bpf_map_lookup_elem(&span_opens, &h.key);
 	if (!o)
 		return 0;
-	if (h.flags & SPAN_RETURN ? regs_returned(ctx, o->sp) : --o->depth == 0)
+	if (h.def->flags & SPAN_RETURN ? regs_returned(ctx, o->sp) : --o->depth == 0)
 		span_end(&h, o);
 	return 0;
 }

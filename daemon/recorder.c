@@ -493,7 +493,6 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	r->control->min_syscall_ns = smallest(c, 1 << TRIGGER_SYSCALL);
 	r->control->min_request_ns = smallest(c, 1 << TRIGGER_REQUEST);
 	r->control->hung_request_ns = smallest_own(c, TRIGGER_REQUEST);
-	r->control->min_span_ns = smallest(c, 1 << TRIGGER_SPAN);
 	r->control->fires_ns = smallest(c, ~0u) / 2;
 	if (r->control->fires_ns < c->stacks)
 		r->control->fires_ns = c->stacks;

@@ -156,7 +156,7 @@ int recorder_walk_requests(struct recorder *r, uint8_t **ret, size_t *ret_len);
 enum span_what { SPAN_BEGINS, SPAN_ENDS, SPAN_ENTERS, SPAN_LEAVES, SPAN_RETURNS };
 
 /* What the probes of span number def, below SPAN_DEFS_MAX, are about; flags: SPAN_*. -errno. */
-int recorder_span_define(struct recorder *r, uint32_t def, const char *name, uint32_t flags);
+int recorder_span_define(struct recorder *r, uint32_t def, const struct span_def *is);
 /*
  * Attaches to n places of the file behind fd, at these offsets, for all processes that have it mapped,
  * or will. They end when the descriptors in ret, of which there are at most n, are closed, or with us:

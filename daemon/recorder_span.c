@@ -20,12 +20,9 @@ static int map_fd(struct recorder *r, const char *name)
 	return bpf_object__find_map_fd_by_name(r->object, name);
 }
 
-int recorder_span_define(struct recorder *r, uint32_t def, const char *name, uint32_t flags)
+int recorder_span_define(struct recorder *r, uint32_t def, const struct span_def *is)
 {
-	struct span_def d = {.flags = flags};
-
-	snprintf(d.name, sizeof(d.name), "%s", name);
-	return bpf_map_update_elem(map_fd(r, "span_defs"), &def, &d, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(map_fd(r, "span_defs"), &def, is, BPF_ANY) ? -errno : 0;
 }
 
 /* ---- attaching ---- */

@@ -79,6 +79,24 @@ static char *name_of(const struct spans *s, uint32_t def)
 	return s->names + (size_t)def * SPAN_NAME_MAX;
 }
 
+/* Has the kernel know what this number stands for. */
+static int define(struct daemon *d, const struct span_watch *w, uint32_t def, const char *name)
+{
+	struct spans *s = &d->spans;
+	struct span_def is = { .threshold = UINT64_MAX };
+
+	if (*w->begin)
+		is.flags = *w->end ? SPAN_FUNCTION : SPAN_FUNCTION | SPAN_RETURN;
+	snprintf(is.name, sizeof(is.name), "%.*s", (int)SPAN_NAME_MAX - 1, name);
+	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
+		uint64_t threshold = d->config.triggers[i].filter.threshold;
+
+		if (s->of[i] == w - s->list + 1 && threshold < is.threshold)
+			is.threshold = threshold;
+	}
+	return recorder_span_define(d->recorder, def, &is);
+}
+
 /* The number of this watch's span of that name, a new one if need be; -ENOSPC. */
 static int def_of(struct daemon *d, struct span_watch *w, const char *name)
 {
@@ -96,11 +114,7 @@ static int def_of(struct daemon *d, struct span_watch *w, const char *name)
 		if (!*name_of(s, def))
 			break;
 	}
-	if (tried == SPAN_DEFS_MAX ||
-	    recorder_span_define(d->recorder, def, name,
-				 !*w->begin ? 0
-				 : *w->end  ? SPAN_FUNCTION
-					    : SPAN_FUNCTION | SPAN_RETURN))
+	if (tried == SPAN_DEFS_MAX || define(d, w, def, name))
 		return -ENOSPC;
 	snprintf(name_of(s, def), SPAN_NAME_MAX, "%.*s", (int)SPAN_NAME_MAX - 1, name);
 	w->defs[w->n_defs++] = (uint16_t)def;
@@ -121,6 +135,8 @@ static void publish(struct daemon *d, unsigned int watch)
 {
 	const struct span_watch *w = &d->spans.list[watch];
 
+	for (unsigned int k = 0; k < w->n_defs; k++) /* thresholds may be others since */
+		define(d, w, w->defs[k], name_of(&d->spans, w->defs[k]));
 	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
 		struct trigger_filter *f = &d->config.triggers[i].filter;
 
