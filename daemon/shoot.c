@@ -15,6 +15,8 @@
 #include "log.h"
 #include "loop.h"
 
+#define USER_AHEAD_NS 500000000ull /* a snapshot takes about so long */
+
 /* ---- attributes that only the daemon knows ---- */
 
 struct text {
@@ -250,7 +252,9 @@ void shoot_due(struct daemon *d, uint64_t now)
 	if (d->snapshot.pid)
 		return;
 	if (take(d, now, &job)) {
-		user_due(d, now);
+		/* not to be cut off at once, as that of a program which fired just before it asked */
+		if (policy_next_due(&d->policy) - now > USER_AHEAD_NS)
+			user_due(d, now);
 		return;
 	}
 	if (job.manual) {

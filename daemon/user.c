@@ -257,14 +257,15 @@ void user_finish(struct daemon *d, int err, const struct worker_result *r)
 	d->users.worker = false;
 	if (!u)
 		return; /* it has gone */
+	/* it made way for another one: its turn comes again, until it has waited too long */
+	if (err == -EBUSY && !ftruncate(u->client.output, 0) && !lseek(u->client.output, 0, SEEK_SET))
+		return;
 	if (!err && r->bytes) {
 		u->size = r->bytes;
 		bytes = mmap(NULL, u->size, PROT_READ, MAP_SHARED, u->client.output, 0);
 	}
 	if (bytes == MAP_FAILED) {
-		user_refuse(d, u, err == -EBUSY ? -EBUSY : -EIO,
-			    err == -EBUSY ? "the recorder had to write another snapshot: try again"
-					  : "the recorder could not write the snapshot");
+		user_refuse(d, u, -EIO, "the recorder could not write the snapshot");
 		return;
 	}
 	u->bytes = bytes;

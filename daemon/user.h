@@ -2,7 +2,8 @@
 /*
  * user.h - snapshots that programs ask for: of what they may look into, without anybody else in it.
  *
- * A request waits until no other snapshot is due, and makes way for one that is. The worker writes
+ * A request waits until no other snapshot is due, and makes way for one that is, after which it is
+ * its turn again; so it does not wait for ever, but half a minute at most. The worker writes
  * into memory, from where it goes to the client as fast as that reads, but not for long.
  */
 #ifndef FREC_USER_H

@@ -397,8 +397,10 @@ static inline int frec_copy_(int fd, int out, struct frec_reply *reply)
  * A snapshot of process pid (0: of this one) into fd, from where it stands. Only of a process that
  * the caller could trace, and unless the caller is root only where the recorder's configuration
  * says user_snapshots = yes. All other processes are in it as "other". Returns 0 or -errno; why
- * (where not NULL, size bytes) becomes what the recorder says about a failure. Waits for a minute
- * at most; what is in fd after a failure is incomplete.
+ * (where not NULL, size bytes) becomes what the recorder says about a failure. Snapshots of triggers
+ * go first, also that of a frec_trigger() just before, and this one then shows how it is afterwards:
+ * -EBUSY if it was not its turn within half a minute, if another one of this user's is under way, or
+ * after too many. Waits for a minute at most; what is in fd after a failure is incomplete.
  */
 static inline int frec_snapshot(pid_t pid, int fd, char *why, size_t size)
 {
