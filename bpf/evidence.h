@@ -99,7 +99,8 @@ struct wait_facts {
 	__u32 tgid;
 	__u32 waker_tid; /* current at the last wake-up; innocent where waker_irq is set */
 	__u32 waker_tgid;
-	__u32 owner_tid; /* owner of the lock while the thread went to sleep; 0: none known */
+	/* owner of the lock while the thread went to sleep; 0: none known; without WAIT_LOCK no thread then */
+	__u32 owner_tid;
 	__u32 sleeps;
 	__s16 nr; /* syscall; -1: fault, interrupt or kernel thread */
 	__u16 state; /* TASK_REPORT_*, of the (last) sleep */

@@ -182,12 +182,13 @@ static __always_inline void futex_look(struct task_struct *t, struct task_state 
 		owner = pi_owner(&f);
 	else if (f.kind == FUTEX_MAYBE_MUTEX)
 		owner = mutex_owner(&f, compat);
-	if (owner)
-		owner = lock_owner(t, owner, f.shared);
 	if (!owner)
 		return;
-	s->owner = owner;
-	s->flags |= WAIT_LOCK | (f.kind == FUTEX_PI ? WAIT_OWNER_WORD : 0);
+	s->owner = lock_owner(t, owner, f.shared);
+	if (s->owner)
+		s->flags |= WAIT_LOCK | (f.kind == FUTEX_PI ? WAIT_OWNER_WORD : 0);
+	else if (!f.shared)
+		s->owner = owner; /* no lock, or of a thread that has ended: the worker may know */
 }
 
 #endif

@@ -84,12 +84,27 @@ static bool owner_stands(struct owners *o, const struct wait_facts *f)
 			 maps_of(o, owner->tgid, f->start));
 }
 
+/* Was that a thread of the process, which ended before, and took the lock with it? */
+static bool has_ended(const struct owners *o, const struct wait_facts *f)
+{
+	const struct task *t = worker_task(o->w, f->owner_tid, f->start);
+
+	return t && t->tgid == f->tgid && t->last && t->last->ns_tid == t->tid && t->exited &&
+	       t->exited <= f->start;
+}
+
 /* The capture is the worker's alone to write, and a second worker comes to the same. */
 static void check(struct owners *o, const struct wait_facts *f)
 {
 	struct wait_facts *mine = (struct wait_facts *)(uintptr_t)f;
 
-	if (!f->owner_tid || owner_stands(o, f))
+	if (!f->owner_tid)
+		return;
+	if (!(f->flags & WAIT_LOCK) && has_ended(o, f)) {
+		mine->flags |= WAIT_LOCK;
+		return;
+	}
+	if (f->flags & WAIT_LOCK && owner_stands(o, f))
 		return;
 	mine->owner_tid = 0;
 	mine->flags &= ~(WAIT_LOCK | WAIT_OWNER_WORD);

@@ -323,13 +323,23 @@ static bool needs_somebody(const struct verdict_link *l)
 	       l->wait != VERDICT_SLEEP;
 }
 
-bool verdict_has_gone(const struct story *s, const struct verdict *v, uint32_t thread)
+uint64_t verdict_gone_since(const struct story *s, const struct verdict *v, uint32_t thread)
 {
 	uint64_t end = v->end < s->end ? v->end : s->end; /* beyond the window all seem gone */
 	struct story_segment g;
 
 	story_segment(s, thread, end ? end - 1 : 0, &g);
-	return g.state == STORY_GONE;
+	return g.state == STORY_GONE ? g.start : UINT64_MAX;
+}
+
+/* It never got the lock; or not until its owner had taken that with it. */
+static bool was_orphaned(const struct story *s, const struct verdict *v,
+			 const struct verdict_link *waiter)
+{
+	uint64_t gone = verdict_gone_since(s, v, waiter->next);
+
+	return waiter->wait == VERDICT_LOCK && waiter->sure && gone < UINT64_MAX &&
+	       (waiter->evidence->open || gone <= waiter->evidence->start);
 }
 
 static void conclude(const struct story *s, struct verdict *v)
@@ -347,8 +357,7 @@ static void conclude(const struct story *s, struct verdict *v)
 		v->cause = VERDICT_UNKNOWN; /* a circle that turned, or too many hops */
 	else if (is_parked(last))
 		v->cause = VERDICT_UNKNOWN;
-	else if (last > v->chain && last[-1].wait == VERDICT_LOCK && last[-1].sure &&
-		 last[-1].evidence->open && verdict_has_gone(s, v, last->thread))
+	else if (last > v->chain && was_orphaned(s, v, &last[-1]))
 		v->cause = VERDICT_LOCK; /* which it took with it, whatever it did before */
 	else if (needs_somebody(last) && !v->idle)
 		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */

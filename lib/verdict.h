@@ -241,8 +241,8 @@ int verdict_blame(const struct story *s, enum verdict_wait kind, const struct st
 		  struct verdict_span part, struct verdict_blames *blames);
 void verdict_blames_free(struct verdict_blames *blames);
 
-/* Has the thread ended before the interval has? */
-bool verdict_has_gone(const struct story *s, const struct verdict *v, uint32_t thread);
+/* When the thread ended, if that was before the interval's end; else UINT64_MAX. */
+uint64_t verdict_gone_since(const struct story *s, const struct verdict *v, uint32_t thread);
 
 /*
  * verdict_deed.c: what ended a wait of that kind, from its waker_stack: "let go", "wrote", "closed",

@@ -308,7 +308,8 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 		    *l->what ? l->what : "a lock");
 	else if (l->wait != VERDICT_UNKNOWN)
 		say_unknown_other(s, v, l);
-	else if (verdict_has_gone(s, v, l->thread) && l > v->chain && l[-1].wait == VERDICT_LOCK)
+	else if (l > v->chain && l[-1].wait == VERDICT_LOCK &&
+		 verdict_gone_since(s, v, l->thread) < UINT64_MAX)
 		say(v, " ended, and nothing recorded says who then held %s", l[-1].what);
 	else
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
@@ -352,9 +353,10 @@ void verdict_tell(const struct story *s, struct verdict *v)
 	}
 	say_who(s, v, last->thread);
 	if (before && v->cause == VERDICT_LOCK) { /* never by itself */
-		say(v, " ended without letting go of %s; ", before->what);
+		say(v, " ended %s before this snapshot without letting go of %s; ",
+		    duration(s->end - verdict_gone_since(s, v, last->thread)), before->what);
 		say_who(s, v, before->thread);
-		say(v, " waits for it");
+		say(v, " %s for it", before->evidence->open ? "waits" : "waited");
 		return;
 	}
 	if (before && before->wait == VERDICT_LOCK)

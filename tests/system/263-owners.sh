@@ -70,3 +70,40 @@ names() {
 names "$(cat "$work/child.0")" "wait: lock 0x[0-9a-f]+ held by shared/${parents[0]}"
 names "$(cat "$work/child.$stranger")" 'wait: futex 0x[0-9a-f]+'
 names "$(cat "$work/child.2")" 'wait: futex 0x[0-9a-f]+'
+
+# ---- whose owner had ended when the wait began
+
+cat >"$work/orphan.c" <<-'END'
+	#include <pthread.h>
+	#include <stdio.h>
+	#include <sys/prctl.h>
+	#include <unistd.h>
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static void *leave(void *unused)
+	{
+	        prctl(PR_SET_NAME, "leaver");
+	        pthread_mutex_lock(&lock);
+	        return unused;
+	}
+	int main(void)
+	{
+	        pthread_t t;
+
+	        pthread_create(&t, NULL, leave, NULL);
+	        pthread_join(t, NULL);
+	        usleep(100000);
+	        pthread_mutex_lock(&lock);
+	        return 0;
+	}
+END
+cc -O2 -pthread -o "$work/orphan" "$work/orphan.c" || fail "cc"
+"$work/orphan" &
+orphan=$!
+pids+=("$orphan")
+told() {
+	ctl why --pid "$orphan" --json >"$work/why" && [ "$(json "$work/why" "d['cause']['wait']")" = lock ]
+}
+within 4 told || fail "who took the lock along: $(json "$work/why" "d.get('cause')")"
+json "$work/why" "d['cause']['text']" |
+	grep -Eq "^leaver \(tid [0-9]+ of orphan, pid $orphan\) ended .* before this snapshot without letting go of mutex .*; orphan \(tid $orphan\) waits for it$" ||
+	fail "in words: $(json "$work/why" "d['cause']['text']")"
