@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "recorder_internal.h"
 
 #define BATCH 512u
+#define DESCRIPTORS_LEFT 256 /* for all else: clients, snapshots, what comes online */
 
 static int map_fd(struct recorder *r, const char *name)
 {
@@ -89,6 +91,18 @@ void recorder_span_prepare(struct bpf_program *p)
 		bpf_program__set_expected_attach_type(p, TRACE_UPROBE_MULTI);
 }
 
+/* Before 6.6 a program takes up to SPAN_SITES_MAX of them, and there may be many. */
+static int leave_descriptors(int link)
+{
+	struct rlimit l;
+
+	if (link < 0 || getrlimit(RLIMIT_NOFILE, &l) ||
+	    (rlim_t)link + DESCRIPTORS_LEFT < l.rlim_cur)
+		return link;
+	close(link);
+	return -EMFILE;
+}
+
 static int uprobe_type(void)
 {
 	FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
@@ -145,11 +159,12 @@ int recorder_span_attach(struct recorder *r, int fd, enum span_what what, const 
 	if (!n)
 		return 0;
 	if (has_multi()) {
-		ret[0] = attach_multi(prog, path, returns, offsets, defs, n);
+		ret[0] = leave_descriptors(attach_multi(prog, path, returns, offsets, defs, n));
 		return ret[0] < 0 ? ret[0] : 1;
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		int err = ret[i] = attach_one(prog, path, returns, offsets[i], defs[i]);
+		int err = ret[i] =
+			leave_descriptors(attach_one(prog, path, returns, offsets[i], defs[i]));
 
 		while (err < 0 && i > 0)
 			close(ret[--i]);

@@ -198,6 +198,19 @@ static void complain_of_flaw(struct daemon *d, unsigned int watch, enum span_fla
 	complain(d, watch, text);
 }
 
+static void complain_of_attach(struct daemon *d, unsigned int watch, int err)
+{
+	char text[SPAN_PROBLEM_MAX];
+
+	snprintf(text, sizeof(text), "cannot attach to %s: %s", d->spans.list[watch].path,
+		 err == -ENOSPC	  ? "too many spans are meant, of this trigger or of all"
+		 : err == -EMFILE ? "the limit of open files is too low (LimitNOFILE= of the service)"
+		 : err == -EACCES || err == -EPERM
+			 ? "no right to; before Linux 6.6 that takes CAP_SYS_ADMIN"
+			 : strerror(-err));
+	complain(d, watch, text);
+}
+
 /* ---- attaching ---- */
 
 /* All places where this happens. */
@@ -255,17 +268,12 @@ static void attach(struct daemon *d, unsigned int watch, int fd, const struct sp
 {
 	struct span_watch *w = &d->spans.list[watch];
 	struct span_probes fresh = { .file = *file };
-	char text[SPAN_PROBLEM_MAX];
 	int err;
 
 	err = attach_all(d, w, fd, found, &fresh);
 	if (err) {
 		probes_drop(&fresh);
-		snprintf(text, sizeof(text), "cannot attach to %s: %s%s", w->path, strerror(-err),
-			 err == -EACCES || err == -EPERM
-				 ? " (before Linux 6.6 that takes CAP_SYS_ADMIN)"
-				 : "");
-		complain(d, watch, text);
+		complain_of_attach(d, watch, err);
 		put_off(w, file, now);
 		return;
 	}

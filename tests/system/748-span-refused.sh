@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # A program whose probes the kernel refuses is tried again ever more seldom, or when it has changed, as
-# each time costs a process; status says why it is not watched.
+# each time costs a process; status says why it is not watched. Probes leave descriptors for all else.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
@@ -64,3 +64,14 @@ rm "$program"
 cp "$workloads/spans" "$program"
 within 20 watches pair || fail "not watched when it is another one: $(cat "$work/frecd.log")"
 status "[w for w in d['warnings'] if 'pair' in w]" | grep -q '\[\]' || fail "status still says it"
+
+used=$(find "/proc/$frecd_pid/fd" -type l | wc -l)
+stop_frecd
+printf '#!/bin/sh\nexec prlimit --nofile=%d:%d "%s" "$@"\n' $((used / 2 + 256)) $((used / 2 + 256)) \
+	"$frecd" >"$work/limited"
+chmod +x "$work/limited"
+frecd=$work/limited
+start_frecd
+within 10 grep -q "trigger pair cannot fire: cannot attach to $program: the limit of open files" "$work/frecd.log" ||
+	fail "a low limit is not said: $(cat "$work/frecd.log")"
+take limited
