@@ -33,7 +33,7 @@ LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_st
 	      trace_bundle.c trace_task.c)
 LIB_READ   := $(wildcard lib/trace_read*.c)
 LIB_VERDICT := $(wildcard lib/story*.c lib/verdict*.c)
-LIB_COMMON := lib/units.c lib/protocol.c lib/signals.c lib/text.c lib/message.c
+LIB_COMMON := lib/units.c lib/protocol.c lib/signals.c lib/text.c lib/message.c lib/preempt_count.c
 DAEMON_SRC := $(wildcard daemon/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
@@ -55,7 +55,7 @@ BPF_COMMON := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.o,bpf/maps.bpf.c \
 	      $(filter-out bpf/maps.bpf.c bpf/sched.bpf.c,$(BPF_SRC)))
 BPF_FLAGS  := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Wextra \
 	      -Wno-unused-parameter -MMD -MP
-VARIANTS   := counted preempt_count pcpu_hot
+VARIANTS   := located preempt_count pcpu_hot
 BPF_OBJ    := $(VARIANTS:%=$(BUILD)/bpf/frec-%.bpf.o)
 
 $(BUILD)/bpf/%.o: bpf/%.bpf.c
@@ -63,7 +63,7 @@ $(BUILD)/bpf/%.o: bpf/%.bpf.c
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
 
-$(BUILD)/bpf/sched-counted.o: VARIANT_FLAG :=
+$(BUILD)/bpf/sched-located.o: VARIANT_FLAG :=
 $(BUILD)/bpf/sched-preempt_count.o: VARIANT_FLAG := -DIRQ_FROM_PREEMPT_COUNT
 $(BUILD)/bpf/sched-pcpu_hot.o: VARIANT_FLAG := -DIRQ_FROM_PCPU_HOT
 $(BUILD)/bpf/sched-%.o: bpf/sched.bpf.c
@@ -222,7 +222,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJ) -linih -lseccomp -ljansson \
-		-lprotobuf-c -ldw -lelf -lstdc++ -lz -lm
+		-lprotobuf-c -ldw -lbpf -lelf -lstdc++ -lz -lm
 
 # stories that the unit tests tell are where the fuzzer of stories begins
 SEEDS := $(BUILD)/corpus/fuzz_story/.made

@@ -23,7 +23,10 @@ struct task_struct___throttled {
 	bool throttled;
 } __attribute__((preserve_access_index));
 
+struct rq;
+
 struct cfs_rq {
+	struct rq *rq;
 	int throttle_count;
 } __attribute__((preserve_access_index));
 
@@ -251,77 +254,6 @@ static __always_inline bool task_compat(struct task_struct *t)
 #else
 #error "no pt_regs for this architecture yet"
 #endif
-
-/* ---- interrupt context of the running CPU: IRQ_HARD, IRQ_SOFT or 0 ---- */
-
-#define PREEMPT_SOFTIRQ_SERVING 0x00000100u
-#define PREEMPT_HARDIRQ_NMI 0x00ff0000u
-
-static __always_inline u32 irq_of_preempt_count(u32 count)
-{
-	if (count & PREEMPT_HARDIRQ_NMI)
-		return IRQ_HARD;
-	return count & PREEMPT_SOFTIRQ_SERVING ? IRQ_SOFT : 0;
-}
-
-/*
- * x86 keeps the count in a per-CPU variable: __preempt_count until 6.1 and
- * again since 6.15, pcpu_hot.preempt_count in between. Kernels without
- * KALLSYMS_ALL export neither, and a ksym that cannot be resolved makes
- * loading fail: one object for each case, the daemon picks.
- */
-#if defined(IRQ_FROM_PREEMPT_COUNT)
-
-extern const int __preempt_count __ksym;
-
-static __always_inline u32 irq_context(struct cpu_state *c)
-{
-	const int *p = bpf_this_cpu_ptr(&__preempt_count);
-
-	return irq_of_preempt_count(*p);
-}
-
-#elif defined(IRQ_FROM_PCPU_HOT)
-
-struct pcpu_hot {
-	int preempt_count;
-} __attribute__((preserve_access_index));
-
-extern const struct pcpu_hot pcpu_hot __ksym;
-
-static __always_inline u32 irq_context(struct cpu_state *c)
-{
-	const struct pcpu_hot *p = bpf_this_cpu_ptr(&pcpu_hot);
-
-	return irq_of_preempt_count(p->preempt_count);
-}
-
-#else /* counted by irq.bpf.c, or in thread_info (arm64) */
-
-static __always_inline u32 irq_context(struct cpu_state *c)
-{
-	struct task_struct *t = bpf_get_current_task_btf();
-
-	if (bpf_core_field_exists(t->thread_info.preempt_count))
-		return irq_of_preempt_count(t->thread_info.preempt_count);
-	if (c->hardirq)
-		return IRQ_HARD;
-	return c->softirq ? IRQ_SOFT : 0;
-}
-
-#endif
-
-/*
- * No interrupt is served where threads are switched: depths that were counted
- * while only the entry, or only the exit, was attached end here.
- */
-static __always_inline void irq_reset(struct cpu_state *c)
-{
-	if (c->hardirq)
-		c->hardirq = 0;
-	if (c->softirq)
-		c->softirq = 0;
-}
 
 /*
  * Does prev leave its CPU to sleep? A thread with a signal pending stays

@@ -322,13 +322,11 @@ struct cpu_state {
 	__u64 evidence_bytes;
 	__u64 cost_ns; /* time of the sampled program runs … */
 	__u64 cost_runs;    /* … and how many were sampled */
-	__u32 hardirq; /* depth; only where the kernel does not say it */
-	__u32 softirq;
 	__u64 refused_stacks; /* of refused */
 	__u64 blind; /* 1: something happened here while nothing was recorded */
 	__u64 asked; /* 1: the daemon has been told that there is no window */
 	__u64 refused_distinct; /* different stacks among refused_stacks */
-	__u64 pad[7];
+	__u64 pad[8];
 };
 _Static_assert(sizeof(struct cpu_state) == 192, "cpu_state");
 

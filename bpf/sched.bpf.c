@@ -4,6 +4,7 @@
 #include "stack.bpf.h"
 #include "file.bpf.h"
 #include "histogram.bpf.h"
+#include "irq.bpf.h"
 #include "wait.bpf.h"
 
 /* ---- switch-out ---- */
@@ -232,7 +233,6 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	if (!ctl)
 		return 0;
 	c->armed = 0;
-	irq_reset(c);
 	state = state_report(preempt, prev_state, prev->exit_state);
 	if (!kthread) {
 		nr = regs_syscall((void *)bpf_task_pt_regs(prev));
@@ -275,11 +275,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 
 __noinline int irq_now(void)
 {
-	struct cpu_state *c;
-	u32 cpu;
-
-	c = cpu_self(&cpu);
-	return c ? irq_context(c) : 0;
+	return irq_context();
 }
 
 /* ---- wake-ups ---- */
@@ -336,7 +332,7 @@ static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 	ctl = c ? control_live(now, c) : NULL;
 	if (!ctl)
 		return;
-	irq = irq_context(c);
+	irq = irq_context();
 	base = hot_base(c, cpu, 1);
 	if (base) {
 		pos = hot_claim(c, 1);

@@ -5,12 +5,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "../lib/preempt_count.h"
 
 enum verdict probe_kernel(struct patient *p)
 {
@@ -254,15 +257,19 @@ static bool kernel_symbol(const char *name)
 enum verdict probe_irq(struct patient *p)
 {
 	static const char *const names[] = { "__preempt_count", "pcpu_hot" };
+	int64_t offset;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (kernel_symbol(names[i]))
 			return patient_found(p, VERDICT_OK, "%s tells it", names[i]);
-	if (has_tracepoint(p, "irq_handler_entry") && has_tracepoint(p, "softirq_entry"))
+#ifdef __aarch64__
+	return patient_found(p, VERDICT_OK, "thread_info.preempt_count tells it");
+#endif
+	if (p->btf && !preempt_count_offset(p->btf, &offset))
 		return patient_found(p, VERDICT_OK,
-				     "counted with irq_handler_entry, softirq_entry "
-				     "(no __preempt_count here)");
-	return patient_found(p, VERDICT_WARNING, "neither __preempt_count nor irq tracepoints");
+				     "the preempt count tells it, %+" PRId64 " from the run queue",
+				     offset);
+	return patient_found(p, VERDICT_WARNING, "the preempt count is not to be found");
 }
 
 enum verdict probe_iterator(struct patient *p)

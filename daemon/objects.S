@@ -12,7 +12,7 @@
 \name\()_end:
 	.endm
 
-	object object_counted, "frec-counted.bpf.o"
+	object object_located, "frec-located.bpf.o"
 	object object_preempt_count, "frec-preempt_count.bpf.o"
 	object object_pcpu_hot, "frec-pcpu_hot.bpf.o"
 	.section .note.GNU-stack, "", %progbits

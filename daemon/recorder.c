@@ -12,10 +12,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../lib/preempt_count.h"
 #include "clock.h"
 #include "recorder_internal.h"
 
-extern const uint8_t object_counted_start[], object_counted_end[];
+extern const uint8_t object_located_start[], object_located_end[];
 extern const uint8_t object_preempt_count_start[], object_preempt_count_end[];
 extern const uint8_t object_pcpu_hot_start[], object_pcpu_hot_end[];
 
@@ -26,7 +27,7 @@ static const struct {
 } variants[] = {
 	{"preempt_count", "__preempt_count", object_preempt_count_start, object_preempt_count_end},
 	{"pcpu_hot", "pcpu_hot", object_pcpu_hot_start, object_pcpu_hot_end},
-	{"counted", NULL, object_counted_start, object_counted_end},
+	{"located", NULL, object_located_start, object_located_end},
 };
 
 #define N_VARIANTS (sizeof(variants) / sizeof(variants[0]))
@@ -121,7 +122,7 @@ static void find_variants(bool found[N_VARIANTS])
 static int set_constants(struct recorder *r)
 {
 	struct bpf_map *m;
-	const struct btf *btf = bpf_object__btf(r->object);
+	const struct btf *btf = bpf_object__btf(r->object), *kernel = recorder_kernel();
 	const struct btf_type *sec, *var;
 	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
 	uint8_t *data;
@@ -142,6 +143,8 @@ static int set_constants(struct recorder *r)
 			*(uint64_t *)(data + v->offset) = r->sizes.hot_cpu - HOT_SLOT_SIZE;
 		if (!strcmp(name, "task_mask"))
 			*(uint32_t *)(data + v->offset) = TASK_TABLE_SIZE - 1;
+		if (!strcmp(name, "preempt_count_offset") && kernel)
+			preempt_count_offset(kernel, (int64_t *)(data + v->offset));
 	}
 	return 0;
 }
@@ -187,7 +190,7 @@ static int load_variant(struct recorder *r, size_t i, bool sleepers)
 		const struct recorder_program *known = recorder_program(bpf_program__name(p));
 
 		bpf_program__set_autoload(
-			p, known && recorder_program_wanted(known, variants[i].symbol) &&
+			p, known && recorder_program_wanted(known) &&
 				   (sleepers || strcmp(known->name, "iter_sleeper")));
 		recorder_span_prepare(p);
 	}

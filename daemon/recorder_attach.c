@@ -26,18 +26,6 @@ static const struct recorder_program programs[] = {
 	{"on_sys_exit_slow", PROGRAM_SLOW, NULL, 0},
 	{"on_sys_enter_all", PROGRAM_ALL, NULL, 0},
 	{"on_sys_exit_all", PROGRAM_ALL, NULL, 0},
-	{"on_irq_handler_exit", PROGRAM_IRQ, "irq_handler_exit", 0},
-	{"on_irq_handler_entry", PROGRAM_IRQ, "irq_handler_entry", 0},
-	{"on_softirq_exit", PROGRAM_IRQ, "softirq_exit", 0},
-	{"on_softirq_entry", PROGRAM_IRQ, "softirq_entry", 0},
-	{"on_local_timer_exit", PROGRAM_IRQ, "local_timer_exit", 0},
-	{"on_local_timer_entry", PROGRAM_IRQ, "local_timer_entry", 0},
-	{"on_irq_work_exit", PROGRAM_IRQ, "irq_work_exit", 0},
-	{"on_irq_work_entry", PROGRAM_IRQ, "irq_work_entry", 0},
-	{"on_call_function_single_exit", PROGRAM_IRQ, "call_function_single_exit", 0},
-	{"on_call_function_single_entry", PROGRAM_IRQ, "call_function_single_entry", 0},
-	{"on_hrtimer_expire_exit", PROGRAM_TIMER, "hrtimer_expire_exit", 0},
-	{"on_hrtimer_expire_entry", PROGRAM_TIMER, "hrtimer_expire_entry", 0},
 	{"on_sk_data_ready", PROGRAM_KIND, "sk_data_ready", TRIGGER_REQUEST},
 	{"on_sock_recv_length", PROGRAM_KIND, "sock_recv_length", TRIGGER_REQUEST},
 	{"on_sock_send_length", PROGRAM_KIND, "sock_send_length", TRIGGER_REQUEST},
@@ -86,22 +74,26 @@ static bool has_tracepoint(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
 }
 
-bool recorder_program_wanted(const struct recorder_program *p, const char *symbol)
+const struct btf *recorder_kernel(void)
 {
 	static struct btf *btf;
 
-	if (!p->tracepoint)
-		return true;
-	if (symbol && !p->kind)
-		return false;
 	if (!btf)
 		btf = btf__load_vmlinux_btf();
+	return btf;
+}
+
+bool recorder_program_wanted(const struct recorder_program *p)
+{
+	const struct btf *btf;
+
+	if (!p->tracepoint)
+		return true;
+	btf = recorder_kernel();
 	if (!btf)
 		return false;
 	if (p->when == PROGRAM_KIND_OLD)
 		return !has_tracepoint(btf, p->tracepoint);
-	if (p->when == PROGRAM_TIMER && has_tracepoint(btf, "local_timer_entry"))
-		return false;
 	return has_tracepoint(btf, p->tracepoint);
 }
 

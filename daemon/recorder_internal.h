@@ -17,8 +17,6 @@ struct recorder_program {
 		PROGRAM_ALWAYS,
 		PROGRAM_SLOW, /* syscalls = slow */
 		PROGRAM_ALL,  /* syscalls = all */
-		PROGRAM_IRQ,  /* where the interrupt context must be counted */
-		PROGRAM_TIMER, /* likewise, where there is no local_timer_entry */
 		PROGRAM_ITER,
 		PROGRAM_KIND,	  /* while a trigger of this kind is set */
 		PROGRAM_KIND_OLD, /* likewise, on kernels that have no such tracepoint yet */
@@ -63,8 +61,9 @@ struct recorder {
 };
 
 const struct recorder_program *recorder_program(const char *name);
-/* symbol: of the variant that is loaded, NULL for the one that counts. */
-bool recorder_program_wanted(const struct recorder_program *p, const char *symbol);
+bool recorder_program_wanted(const struct recorder_program *p);
+/* The types of the running kernel, which stay; NULL: it has none. */
+const struct btf *recorder_kernel(void);
 
 /*
  * Attaches the programs of one mode and of these kinds of triggers, and lets go of those of others;

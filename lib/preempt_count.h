@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* preempt_count.h - where x86 keeps what tells that a CPU serves an interrupt. */
+#ifndef FREC_PREEMPT_COUNT_H
+#define FREC_PREEMPT_COUNT_H
+
+#include <stdint.h>
+
+struct btf;
+
+/*
+ * The distance in bytes from the run queue of a CPU to its preempt count, as the kernel's BTF has it:
+ * for kernels that do not let programs name either. 0, or -ENOENT and *ret untouched.
+ */
+int preempt_count_offset(const struct btf *kernel, int64_t *ret);
+
+#endif
