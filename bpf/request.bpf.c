@@ -77,40 +77,44 @@ static __always_inline int request_arrives(struct sock *sk)
 
 static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 {
-	struct request_watch *w = ret > 0 && !(flags & MSG_PEEK_) ? request_watched(sk) : NULL;
 	struct request_state *st;
-	struct control *ctl;
-	struct cpu_state *c;
-	u64 now, me;
-	u32 cpu;
+	u64 me;
 
-	if (!w)
+	if (ret <= 0 || flags & MSG_PEEK_ || !request_watched(sk))
 		return 0;
-	now = bpf_ktime_get_ns();
-	c = cpu_self(&cpu);
-	ctl = c ? control_live(now, c) : NULL;
-	st = ctl ? request_get(ctl, w, sk) : NULL;
+	st = bpf_sk_storage_get(&requests, sk, 0, 0);
 	if (!st || !st->arrived)
 		return 0;
 	if (!st->read) {
 		me = bpf_get_current_pid_tgid();
-		st->read = now;
+		st->read = bpf_ktime_get_ns();
 		st->reader = (u64)bpf_get_current_task_btf();
 		st->reader_tid = me;
 		st->reader_tgid = me >> 32;
 	}
 	st->bytes += ret;
-	if (!request_unread(sk))
+	if (st->next && !request_unread(sk))
 		st->next = 0;
 	return 0;
 }
 
 /* ---- answering ---- */
 
-/* Where the call began: known in mode all; a first sleep in it is nearer to that than its end is. */
-static __always_inline u64 request_end(const struct request_state *st, const struct task_state *s,
+/* A call that did not sleep takes less than this. */
+#define REQUEST_SEND_NS 100000ull
+
+/*
+ * Where the call began: known in mode all; a first sleep in it is nearer to that than its end is.
+ * Looked up where it makes a difference.
+ */
+static __always_inline u64 request_end(const struct control *ctl, const struct request_state *st,
 				       u64 now, u16 *flags)
 {
+	struct task_state *s;
+
+	if (ctl->syscalls != SYSCALLS_ALL && now - st->read < REQUEST_SEND_NS)
+		return now;
+	s = task_state_get(bpf_get_current_task_btf());
 	if (s && s->enter >= st->read) {
 		*flags |= REQUEST_SEND_START;
 		return s->enter;
@@ -158,25 +162,39 @@ static __always_inline void request_first_answer(struct sock *sk, struct request
 		server->answers = 1;
 }
 
+/* Bits of the histograms of triggers that mean this connection: asked again after a reload. */
+static __always_inline u32 request_histograms(const struct control *ctl, struct sock *sk,
+					      struct request_state *st)
+{
+	struct scratch *scratch;
+
+	if (st->histograms_bank == ctl->bank)
+		return st->histograms;
+	scratch = scratch_get(SCRATCH_REQUEST);
+	if (!scratch)
+		return 0;
+	__builtin_memset(&scratch->request, 0, sizeof(scratch->request));
+	request_address(&scratch->request, sk);
+	scratch->judge.bank = ctl->bank;
+	st->histograms = histogram_match_connection(SCRATCH_REQUEST);
+	st->histograms_bank = ctl->bank;
+	return st->histograms;
+}
+
 /* In the histogram of all, and in those of triggers that mean the connection and who answers. */
 static __always_inline void request_count(struct control *ctl, u32 cpu, struct sock *sk,
-					  struct request_state *st, struct task_state *s, u64 now,
-					  u64 ns)
+					  struct request_state *st, u64 now, u64 ns)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct histogram *h = histogram_at(cpu, HISTOGRAM_REQUEST);
-	struct scratch *scratch = scratch_get(SCRATCH_REQUEST);
+	struct task_state *s;
 
 	if (h)
 		histogram_add(h, t, now, st->arrived, ns, (u64)sk);
-	if (scratch && st->histograms_bank != ctl->bank) {
-		__builtin_memset(&scratch->request, 0, sizeof(scratch->request));
-		request_address(&scratch->request, sk);
-		scratch->judge.bank = ctl->bank;
-		st->histograms = histogram_match_connection(SCRATCH_REQUEST);
-		st->histograms_bank = ctl->bank;
-	}
-	if (s && st->histograms)
+	if (!request_histograms(ctl, sk, st))
+		return;
+	s = task_state_get(t);
+	if (s)
 		histogram_add_own(ctl, SCRATCH_REQUEST, cpu, t, s, st->histograms, now, st->arrived,
 				  ns, (u64)sk);
 }
@@ -185,7 +203,6 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 {
 	struct request_watch *w = ret > 0 ? request_watched(sk) : NULL;
 	struct request_state *st;
-	struct task_state *s;
 	struct control *ctl;
 	struct cpu_state *c;
 	u16 flags = 0;
@@ -203,9 +220,8 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 	if (!st->answered)
 		request_first_answer(sk, st);
 	if (st->arrived >= ctl->live_since) {
-		s = task_state_get(bpf_get_current_task_btf());
-		end = request_end(st, s, now, &flags);
-		request_count(ctl, cpu, sk, st, s, now, end - st->arrived);
+		end = request_end(ctl, st, now, &flags);
+		request_count(ctl, cpu, sk, st, now, end - st->arrived);
 		if (end - st->arrived >= ctl->min_request_ns ||
 		    end - st->arrived >= ctl->stacks_ns || st->announced == st->arrived)
 			request_slow(ctl, c, cpu, sk, st, now, end, flags, ret);

@@ -154,12 +154,15 @@ static __always_inline struct request_state *request_get(const struct control *c
 /* Bytes that wait to be read; the end of the stream is none. */
 static __always_inline bool request_unread(struct sock *sk)
 {
-	struct tcp_sock *tp = (void *)sk;
+	struct tcp_sock *tp;
 	u32 bytes;
 
 	if (sk->__sk_common.skc_family == AF_UNIX)
-		return BPF_CORE_READ(sk, sk_receive_queue.qlen);
-	bytes = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+		return sk->sk_receive_queue.qlen;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return false;
+	bytes = tp->rcv_nxt - tp->copied_seq;
 	return sk->sk_shutdown & RCV_SHUTDOWN_ ? bytes > 1 : bytes;
 }
 
