@@ -121,19 +121,23 @@ static void print_events(const json_t *status)
 	       output_count(refused, c), output_plain());
 }
 
+/* All of it is of all CPUs, so that it adds up; frecd's share is told of one. */
 static void print_overhead(const json_t *status)
 {
 	const json_t *overhead = json_object_get(status, "overhead");
 	const json_t *recent = json_object_get(overhead, "recent");
+	size_t n = json_array_size(
+		json_object_get(json_object_get(status, "window"), "per_cpu"));
+	double cpus = n ? n : 1;
 	char buf[UNITS_TEXT_MAX];
 
 	printf("%-10s %.2f %% in the kernel + %.2f %% frecd", "overhead",
-	       100 * share(recent, "bpf_share"), 100 * share(recent, "daemon_share"));
-	printf(" over the last %s, budget %.3g %%, level %llu\n",
+	       100 * share(recent, "bpf_share"), 100 * share(recent, "daemon_share") / cpus);
+	printf(" of all CPUs over the last %s, budget %.3g %%, level %llu\n",
 	       units_format_duration(number(recent, "ns"), buf, sizeof(buf)),
 	       100 * share(overhead, "budget"), (unsigned long long)number(overhead, "level"));
 	printf("%-10s %.2f %% + %.2f %% since the start\n", "",
-	       100 * share(overhead, "bpf_share"), 100 * share(overhead, "daemon_share"));
+	       100 * share(overhead, "bpf_share"), 100 * share(overhead, "daemon_share") / cpus);
 }
 
 static void print_triggers(const json_t *status)

@@ -53,6 +53,7 @@ struct store {
 struct cost {
 	uint64_t ts, daemon; /* MONOTONIC ns; ns of CPU */
 	double bpf;	     /* ns of CPU */
+	uint64_t evidence, refused; /* records */
 };
 #define COSTS_MAX 6
 #define COST_EVERY_NS (10 * 1000000000ull)

@@ -106,7 +106,7 @@ static struct cost cost_now(struct daemon *d, uint64_t now)
 	struct recorder_totals t;
 
 	recorder_totals(d->recorder, &t);
-	return (struct cost){now, status_cpu_used(), t.bpf_busy};
+	return (struct cost){now, status_cpu_used(), t.bpf_busy, t.evidence, t.refused};
 }
 
 void status_note_cost(struct daemon *d, uint64_t now)

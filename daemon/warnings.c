@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "../lib/units.h"
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
@@ -12,6 +13,9 @@
 #define SECOND_NS 1000000000ull
 /* Shares since the start say nothing before: loading the programs alone takes a quarter of a second. */
 #define OVERHEAD_AFTER_NS (10 * SECOND_NS)
+/* So many refused, and so large a part of all, are told. */
+#define REFUSED_MIN 100
+#define REFUSED_PART 20
 
 static void warn(json_t *array, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -139,9 +143,34 @@ static void warn_overhead(json_t *array, struct daemon *d, uint64_t now, double 
 	    share <= d->config.overhead_budget)
 		return;
 	warn(array,
-	     "recording takes %.2f %% of the CPUs, overhead_budget is %.3g %%: raise `slow_syscall` and "
-	     "`stacks`, set `syscalls = off`, or raise the budget",
-	     100 * share, 100 * d->config.overhead_budget);
+	     "recording has taken %.2f %% of all CPUs since the start (%.2f %% in the kernel + %.2f %% "
+	     "frecd, snapshots aside), overhead_budget is %.3g %%: raise `slow_syscall` and `stacks`, "
+	     "set `syscalls = off`, or raise the budget",
+	     100 * share, 100 * bpf_share, 100 * (share - bpf_share),
+	     100 * d->config.overhead_budget);
+}
+
+/*
+ * Of late; a little of it is what the budget is for, and so is much of it at the start, when every
+ * stack is a new one.
+ */
+static void warn_refused(json_t *array, struct daemon *d, uint64_t now)
+{
+	const struct cost *since = d->n_costs > 1 ? &d->costs[d->n_costs - 2] : NULL;
+	char size[UNITS_TEXT_MAX];
+	struct recorder_totals t;
+	uint64_t refused, all;
+
+	recorder_totals(d->recorder, &t);
+	refused = since ? t.refused - since->refused : 0;
+	all = since ? refused + t.evidence - since->evidence : 0;
+	if (refused < REFUSED_MIN || refused < all / REFUSED_PART)
+		return;
+	warn(array,
+	     "%.0f %% of the details of the last %.0f s were refused, as they do not fit into the "
+	     "evidence (%s) of a window: raise `evidence` or `slow_syscall`",
+	     100.0 * refused / all, (now - since->ts) / 1e9,
+	     units_format_size(recorder_sizes(d->recorder)->evidence, size, sizeof(size)));
 }
 
 static void warn_triggers(json_t *array, struct daemon *d, uint64_t now)
@@ -171,6 +200,7 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 	warn_window(array, d, now);
 	warn_triggers(array, d, now);
 	warn_overhead(array, d, now, bpf_share);
+	warn_refused(array, d, now);
 	if (!recorder_takes_sleepers(d->recorder))
 		warn(array,
 		     "this kernel refuses the program that reads the stacks of threads that still "

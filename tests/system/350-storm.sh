@@ -39,5 +39,9 @@ used=$(($(daemon_ms) - before))
 # more hits than a snapshot keeps must not silence a trigger for ever
 again() { [ "$(trigger many fired)" -ge 2 ]; }
 within 20 again || fail "the other trigger is dead after $(trigger many fired) and $(trigger many merged) merged"
+advised() {
+	ctl status | grep -Eq '^warning +[0-9]+ % of the details of the last [0-9]+ s were refused, .*\(1.0 MiB\).*: raise `evidence`'
+}
+within 20 advised || fail "status does not say what to do about it: $(ctl status)"
 [ "$(snapshots "*-storm-*" | wc -l)" = 1 ] || fail "$(snapshots | wc -l) files"
 stop_frecd || fail "frecd ended with $?"
