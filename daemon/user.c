@@ -258,7 +258,8 @@ void user_finish(struct daemon *d, int err, const struct worker_result *r)
 	if (!u)
 		return; /* it has gone */
 	/* it made way for another one: its turn comes again, until it has waited too long */
-	if (err == -EBUSY && !ftruncate(u->client.output, 0) && !lseek(u->client.output, 0, SEEK_SET))
+	if (err == -EBUSY && !ftruncate(u->client.output, 0) &&
+	    !lseek(u->client.output, 0, SEEK_SET))
 		return;
 	if (!err && r->bytes) {
 		u->size = r->bytes;

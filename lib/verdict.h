@@ -142,6 +142,10 @@ int verdict_of_trigger(const struct story *s, const struct story_trigger *t, str
  */
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret);
 
+/* The same, waits of these kinds, 1 << enum verdict_wait, before all others. */
+int verdict_worst_kinds(const struct story *s, uint32_t kinds, const char *unit,
+			struct verdict *ret);
+
 /* Were clearly more CPUs wanted than there are? */
 bool verdict_is_overload(const struct verdict *v);
 

@@ -28,6 +28,14 @@ static bool hurts(enum verdict_wait w, bool all)
 	}
 }
 
+struct wanted {
+	int32_t pid;	  /* 0: any */
+	const char *unit; /* NULL: any */
+	uint32_t thread;  /* STORY_NOBODY: any */
+	uint64_t until;	  /* only what began before */
+	uint32_t kinds;	  /* 1 << enum verdict_wait: these first */
+};
+
 struct groups {
 	const struct story *s;
 	struct verdict_group *list;
@@ -143,8 +151,15 @@ static int add_queueing(struct groups *g, uint32_t thread, uint64_t until)
 	return 0;
 }
 
-#define RANK_TINY 3
-#define RANK_IDLE 4
+enum rank {
+	RANK_SOUGHT, /* what the pressure is about */
+	RANK_HURTS,  /* by its nature */
+	RANK_NEEDED, /* what else the work at hand waited for */
+	RANK_MAYBE,
+	RANK_TINY, /* next to nothing */
+	RANK_POLLS, /* waiting for work, which is long */
+	RANK_PARKS,
+};
 
 static int compare_groups(const void *a, const void *b)
 {
@@ -155,21 +170,21 @@ static int compare_groups(const void *a, const void *b)
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
 }
 
-/*
- * First what hurts by its nature, then what else the work at hand may have waited for, then what is
- * next to nothing, then waiting for work, which is long. On a host somebody may have stopped a
- * process on purpose.
- */
-static void rank(const struct story *s, struct verdict_group *g, bool all)
+/* On a host somebody may have stopped a process on purpose. */
+static enum rank rank_of(const struct story *s, const struct verdict_group *g,
+			 const struct wanted *wanted)
 {
+	bool all = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
+
+	if (wanted->kinds >> g->wait & 1)
+		return RANK_SOUGHT;
 	if (g->idle == VERDICT_IDLE)
-		g->rank = g->wait == VERDICT_POLL ? RANK_IDLE : RANK_IDLE + 1;
-	else if ((g->idle ? g->longest_ns : g->ns) < (s->end - s->start) / 50)
-		g->rank = RANK_TINY;
-	else if (g->idle || (g->wait == VERDICT_STOPPED && !all))
-		g->rank = 2;
-	else
-		g->rank = !hurts(g->wait, false);
+		return g->wait == VERDICT_POLL ? RANK_POLLS : RANK_PARKS;
+	if ((g->idle ? g->longest_ns : g->ns) < (s->end - s->start) / 50)
+		return RANK_TINY;
+	if (g->idle || (g->wait == VERDICT_STOPPED && !all))
+		return RANK_MAYBE;
+	return hurts(g->wait, false) ? RANK_HURTS : RANK_NEEDED;
 }
 
 static int compare_by_process(const void *a, const void *b, void *story)
@@ -206,13 +221,6 @@ static bool in_unit(const struct story_process *p, const char *unit)
 			return true;
 	return false;
 }
-
-struct wanted {
-	int32_t pid;	  /* 0: any */
-	const char *unit; /* NULL: any */
-	uint32_t thread;  /* STORY_NOBODY: any */
-	uint64_t until;	  /* only what began before */
-};
 
 static bool is_wanted(const struct story *s, uint32_t thread, const struct wanted *wanted)
 {
@@ -290,7 +298,8 @@ static int explain_worst(const struct story *s, const struct groups *g, struct v
 
 	if (g->busiest != STORY_NOBODY && s->threads[g->busiest].from > from)
 		from = s->threads[g->busiest].from;
-	if (g->ran > (s->end - from) / 2 && (!first || first->rank || first->ns < g->ran / 4))
+	if (g->ran > (s->end - from) / 2 &&
+	    (!first || first->rank > RANK_HURTS || first->ns < g->ran / 4))
 		return verdict_of(s, g->busiest, from, s->end, ret);
 	if (!first)
 		return 0;
@@ -316,7 +325,7 @@ static int add_threads(struct groups *g, const struct wanted *wanted, const uint
 			err = add_queueing(g, order[i], wanted->until);
 	}
 	for (size_t i = 0; i < g->n; i++)
-		rank(g->s, &g->list[i], some);
+		g->list[i].rank = rank_of(g->s, &g->list[i], wanted);
 	if (!err && g->n)
 		qsort(g->list, g->n, sizeof(*g->list), compare_groups);
 	return err;
@@ -358,14 +367,25 @@ static int worst(const struct story *s, const struct wanted *wanted, struct verd
 
 int verdict_worst(const struct story *s, int32_t pid, const char *unit, struct verdict *ret)
 {
-	const struct wanted wanted = { pid, unit, STORY_NOBODY, UINT64_MAX };
+	const struct wanted wanted = {
+		.pid = pid, .unit = unit, .thread = STORY_NOBODY, .until = UINT64_MAX
+	};
+
+	return worst(s, &wanted, ret);
+}
+
+int verdict_worst_kinds(const struct story *s, uint32_t kinds, const char *unit,
+			struct verdict *ret)
+{
+	const struct wanted wanted = { .unit = unit, .thread = STORY_NOBODY,
+				       .until = UINT64_MAX, .kinds = kinds };
 
 	return worst(s, &wanted, ret);
 }
 
 int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret)
 {
-	const struct wanted wanted = { 0, NULL, thread, until };
+	const struct wanted wanted = { .thread = thread, .until = until };
 
 	return thread == STORY_NOBODY ? verdict_of(s, thread, until, until, ret)
 				      : worst(s, &wanted, ret);
