@@ -176,10 +176,13 @@ static void print_histogram(const json_t *h)
 	char buf[OUTPUT_COUNT_MAX + UNITS_TEXT_MAX];
 
 	output_text(stdout, string(h, "of"));
-	if (json_object_get(h, "trigger")) {
-		printf(" of ");
+	printf(" of ");
+	if (json_object_get(h, "trigger"))
 		output_text(stdout, string(h, "trigger"));
-	}
+	else if (!strcmp(string(h, "of"), "request"))
+		printf("all servers that triggers look at");
+	else
+		printf("all threads");
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]) && number(h, "count"); i++)
 		printf("%s %s %s", i ? "," : ":", told[i][0],
 		       units_format_duration(number(h, told[i][1]), buf, sizeof(buf)));

@@ -63,7 +63,7 @@ json_t *status_histograms(struct daemon *d)
 	if (recorder_counts_queue(d->recorder))
 		json_array_append_new(array, one_json(&h, TRIGGER_RUNQUEUE, NULL));
 	recorder_histogram(d->recorder, HISTOGRAM_REQUEST, &h);
-	if (recorder_sees_requests(d->recorder) || h.sum)
+	if (recorder_sees_requests(d->recorder))
 		json_array_append_new(array, one_json(&h, TRIGGER_REQUEST, NULL));
 	for (unsigned int i = 0; i < d->config.n_triggers; i++)
 		if (d->percentile.watches[i] && percentile_owns(&d->config.triggers[i]))

@@ -84,8 +84,14 @@ done
 fired || fail "did not fire: $(ctl status)"
 [ "$(of kept count)" = "$asked" ] || fail "asked $asked: $(ctl status)"
 
-# no trigger of requests: nobody looks at them any more
+# no trigger of requests: nobody looks at them any more, and nothing is told of those before
+ctl status | grep -Eq '^ +request of all servers that triggers look at: p50 |^latency +request of all servers that triggers look at: p50 ' ||
+	fail "status does not say of whom: $(ctl status)"
+all() { status "[h['count'] for h in d['histograms'] if h['of'] == 'request' and 'trigger' not in h]"; }
+before=$(all)
 configure < <(printf '[trigger never]\nkind = percentile\npercentile = runqueue p99 1s/1h\n')
-before=$(status "[h['count'] for h in d['histograms'] if h['of'] == 'request'][0]")
+[ "$(all)" = "[]" ] || fail "nobody counts, and yet there are $(all)"
+ctl status | grep -Eq '^latency +runqueue of all threads: ' || fail "$(ctl status)"
 ask 100
-[ "$(status "[h['count'] for h in d['histograms'] if h['of'] == 'request'][0]")" = "$before" ] || fail "requests are counted for nobody"
+configure < <(one kept "request p90 900ms/1h")
+[ "$(all)" = "$before" ] || fail "requests were counted for nobody: $before, now $(all)"
