@@ -71,13 +71,18 @@ static int read_tail(int fd, uint8_t **ret, size_t *ret_size)
 
 static void add(json_t *cause, const struct trace_attribute *a)
 {
+	const char *key = a->key ? a->key : "";
 	char text[1024];
 
-	if (!a->key || strncmp(a->key, PREFIX, strlen(PREFIX)) != 0)
+	if (strcmp(key, "frec.trigger.also") == 0)
+		key = "also";
+	else if (strncmp(key, PREFIX, strlen(PREFIX)) == 0)
+		key += strlen(PREFIX);
+	else
 		return;
 	snprintf(text, sizeof(text), "%s", a->string ? a->string : "");
 	text_clean(text);
-	json_object_set_new(cause, a->key + strlen(PREFIX),
+	json_object_set_new(cause, key,
 			    a->string ? json_string(text) : json_integer(a->number));
 }
 

@@ -5,7 +5,10 @@
 
 #include <jansson.h>
 
-/* {"text","wait","comm","pid","tid","ns"}, as far as said; null: none, or no such file. */
+/*
+ * {"text","wait","comm","pid","tid","ns"}, as far as said, and "also", other triggers that fired;
+ * null: none, or no such file.
+ */
 json_t *cause_of(const char *path);
 
 #endif

@@ -60,20 +60,23 @@ static void add_causes(json_t *reply)
 	}
 }
 
-/* "lock worker/1234" */
+/* "lock worker/1234", "lock worker/1234; also fired: slow-read" */
 static void add_cause(struct table *t, const json_t *snapshot)
 {
 	const json_t *cause = json_object_get(snapshot, "cause");
-	const char *wait = "-", *comm = "";
-	char text[128];
+	const char *wait = "-", *comm = "", *also = "";
+	char text[512];
 	int n;
 
 	protocol_get_string(cause, "wait", &wait);
 	protocol_get_string(cause, "comm", &comm);
+	protocol_get_string(cause, "also", &also);
 	n = snprintf(text, sizeof(text), "%.32s%s%.32s", wait, *comm ? " " : "", comm);
 	if (number(cause, "pid"))
-		snprintf(text + n, sizeof(text) - n, "/%llu",
-			 (unsigned long long)number(cause, "pid"));
+		n += snprintf(text + n, sizeof(text) - n, "/%llu",
+			      (unsigned long long)number(cause, "pid"));
+	if (*also)
+		snprintf(text + n, sizeof(text) - n, "; also fired: %s", also);
 	table_cell(t, text);
 }
 

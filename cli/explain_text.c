@@ -72,6 +72,37 @@ static void print_trigger(const struct facts *f)
 	putchar('\n');
 }
 
+/* What other triggers fired for before the snapshot was taken. */
+static void print_merged(const struct facts *f, const struct story *s)
+{
+	const char *name = "", *separator = "";
+	bool first = true; /* the one that the snapshot is named after comes first */
+
+	protocol_get_string(f->trigger, "name", &name);
+	for (size_t i = 0; i < s->n_triggers; i++) {
+		const struct story_trigger *t = &s->triggers[i];
+
+		if (first && t->name && !strcmp(t->name, name) &&
+		    (uint64_t)t->tid == number(f->trigger, "tid")) {
+			first = false;
+			continue;
+		}
+		if (!*separator)
+			print_label("also fired");
+		printf("%s", separator);
+		separator = "; ";
+		output_text(stdout, t->name ? t->name : "?");
+		if (t->comm && t->tid) {
+			printf(": ");
+			output_text(stdout, t->comm);
+			printf(", thread %d", t->tid);
+		}
+		print_duration(t->duration, ", ");
+	}
+	if (*separator)
+		putchar('\n');
+}
+
 /* Who read it and who answered, as far as it came. */
 static void print_answer(const struct facts *f)
 {
@@ -200,6 +231,7 @@ int explain_print(const struct facts *f, const struct story *s, const struct ver
 {
 	verdict_print(s, v);
 	print_trigger(f);
+	print_merged(f, s);
 	print_request(f);
 	print_span(f);
 	print_window(f);

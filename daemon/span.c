@@ -203,8 +203,9 @@ static void complain_of_attach(struct daemon *d, unsigned int watch, int err)
 	char text[SPAN_PROBLEM_MAX];
 
 	snprintf(text, sizeof(text), "cannot attach to %s: %s", d->spans.list[watch].path,
-		 err == -ENOSPC	  ? "too many spans are meant, of this trigger or of all"
-		 : err == -EMFILE ? "the limit of open files is too low (LimitNOFILE= of the service)"
+		 err == -ENOSPC ? "too many spans are meant, of this trigger or of all"
+		 : err == -EMFILE
+			 ? "the limit of open files is too low (LimitNOFILE= of the service)"
 		 : err == -EACCES || err == -EPERM
 			 ? "no right to; before Linux 6.6 that takes CAP_SYS_ADMIN"
 			 : strerror(-err));

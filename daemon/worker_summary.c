@@ -176,6 +176,27 @@ static void put_hit(struct attributes *a, const struct policy_hit *hit)
 		put_number(a, "frec.trigger.waker_tid", f->waker_tid);
 }
 
+/* Other triggers that fired until the snapshot was taken, each once. */
+static void put_merged(struct worker *w, struct attributes *a)
+{
+	const struct policy_hit *hits = w->h->hits;
+	char names[POLICY_HITS_MAX * (CONFIG_NAME_MAX + 2)];
+	size_t n = 0;
+
+	for (uint32_t i = 1; i < w->h->n_hits; i++) {
+		uint32_t k = 0;
+
+		while (k < i && strcmp(hits[k].name, hits[i].name))
+			k++;
+		if (k == i)
+			n += snprintf(names + n, sizeof(names) - n, "%s%.*s", n ? ", " : "",
+				      (int)CONFIG_NAME_MAX - 1, hits[i].name);
+	}
+	put_number(a, "frec.trigger.merged", w->h->n_merged);
+	if (n)
+		put_string(a, "frec.trigger.also", keep(a, "%s", names));
+}
+
 static void put_args(struct attributes *a, const struct trace_arg *args, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -468,7 +489,7 @@ void worker_write_summary(struct worker *w)
 			put_span(w, a, worker_span(w, &w->h->hits[0]));
 		if (worker_end(w, &w->h->hits[0]))
 			put_end(a, worker_end(w, &w->h->hits[0]));
-		put_number(a, "frec.trigger.merged", w->h->n_merged);
+		put_merged(w, a);
 		put_verdict(a, &w->verdict);
 		tell_hit(w, a, &w->h->hits[0]);
 	} else {

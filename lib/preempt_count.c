@@ -26,7 +26,8 @@ static int member_offset(const struct btf *btf, uint32_t id, const char *name, u
 }
 
 /* All variables of a kind that each CPU has one of lie in one section. */
-static int variable_offset(const struct btf *btf, const char *name, uint32_t *ret, uint32_t *ret_type)
+static int variable_offset(const struct btf *btf, const char *name, uint32_t *ret,
+			   uint32_t *ret_type)
 {
 	int id = btf__find_by_name_kind(btf, ".data..percpu", BTF_KIND_DATASEC);
 	const struct btf_type *section = id < 0 ? NULL : btf__type_by_id(btf, id);
