@@ -43,7 +43,9 @@ is_own() { # FILE
 within 10 has_snapshot "*-soon-*" || fail "no snapshot of the trigger"
 is_own "$work/own" || fail "that is no snapshot of its own"
 
-# one that is under way makes way, and comes after it
+# one that is under way makes way, and comes after it; its worker waits for the opener meanwhile
+opener=$(pgrep -P "$frecd_pid" -x frecd-opener) || fail "no opener"
+kill -STOP "$opener"
 python3 "$root/tests/workloads/ask.py" >"$work/asked" 2>"$work/said" &
 client=$!
 pids+=($client)
@@ -51,6 +53,7 @@ until worker=$(pgrep -P "$frecd_pid" -x frecd-worker); do
 	kill -0 $client || fail "no worker"
 done
 kill -STOP "$worker"
+kill -CONT "$opener"
 "$work/both" now >&-
 within 10 has_snapshot "*-now-*" || fail "no snapshot of the second trigger"
 wait $client || fail "no snapshot of its own behind that of a trigger: $(cat "$work/said")"
