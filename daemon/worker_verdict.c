@@ -72,7 +72,8 @@ static struct story_trigger trigger_of(struct worker *w, uint64_t start, uint64_
 	const struct policy_hit *hit = &w->h->hits[0];
 	const struct ev_request *request = worker_request(w, hit);
 	const struct ev_span *span = worker_span(w, hit);
-	struct story_trigger t = { .start = start, .end = end, .tid = hit->record.w.tid };
+	struct story_trigger t = { .start = start, .end = end, .tid = hit->record.w.tid,
+				   .open = hit->record.w.flags & WAIT_OPEN };
 
 	if (span)
 		t.beginner = span->begin_tid;

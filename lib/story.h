@@ -129,6 +129,7 @@ struct story_trigger {
 	int32_t reader; /* of a request: tid of who read it, 0: it is none … */
 	uint64_t read;	/* … and when */
 	int32_t beginner; /* of a span: tid of who began it, 0: it is none */
+	bool open;
 };
 
 struct story {

@@ -143,7 +143,8 @@ static int begin_trigger(struct story_builder *b, struct open_track *t,
 		.name = text(s, slice, "trigger"), .kind = text(s, slice, "kind"),
 		.comm = text(s, slice, "comm"), .reader = number(slice, "reader_tid", 0),
 		.read = slice->ts + number(slice, "unread_ns", 0),
-		.beginner = number(slice, "begin_tid", 0)
+		.beginner = number(slice, "begin_tid", 0),
+		.open = number(slice, "still_waiting", 0)
 	};
 	t->trigger = s->n_triggers;
 	return 0;

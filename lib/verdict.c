@@ -359,7 +359,7 @@ static void conclude(const struct story *s, struct verdict *v)
 		v->cause = VERDICT_UNKNOWN;
 	else if (last > v->chain && was_orphaned(s, v, &last[-1]))
 		v->cause = VERDICT_LOCK; /* which it took with it, whatever it did before */
-	else if (needs_somebody(last) && !v->idle)
+	else if ((needs_somebody(last) && !v->idle) || last->wait == VERDICT_EXIT)
 		v->cause = VERDICT_UNKNOWN; /* and who that was is not known */
 }
 
@@ -515,13 +515,16 @@ int verdict_of_idle(const struct story *s, uint32_t thread, uint64_t start, uint
 int verdict_of_trigger(const struct story *s, const struct story_trigger *t, struct verdict *ret)
 {
 	uint32_t thread = story_thread_at(s, t->tid, t->end);
+	uint32_t beginner = t->beginner ? story_thread_at(s, t->beginner, t->start) : STORY_NOBODY;
 
 	/* nothing recorded of it: then that, and not another's waits */
 	if (t->end <= t->start)
 		return verdict_worst_of(s, thread, t->end, ret);
+	/* who tells of a span that its thread has left open need not be who has it now */
+	if (t->open && beginner != STORY_NOBODY)
+		thread = beginner;
 	if (t->beginner)
-		return verdict_of_span(s, story_thread_at(s, t->beginner, t->start), thread,
-				       t->start, t->end, ret);
+		return verdict_of_span(s, beginner, thread, t->start, t->end, ret);
 	if (!t->reader && (!t->kind || strcmp(t->kind, "request")))
 		return verdict_of(s, thread, t->start, t->end, ret);
 	if (!t->reader && t->read > t->start)

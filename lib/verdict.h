@@ -31,7 +31,7 @@ enum verdict_wait {
 	VERDICT_KERNEL_LOCK,
 	VERDICT_STOPPED,
 	VERDICT_DEADLOCK,
-	VERDICT_EXIT, /* no wait: the process ended */
+	VERDICT_EXIT, /* no wait: the process, or the thread, had ended */
 	VERDICT_WAITS
 };
 

@@ -336,6 +336,8 @@ enum verdict_wait verdict_kind(const struct story *s, uint32_t thread,
 			return VERDICT_STOPPED;
 		wait = w ? of_sleep(s, g, w, mark_of(s, thread, g)->io) : VERDICT_UNKNOWN;
 		return wait == VERDICT_UNKNOWN && mark_of(s, thread, g)->io ? VERDICT_DISK : wait;
+	case STORY_GONE: /* before its birth and beyond the window nothing is known */
+		return g->start && g->start < s->end ? VERDICT_EXIT : VERDICT_UNKNOWN;
 	default:
 		return VERDICT_UNKNOWN;
 	}

@@ -286,6 +286,22 @@ static void say_unknown_other(const struct story *s, struct verdict *v,
 	say(v, " %s", l->evidence && l->evidence->open ? "could end it" : "ended it");
 }
 
+static void say_end(const struct story *s, struct verdict *v, uint32_t thread)
+{
+	uint64_t gone = verdict_gone_since(s, v, thread);
+
+	say(v, " ended %s before this snapshot", duration(gone < s->end ? s->end - gone : 0));
+}
+
+static void say_ended(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	say_end(s, v, l->thread);
+	if (l > v->chain && l[-1].wait == VERDICT_LOCK)
+		say(v, ", and nothing recorded says who then held %s", l[-1].what);
+	else
+		say(v, ", and nothing recorded says who went on with it");
+}
+
 /* Why the chain ends without a cause. */
 static void say_unknown(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
@@ -306,11 +322,10 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 	else if (l->wait == VERDICT_LOCK || l->wait == VERDICT_KERNEL_LOCK)
 		say(v, " waited %s for %s, and nothing recorded says who held it", duration(l->ns),
 		    *l->what ? l->what : "a lock");
+	else if (l->wait == VERDICT_EXIT)
+		say_ended(s, v, l);
 	else if (l->wait != VERDICT_UNKNOWN)
 		say_unknown_other(s, v, l);
-	else if (l > v->chain && l[-1].wait == VERDICT_LOCK &&
-		 verdict_gone_since(s, v, l->thread) < UINT64_MAX)
-		say(v, " ended, and nothing recorded says who then held %s", l[-1].what);
 	else
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
 }
@@ -333,7 +348,7 @@ static void say_idle(const struct story *s, struct verdict *v, const struct verd
 	}
 }
 
-void verdict_tell(const struct story *s, struct verdict *v)
+static void tell(const struct story *s, struct verdict *v)
 {
 	const struct verdict_link *last = &v->chain[v->n_chain - 1];
 	const struct verdict_link *before = v->n_chain > 1 ? last - 1 : NULL;
@@ -353,8 +368,8 @@ void verdict_tell(const struct story *s, struct verdict *v)
 	}
 	say_who(s, v, last->thread);
 	if (before && v->cause == VERDICT_LOCK) { /* never by itself */
-		say(v, " ended %s before this snapshot without letting go of %s; ",
-		    duration(s->end - verdict_gone_since(s, v, last->thread)), before->what);
+		say_end(s, v, last->thread);
+		say(v, " without letting go of %s; ", before->what);
 		say_who(s, v, before->thread);
 		say(v, " %s for it", before->evidence->open ? "waits" : "waited");
 		return;
@@ -379,4 +394,15 @@ void verdict_tell(const struct story *s, struct verdict *v)
 		say_who(s, v, v->chain->thread);
 		say(v, " waited %s for %s", duration(v->chain->ns), v->chain->what);
 	}
+}
+
+void verdict_tell(const struct story *s, struct verdict *v)
+{
+	tell(s, v);
+	if (v->chain->wait == VERDICT_EXIT || v->parts[VERDICT_EXIT] < (v->end - v->start) / 20 ||
+	    verdict_gone_since(s, v, v->thread) == UINT64_MAX)
+		return;
+	say(v, "; ");
+	say_who(s, v, v->thread);
+	say_end(s, v, v->thread);
 }

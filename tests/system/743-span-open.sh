@@ -51,14 +51,21 @@ explain order
 take all
 find_slices all
 grep -q '^order 4711 .* open$' "$work/slices" || fail "no open slice: $(cat "$work/slices")"
+tell leaves # that the thread had ended is known of the time from then on
+within 10 has_snapshots 3 order || fail "no snapshot of one that outlives its thread"
+explain order
+grep -Eq 'leaver \(tid [0-9]+ of [^)]*\) ended .* before this snapshot' "$work/why.json" ||
+	fail "its end is not said: $(why "d['cause']")"
+[ "$(why "any(p['wait'] == 'exit' for p in d['subject']['parts'])")" = true ] ||
+	fail "parts: $(why "d['subject']")"
 tell fast
-[ "$(trigger order fired)" = 2 ] || fail "fired $(trigger order fired) times"
+[ "$(trigger order fired)" = 3 ] || fail "fired $(trigger order fired) times"
 
 kill -HUP "$frecd_pid" # what is watched still, and what was told of, stays
 within 10 grep -q 'configuration reloaded' "$work/frecd.log" || fail "no reload"
 tell exec # begins 77
-within 2 has_snapshots 3 order && fail "a span that exec ended fired"
-[ "$(trigger order fired)" = 2 ] || fail "fired $(trigger order fired) times"
+within 2 has_snapshots 4 order && fail "a span that exec ended fired"
+[ "$(trigger order fired)" = 3 ] || fail "fired $(trigger order fired) times"
 tell stuck
 kill -KILL "$spans_pid"
 within 10 no_open_spans || fail "spans of the dead are kept: $(open_spans)"

@@ -203,6 +203,34 @@ static void test_span(void **state)
  * 11 has read a request at 20, and polls. It has woken 30 since, which sleeps: that is whom it
  * asked. Not if it has woken another process, too; nor whom it woke before.
  */
+/* A span that its thread did not end: from then on it is known what that did, which is nothing. */
+static void test_outlived(void **state)
+{
+	(void)state;
+	for (int end = 30; end <= 70; end += 40) {
+		struct scene sc = workers();
+		struct verdict v;
+		struct story *s;
+
+		sleeps(&sc, 11, 5, end, "nanosleep");
+		wake_irq(&sc, 0, end, 0, 11);
+		sw(&sc, 0, end, 0, R, 11);
+		sw(&sc, 0, end + 0.1, 11, X, 0);
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 100);
+		assert_int_equal(v.parts[VERDICT_EXIT], AT(100) - AT(end + 0.1));
+		assert_int_equal(v.parts[VERDICT_UNKNOWN], 0);
+		is_cause(s, &v, end == 30 ? VERDICT_UNKNOWN : VERDICT_SLEEP, 11);
+		says(&v,
+		     end == 30
+			     ? "unknown: one (tid 11 of server, pid 10) ended 69.9 ms before this "
+			       "snapshot, and nothing recorded says who went on with it"
+			     : "slept 60 ms in nanosleep, in nap; one (tid 11 of server, pid 10) "
+			       "ended 29.9 ms before this snapshot");
+		story_free(s);
+	}
+}
+
 static void test_asked(void **state)
 {
 	(void)state;
@@ -253,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_made_late),
+		cmocka_unit_test(test_outlived),
 		cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_io_thread),

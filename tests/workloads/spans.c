@@ -8,6 +8,7 @@
  *	relay MS	one that the main thread begins, and "ender" ends, who is woken for that and sleeps
  *	nested		"part.outer" with id 1 around "part.inner" with 1 and 2, which overlap
  *	stuck		an "order" that never ends
+ *	leaves		one of a thread that ends 100 ms later
  *	sleeper MS	"order" around a sleep
  *	other MS	"other" around a sleep
  *	function MS	function work_begin(), a sleep, work_end()
@@ -138,6 +139,22 @@ static void *dier(void *arg)
 	amount = -2;
 	work_all(3);
 	return arg;
+}
+
+static void *leaver(void *arg)
+{
+	prctl(PR_SET_NAME, "leaver");
+	FREC_SPAN_BEGIN(order, 4712);
+	nap(100);
+	return arg;
+}
+
+static void do_leaves(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, leaver, NULL);
+	pthread_join(t, NULL);
 }
 
 static void do_dies(void)
@@ -280,6 +297,8 @@ static void obey(const char *what)
 		do_loop();
 	} else if (!strcmp(what, "reused")) {
 		do_reused();
+	} else if (!strcmp(what, "leaves")) {
+		do_leaves();
 	} else if (!strcmp(what, "dies")) {
 		do_dies();
 	} else if (!strcmp(what, "leak")) {
