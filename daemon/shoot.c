@@ -252,7 +252,7 @@ void shoot_due(struct daemon *d, uint64_t now)
 	if (d->snapshot.pid)
 		return;
 	if (take(d, now, &job)) {
-		/* not to be cut off at once, as that of a program which fired just before it asked */
+		/* else it is cut off at once: a program that has fired may ask right then */
 		if (policy_next_due(&d->policy) - now > USER_AHEAD_NS)
 			user_due(d, now);
 		return;

@@ -143,9 +143,9 @@ static void warn_overhead(json_t *array, struct daemon *d, uint64_t now, double 
 	    share <= d->config.overhead_budget)
 		return;
 	warn(array,
-	     "recording has taken %.2f %% of all CPUs since the start (%.2f %% in the kernel + %.2f %% "
-	     "frecd, snapshots aside), overhead_budget is %.3g %%: raise `slow_syscall` and `stacks`, "
-	     "set `syscalls = off`, or raise the budget",
+	     "recording has taken %.2f %% of all CPUs since the start (%.2f %% in the kernel + "
+	     "%.2f %% frecd, snapshots aside), overhead_budget is %.3g %%: raise `slow_syscall` "
+	     "and `stacks`, set `syscalls = off`, or raise the budget",
 	     100 * share, 100 * bpf_share, 100 * (share - bpf_share),
 	     100 * d->config.overhead_budget);
 }
