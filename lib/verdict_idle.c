@@ -12,6 +12,8 @@
 
 /* ---- who woke and made whom ---- */
 
+#define MADE 0
+
 static int compare_deeds(const void *a, const void *b)
 {
 	const struct verdict_deed *x = a, *y = b;
@@ -43,7 +45,7 @@ int verdict_deeds_of(const struct story *s, const bool *mine, struct verdict_dee
 		uint32_t creator = story_creator(s, i);
 
 		if (creator != STORY_NOBODY && mine[creator])
-			list[n++] = (struct verdict_deed){ t->from, creator, 0 };
+			list[n++] = (struct verdict_deed){ t->from, creator, MADE };
 		for (uint32_t k = t->wakes; k < t->wakes + t->n_wakes; k++)
 			if (is_by(mine, &s->wakes[k]))
 				list[n++] = (struct verdict_deed){ s->wakes[k].ts,
@@ -54,7 +56,7 @@ int verdict_deeds_of(const struct story *s, const bool *mine, struct verdict_dee
 	return 0;
 }
 
-/* Did thread wake anybody in this time, of process pid unless that is 0? */
+/* Did thread wake anybody of process pid in this time? */
 static bool did(const struct verdict_deeds *deeds, uint32_t thread, int32_t pid, uint64_t from,
 		uint64_t to)
 {
@@ -70,7 +72,7 @@ static bool did(const struct verdict_deeds *deeds, uint32_t thread, int32_t pid,
 			high = mid;
 	}
 	for (; low < deeds->n && deeds->list[low].by == thread && deeds->list[low].ts <= to; low++)
-		if (!pid || deeds->list[low].pid == pid)
+		if (deeds->list[low].pid == pid)
 			return true;
 	return false;
 }
@@ -114,6 +116,35 @@ static bool sleeps(const struct story *s, uint32_t thread, const struct story_wa
 	return g.state == STORY_SLEEPING && g.start <= w->end - (w->end - start) / 4;
 }
 
+/* Had another one woken the thread, which then asked who woke it now, and owes that other an answer? */
+static bool is_reply(const struct story *s, const struct verdict_deeds *deeds,
+		     const struct story_wake *k)
+{
+	const struct story_wake *wakes = s->wakes + s->threads[k->thread].wakes, *j;
+	int32_t pid = s->threads[k->waker].pid, other;
+
+	for (uint32_t n = k - wakes; n && k - wakes - n < LOOKED_AT; n--) {
+		j = &wakes[n - 1];
+		other = j->irq || j->waker == STORY_NOBODY ? pid : s->threads[j->waker].pid;
+		if (other != pid)
+			return did(deeds, k->thread, pid, j->ts, k->ts) &&
+			       !did(deeds, k->thread, other, j->ts, k->ts);
+	}
+	return false;
+}
+
+/* Has it work at hand that it has neither answered nor given to others of its process? */
+static bool has_work(const struct story *s, const struct verdict_deeds *deeds,
+		     const struct story_wait *w, const struct story_wake *k)
+{
+	uint32_t t = w->thread;
+
+	return !did(deeds, t, s->threads[k->waker].pid, k->ts, w->start) &&
+	       !did(deeds, t, s->threads[t].pid, k->ts, w->start) &&
+	       !did(deeds, t, MADE, k->ts, w->start) && sleeps(s, k->waker, w) &&
+	       !is_reply(s, deeds, k);
+}
+
 static enum verdict_idleness of_poll(const struct story *s, const struct verdict_deeds *deeds,
 				     const struct story_wait *w)
 {
@@ -126,9 +157,7 @@ static enum verdict_idleness of_poll(const struct story *s, const struct verdict
 	if (has_asked(s, deeds, w, before ? before->end : s->start))
 		return VERDICT_NEEDED;
 	k = woken(s, w->thread, s->start, w->start, before ? before->sender : STORY_NOBODY);
-	if (k && !did(deeds, w->thread, 0, k->ts, w->start) && sleeps(s, k->waker, w))
-		return VERDICT_MAYBE_IDLE;
-	return VERDICT_IDLE;
+	return k && has_work(s, deeds, w, k) ? VERDICT_MAYBE_IDLE : VERDICT_IDLE;
 }
 
 /* ---- others ---- */

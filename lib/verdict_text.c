@@ -330,17 +330,22 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
 }
 
-/* That nothing came is sure; that nothing was meant to come is not. */
+/* Nobody saw what the thread did before it, which may be why it waits. */
+static bool is_from_before(const struct story *s, const struct story_wait *w)
+{
+	return !verdict_is_unconnected(w) && (w->at_least || w->start <= s->start + STOP_WITHIN_NS);
+}
+
 static void say_idle(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
-	const char *function = l->evidence ? verdict_function(l->evidence) : NULL;
+	const struct story_wait *w = l->evidence;
+	const char *function = w ? verdict_function(w) : NULL;
 
 	say_who(s, v, l->thread);
 	say(v, " was idle%s: it waited %s of ",
-	    l->evidence && l->evidence->start <= s->start ? ", as far as is recorded" : "",
-	    duration(l->ns));
+	    w && is_from_before(s, w) ? ", unless it has work from before" : "", duration(l->ns));
 	say(v, "%s for %s: %s", duration(l->of_ns),
-	    l->evidence && verdict_is_unconnected(l->evidence) ? "requests" : "what comes",
+	    w && verdict_is_unconnected(w) ? "requests" : "what comes",
 	    *l->what ? l->what : verdict_wait_name(l->wait));
 	if (function) {
 		say(v, ", in ");
