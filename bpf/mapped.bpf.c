@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * mapped.bpf.c - tells what a process has mapped for execution at the moment of its death, as it
- * will be gone before anybody can look into /proc.
+ * will be gone before anybody can look into /proc: of one that a signal ends and a trigger wants,
+ * and of one that a trigger has fired for.
  *
  * The kernel lends its own walk over mappings to no program that runs with interrupts off, as
  * signals are delivered. So this reads the maple tree, without its lock: other threads may change
@@ -85,6 +86,7 @@ static __always_inline void map_send(struct cpu_state *c, struct trigger_map *m,
 struct slot_walk {
 	struct scratch *s;
 	struct cpu_state *c;
+	struct mm_struct *mm;
 	u32 which;
 };
 
@@ -127,9 +129,9 @@ static long slot_step(u32 i, struct slot_walk *w)
 /* The leaf that has s->mapped.at, and on to the address behind it. */
 static long leaf_step(u32 n, struct slot_walk *w)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct scratch *s = w->s;
-	u64 root = (u64)BPF_CORE_READ(t, mm, mm_mt.ma_root);
+	struct mm_struct *mm = w->mm;
+	u64 root = (u64)BPF_CORE_READ(mm, mm_mt.ma_root);
 
 	if (!IS_NODE(root))
 		return 1;
@@ -153,6 +155,16 @@ static __always_inline void head_fill(struct trigger_map *m, struct task_struct 
 	m->mnt_ns = BPF_CORE_READ(t, nsproxy, mnt_ns, ns.inum);
 }
 
+static __always_inline void maps_tell(struct slot_walk *w, struct task_struct *t)
+{
+	head_fill(&w->s->map, t);
+	w->s->mapped.at = 0;
+	w->s->mapped.n = 0;
+	bpf_loop(LEAVES_MAX, leaf_step, w, 0);
+	w->s->map.path[0] = 0;
+	map_send(w->c, &w->s->map, BPF_RB_FORCE_WAKEUP);
+}
+
 /* Right behind on_signal_deliver, if that has fired a trigger. */
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_mapped)
@@ -163,14 +175,45 @@ int BPF_PROG(on_signal_mapped)
 
 	w.c = cpu_self(&cpu);
 	w.s = scratch_get(SCRATCH_EXIT);
-	if (!w.c || !w.s || w.s->ended != (u64)t)
-		return 0;
-	head_fill(&w.s->map, t);
-	w.s->mapped.at = 0;
-	w.s->mapped.n = 0;
-	bpf_loop(LEAVES_MAX, leaf_step, &w, 0);
-	w.s->map.path[0] = 0;
-	map_send(w.c, &w.s->map, BPF_RB_FORCE_WAKEUP);
+	w.mm = BPF_CORE_READ(t, mm);
+	if (w.c && w.s && w.s->ended == (u64)t)
+		maps_tell(&w, t);
+	return 0;
+}
+
+/*
+ * Of a process whose last thread t ends. Each may be preempted by others that are at this, or at
+ * spans: one that finds them there is told nothing.
+ */
+static __always_inline void end_tell(struct task_struct *t)
+{
+	struct slot_walk w = { .which = SCRATCH_SPAN };
+	u32 tgid = t->tgid, cpu;
+
+	w.mm = BPF_CORE_READ(t, mm);
+	if (!w.mm || t->signal->live.counter > 0 || !bpf_map_lookup_elem(&fired_for, &tgid))
+		return;
+	bpf_map_delete_elem(&fired_for, &tgid);
+	w.c = cpu_self(&cpu);
+	w.s = scratch_get(SCRATCH_SPAN);
+	if (!w.c || !w.s || __sync_val_compare_and_swap(&w.s->busy, 0, 1))
+		return;
+	maps_tell(&w, t);
+	*(volatile u64 *)&w.s->busy = 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_mapped, struct task_struct *t)
+{
+	end_tell(t);
+	return 0;
+}
+
+/* Before 6.16 the above comes when its memory is gone. */
+SEC("fentry/exit_mm_release")
+int BPF_PROG(on_mm_release, struct task_struct *t)
+{
+	end_tell(t);
 	return 0;
 }
 

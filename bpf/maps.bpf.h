@@ -138,6 +138,14 @@ MAP struct {
 	__uint(max_entries, 256 << 10);
 } trigger_ring SEC(".maps");
 
+/* tgid of a process that a trigger has fired for lately -> when */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, u32);
+	__type(value, u64);
+} fired_for SEC(".maps");
+
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2 * TRIGGERS_MAX);

@@ -30,6 +30,8 @@ static __always_inline void trigger_submit(struct trigger_check *k, u32 index, u
 {
 	struct trigger_record *r = bpf_ringbuf_reserve(&trigger_ring, sizeof(*r), 0);
 	struct scratch *s = k->s;
+	u32 tgid = s->facts.tgid;
+	u64 now = s->judge.now;
 
 	if (!r) {
 		__sync_fetch_and_add(&k->c->lost_trigger, 1);
@@ -48,6 +50,7 @@ static __always_inline void trigger_submit(struct trigger_check *k, u32 index, u
 	if (kind == TRIGGER_REQUEST) /* judged is how long it was the server's turn */
 		r->duration = r->w.end - r->w.start;
 	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
+	bpf_map_update_elem(&fired_for, &tgid, &now, BPF_ANY); /* see mapped.bpf.c */
 }
 
 /* At most one record in 10 ms for each trigger: a storm must not wake the daemon for ever. */

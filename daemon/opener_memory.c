@@ -73,6 +73,22 @@ static ssize_t read_maps(int proc, char *buf, size_t size)
 	return n ? -EFBIG : (ssize_t)len; /* an exit empties it: what was cut off then is no line */
 }
 
+static bool has_memory(int proc)
+{
+	char some[64];
+
+	return read_maps(proc, some, sizeof(some)) == -EFBIG;
+}
+
+static struct memory *latest_of(const struct opener_request *r)
+{
+	struct memory *m = memories;
+
+	while (m && !is_of(m, r))
+		m = m->next;
+	return m;
+}
+
 static void drop(struct memory **at)
 {
 	struct memory *m = *at;
@@ -152,6 +168,9 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 	if (len <= 0)
 		return;
 	m = take_same(r, text, len);
+	/* it ended while this was read: what was told then is all, this may be a part */
+	if (!m && latest_of(r) && !has_memory(proc))
+		return;
 	if (!m) {
 		m = memory_new(r, text, len, opener_is_host(proc), mnt_ns_of(proc));
 		if (!m)
@@ -174,6 +193,58 @@ static bool has_code(const struct memory *m, const char *text, size_t len)
 	return true;
 }
 
+/* In m, is the same of the same file at the first of these addresses? Then it is the same program. */
+static bool has_first(const struct memory *m, const char *text, size_t len)
+{
+	const char *end = memchr(text, '\n', len), *path = end ? memchr(text, '/', end - text) : NULL;
+	const char *range = path ? memchr(text, ' ', path - text) : NULL;
+
+	for (const char *line = m->text, *stop; range && *line; line = stop + (*stop == '\n')) {
+		stop = strchrnul(line, '\n');
+		if (!strncmp(line, text, range - text + 1) && stop - line > end - path &&
+		    !memcmp(stop - (end - path), path, end - path))
+			return true;
+	}
+	return false;
+}
+
+/* Is there a line about some of what this line is about? */
+static bool is_told(const char *text, size_t len, const char *line)
+{
+	uint64_t start, end, from, to;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
+		return true;
+	for (const char *at = text, *stop; at < text + len; at = stop + 1) {
+		stop = memchr(at, '\n', text + len - at);
+		if (!stop || (sscanf(at, "%" SCNx64 "-%" SCNx64, &from, &to) == 2 && from < end &&
+			      start < to))
+			return stop;
+	}
+	return false;
+}
+
+/* What was told, which may lack code, and lacks data, with what m has beside it. *len becomes longer. */
+static char *add_known(const struct memory *m, const char *text, size_t *len)
+{
+	char *all = malloc(*len + m->len);
+	size_t n = *len;
+
+	if (!all)
+		return NULL;
+	memcpy(all, text, n);
+	for (const char *line = m->text, *stop; *line; line = stop) {
+		stop = strchrnul(line, '\n');
+		stop += *stop == '\n';
+		if (is_told(text, *len, line))
+			continue;
+		memcpy(all + n, line, stop - line);
+		n += stop - line;
+	}
+	*len = n;
+	return all;
+}
+
 /* The paths are those of mount namespace mnt_ns, seen from its root. */
 static bool is_our_mnt(uint64_t mnt_ns)
 {
@@ -185,17 +256,19 @@ static bool is_our_mnt(uint64_t mnt_ns)
 
 void opener_remember_told(const struct opener_request *r, const char *text, size_t len)
 {
-	struct memory *m = memories;
+	struct memory *m = latest_of(r);
+	char *all = NULL;
 
-	while (m && !is_of(m, r))
-		m = m->next;
 	if (!len)
 		return;
 	if (m && has_code(m, text, len)) {
 		m->last = clock_monotonic();
 		return;
 	}
-	m = memory_new(r, text, len, is_our_mnt(r->inode), r->inode);
+	if (m && has_first(m, text, len))
+		all = add_known(m, text, &len);
+	m = memory_new(r, all ? all : text, len, is_our_mnt(r->inode), r->inode);
+	free(all);
 	if (!m)
 		return;
 	m->last = m->first;

@@ -40,6 +40,8 @@ static const struct recorder_program programs[] = {
 	{"on_signal_mapped", PROGRAM_KIND, NULL, TRIGGER_EXIT}, /* behind it */
 	{"on_process_end", PROGRAM_KIND, NULL, TRIGGER_EXIT},
 	{"on_exit_mmap", PROGRAM_KIND, "exit_mmap", TRIGGER_EXIT},
+	{"on_exit_mapped", PROGRAM_ALWAYS, NULL, 0},
+	{"on_mm_release", PROGRAM_MM, NULL, 0},
 	{"on_span_begin", PROGRAM_ITER, NULL, 0}, /* recorder_span.c */
 	{"on_span_end", PROGRAM_ITER, NULL, 0},
 	{"on_span_enter", PROGRAM_ITER, NULL, 0},
@@ -74,6 +76,39 @@ static bool has_tracepoint(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
 }
 
+/* Since 6.16 the tracepoint comes before the memory is gone; it has group_dead since then. */
+static bool exits_early(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "btf_trace_sched_process_exit", BTF_KIND_TYPEDEF);
+	const struct btf_type *t = btf__type_by_id(btf, id);
+
+	while (t && (btf_is_typedef(t) || btf_is_ptr(t)))
+		t = btf__type_by_id(btf, t->type);
+	return t && btf_is_func_proto(t) && btf_vlen(t) > 2; /* behind a void * and the task */
+}
+
+/* Not all kernels that know such programs load and attach them. */
+static bool may_enter(const struct btf *btf, const char *function)
+{
+	static const struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
+	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC), prog, link;
+
+	if (id <= 0)
+		return false;
+	opts.attach_btf_id = (uint32_t)id;
+	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, "frec_probe", "GPL", nothing, 2, &opts);
+	link = prog < 0 ? prog : bpf_raw_tracepoint_open(NULL, prog);
+	if (prog >= 0)
+		close(prog);
+	if (link >= 0)
+		close(link);
+	return link >= 0;
+}
+
 const struct btf *recorder_kernel(void)
 {
 	static struct btf *btf;
@@ -87,11 +122,13 @@ bool recorder_program_wanted(const struct recorder_program *p)
 {
 	const struct btf *btf;
 
-	if (!p->tracepoint)
+	if (!p->tracepoint && p->when != PROGRAM_MM)
 		return true;
 	btf = recorder_kernel();
 	if (!btf)
 		return false;
+	if (p->when == PROGRAM_MM)
+		return !exits_early(btf) && may_enter(btf, "exit_mm_release");
 	if (p->when == PROGRAM_KIND_OLD)
 		return !has_tracepoint(btf, p->tracepoint);
 	return has_tracepoint(btf, p->tracepoint);
@@ -302,8 +339,7 @@ static bool is_our_pin(const char *name)
 					    "deaths",	     "app_senders",
 					    "app_flood",     "app_threads",
 					    "span_opens",    "span_defs",
-					    "span_asked",
-
+					    "span_asked",    "fired_for",
 					    "histograms" };
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))

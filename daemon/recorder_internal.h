@@ -17,6 +17,7 @@ struct recorder_program {
 		PROGRAM_ALWAYS,
 		PROGRAM_SLOW, /* syscalls = slow */
 		PROGRAM_ALL,  /* syscalls = all */
+		PROGRAM_MM,   /* where sched_process_exit comes too late, if the kernel takes it */
 		PROGRAM_ITER,
 		PROGRAM_KIND,	  /* while a trigger of this kind is set */
 		PROGRAM_KIND_OLD, /* likewise, on kernels that have no such tracepoint yet */

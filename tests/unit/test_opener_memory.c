@@ -282,7 +282,8 @@ static void test_told_elsewhere(void **state)
 static void test_told_what_is_known(void **state)
 {
 	struct opener_life life = past();
-	char before[65536], after[65536], *line;
+	static const char more[] = "00010000-00011000 r-xp 00000000 00:01 5 /more\n";
+	char before[65536], after[65536], told[4096], *line;
 	struct line code;
 	size_t len, n;
 
@@ -295,6 +296,12 @@ static void test_told_what_is_known(void **state)
 	assert_int_equal(opener_tell(server_fd, life.pid, life.start, 1, line, n), 0);
 	assert_int_equal(read_maps(&life, after, sizeof(after)), len);
 	assert_memory_equal(before, after, len);
+	/* there is more code since: what was known beside it stays */
+	n = snprintf(told, sizeof(told), "%.*s%s", (int)n, line, more);
+	assert_int_equal(opener_tell(server_fd, life.pid, life.start, own_mnt_ns(), told, n), 0);
+	assert_int_equal(read_maps(&life, after, sizeof(after)), len + strlen(more));
+	assert_memory_equal(after, told, n);
+	assert_non_null(strstr(after, "[stack]"));
 	/* it has another program's code */
 	n = tell_own(&life, own_mnt_ns(), &code);
 	assert_int_equal(read_maps(&life, after, sizeof(after)), n);
