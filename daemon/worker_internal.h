@@ -148,7 +148,7 @@ int worker_write_cpus(struct worker *w);
 /* Tracks besides those of threads and of hits, see worker_waits.c */
 #define WORKER_TRACK_ROOT 1u
 #define WORKER_TRACK_REQUESTS 0x100u /* and its lanes behind it */
-#define WORKER_TRACK_SPANS 0x400u /* likewise */
+#define WORKER_TRACK_SPANS 0x800u /* likewise */
 
 /* ---- worker_waits.c: slices of waits and triggers ---- */
 
@@ -201,6 +201,37 @@ const struct ev_request *worker_request(const struct worker *w, const struct pol
 size_t worker_request_args(struct worker *w, const struct ev_request *e, struct trace_arg *ret,
 			   char text[WORKER_REQUEST_TEXT]);
 void worker_write_requests(struct worker *w);
+
+/* ---- worker_lanes.c: slices that overlap ---- */
+
+#define WORKER_LANES 1024u
+
+/* A track, on which slices that do not overlap are put one after the other. */
+struct worker_lane {
+	uint64_t end;
+	uint32_t tgid;
+	const char *name;
+};
+
+struct worker_lanes {
+	uint64_t parent; /* track; those of the lanes have the numbers behind its own */
+	unsigned int n;
+	struct worker_lane list[WORKER_LANES];
+};
+
+/* One such slice; what it points to is copied, but for lane. */
+struct worker_lasting {
+	const char *lane; /* those of other names, and of other processes, have other lanes */
+	uint32_t tgid;	  /* 0: of no one process */
+	bool open;	  /* it reaches the end of the trace */
+	uint64_t begin, end;
+	const char *name;
+	const struct trace_arg *args;
+	size_t n_args;
+};
+
+/* To be called in the order of begin. */
+void worker_put_lasting(struct worker *w, struct worker_lanes *l, const struct worker_lasting *s);
 
 /* ---- worker_spans.c ---- */
 

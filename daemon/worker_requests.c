@@ -7,8 +7,6 @@
 
 #include "worker_internal.h"
 
-#define LANES_MAX 256u
-
 /* One that was told of while it lasted, and at its end, is there twice: then it is the end. */
 const struct ev_request *worker_request(const struct worker *w, const struct policy_hit *hit)
 {
@@ -85,14 +83,12 @@ size_t worker_request_args(struct worker *w, const struct ev_request *e, struct 
 	return n;
 }
 
-static void put_request(struct worker *w, const struct ev_request *e, uint64_t track)
+static void put_request(struct worker *w, struct worker_lanes *lanes, const struct ev_request *e)
 {
-	uint64_t start = e->arrived > w->h->from ? e->arrived : w->h->from;
 	char text[WORKER_REQUEST_TEXT], name[WORKER_REQUEST_TEXT / 4 + 16];
 	struct trace_arg args[WORKER_REQUEST_ARGS + 4];
-	struct trace_slice s = {.ts = worker_boot(w, start), .track = track,
-				.type = TRACE_SLICE_BEGIN, .name = name, .category = "frec",
-				.args = args};
+	struct worker_lasting s = {.lane = "request", .open = e->flags & REQUEST_OPEN,
+				   .begin = e->arrived, .end = e->end, .name = name, .args = args};
 
 	s.n_args = worker_request_args(w, e, args, text);
 	snprintf(name, sizeof(name), "request %.*s", WORKER_REQUEST_TEXT / 4, text);
@@ -102,12 +98,7 @@ static void put_request(struct worker *w, const struct ev_request *e, uint64_t t
 		args[s.n_args++] = TRACE_STRING("comm", worker_comm(w, e->tid, e->end));
 	}
 	args[s.n_args++] = TRACE_UINT("duration_ns", span(e->arrived, e->end));
-	trace_put_slice(w->out, &s);
-	if (e->flags & REQUEST_OPEN) /* it reaches the end of the trace */
-		return;
-	s = (struct trace_slice){.ts = worker_boot(w, e->end > start ? e->end : start),
-				 .track = track, .type = TRACE_SLICE_END};
-	trace_put_slice(w->out, &s);
+	worker_put_lasting(w, lanes, &s);
 }
 
 /* Of one request, what says most of it is last. */
@@ -136,49 +127,22 @@ static bool is_in_order(const struct ev_request *e)
 	return e->read ? e->arrived <= e->read && e->read <= e->end : e->arrived <= e->end;
 }
 
-/* The first lane that is free by then; they overlap, and slices of one track may not. */
-static unsigned int lane_of(uint64_t *ends, unsigned int *n, const struct ev_request *e)
-{
-	unsigned int i = 0;
-
-	while (i < *n && ends[i] > e->arrived)
-		i++;
-	if (i == LANES_MAX)
-		return i;
-	if (i == *n)
-		++*n;
-	ends[i] = e->flags & REQUEST_OPEN ? UINT64_MAX : e->end;
-	return i;
-}
-
 void worker_write_requests(struct worker *w)
 {
 	struct trace_track parent = {.uuid = WORKER_TRACK_REQUESTS, .parent = WORKER_TRACK_ROOT,
 				     .name = "requests"};
-	uint64_t ends[LANES_MAX];
-	unsigned int lanes = 0, lane, before;
+	static struct worker_lanes lanes = {.parent = WORKER_TRACK_REQUESTS};
 
 	if (!w->n_requests)
 		return;
 	qsort(w->requests, w->n_requests, sizeof(*w->requests), by_arrival);
 	trace_put_track(w->out, &parent);
+	lanes.n = 0;
 	for (size_t i = 0; i < w->n_requests; i++) {
 		const struct ev_request *e = w->requests[i];
-		struct trace_track track = {.parent = parent.uuid, .name = "request"};
 
-		if (e->end <= w->h->from || !is_in_order(e) || is_told_again(w, i)) {
-			w->bad += !is_in_order(e);
-			continue;
-		}
-		before = lanes;
-		lane = lane_of(ends, &lanes, e);
-		if (lane == LANES_MAX) {
-			w->dropped++;
-			continue;
-		}
-		track.uuid = parent.uuid + 1 + lane;
-		if (lanes > before)
-			trace_put_track(w->out, &track);
-		put_request(w, e, track.uuid);
+		w->bad += !is_in_order(e);
+		if (e->end > w->h->from && is_in_order(e) && !is_told_again(w, i))
+			put_request(w, &lanes, e);
 	}
 }
