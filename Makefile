@@ -34,6 +34,7 @@ LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_st
 LIB_READ   := $(wildcard lib/trace_read*.c)
 LIB_VERDICT := $(wildcard lib/story*.c lib/verdict*.c)
 LIB_COMMON := lib/units.c lib/protocol.c lib/signals.c lib/text.c lib/message.c lib/preempt_count.c
+LIB_BPF    := lib/uprobe_multi.c
 DAEMON_SRC := $(wildcard daemon/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
@@ -98,12 +99,12 @@ $(PROTO_OBJ): $(BUILD)/lib/perfetto.pb-c.c
 
 $(call objects,$(LIB_READ) $(LIB_VERDICT) $(CLI_SRC) $(DAEMON_SRC)): | $(BUILD)/lib/perfetto.pb-c.h
 
-$(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) \
+$(FRECD): $(call objects,$(DAEMON_SRC) $(LIB_WRITE) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON) $(LIB_BPF)) \
 	  $(PROTO_OBJ) $(BUILD)/daemon/objects.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
-$(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON)) $(PROTO_OBJ)
+$(FRECCTL): $(call objects,$(CLI_SRC) $(LIB_READ) $(LIB_VERDICT) $(LIB_COMMON) $(LIB_BPF)) $(PROTO_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
@@ -147,7 +148,7 @@ $(BUILD)/tests/%: tests/workloads/%.c
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_OBJ  := $(call objects,$(filter-out daemon/frecd.c,$(DAEMON_SRC)) $(LIB_WRITE) $(LIB_READ) \
-	     $(LIB_VERDICT) $(LIB_COMMON)) $(PROTO_OBJ) $(BUILD)/daemon/objects.o
+	     $(LIB_VERDICT) $(LIB_COMMON) $(LIB_BPF)) $(PROTO_OBJ) $(BUILD)/daemon/objects.o
 
 unit-tests: $(UNIT)
 

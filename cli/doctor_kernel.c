@@ -7,13 +7,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <stdint.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "../lib/preempt_count.h"
+#include "../lib/uprobe_multi.h"
 
 enum verdict probe_kernel(struct patient *p)
 {
@@ -281,40 +280,16 @@ enum verdict probe_iterator(struct patient *p)
 	return patient_found(p, VERDICT_OK, "BPF iterator over tasks");
 }
 
-/* As in linux/bpf.h, of later versions: a link to many user probes. */
-struct multi_attr {
-	__u32 prog_fd, target_fd, attach_type, flags;
-	__u64 path, offsets, ref_ctr_offsets, cookies;
-	__u32 n, multi_flags, pid, pad;
-};
-#define TRACE_UPROBE_MULTI 48
-
-/* A kernel that knows them finds that this is no file. */
 enum verdict probe_user_probes(struct patient *p)
 {
-	static const struct bpf_insn nothing[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = TRACE_UPROBE_MULTI);
-	__u64 zero = 0;
-	struct multi_attr attr = { .attach_type = TRACE_UPROBE_MULTI, .path = (uintptr_t) "/",
-				   .offsets = (uintptr_t)&zero, .n = 1 };
-	int program, link;
+	int found;
 
 	if (!patient_may_probe(p))
 		return not_probed(p);
-	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "doctor", "GPL", nothing, 2, &opts);
-	if (program < 0)
-		return patient_found(p, VERDICT_WARNING, "loading one: %s", strerror(-program));
-	attr.prog_fd = (__u32)program;
-	link = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr) - sizeof(attr.pad));
-	if (link < 0)
-		link = -errno;
-	else
-		close(link);
-	close(program);
-	if (link == -EBADF)
+	found = uprobe_multi_probe();
+	if (found < 0)
+		return patient_found(p, VERDICT_WARNING, "loading one: %s", strerror(-found));
+	if (found)
 		return patient_found(p, VERDICT_OK, "links to many of them");
 	if (access("/sys/bus/event_source/devices/uprobe/type", R_OK))
 		return patient_found(p, VERDICT_WARNING, "none (CONFIG_UPROBE_EVENTS)");

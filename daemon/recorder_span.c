@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lib/uprobe_multi.h"
 #include "clock.h"
 #include "recorder_internal.h"
 
@@ -29,54 +30,12 @@ int recorder_span_define(struct recorder *r, uint32_t def, const struct span_def
 
 /* ---- attaching ---- */
 
-/*
- * Since 6.6 there is a link to many places at once. It also wants no more than CAP_BPF and
- * CAP_PERFMON, where the older way, a perf event for each place, has come to want CAP_SYS_ADMIN.
- */
-#define TRACE_UPROBE_MULTI 48
-#define UPROBE_MULTI_RETURN 1u
-
-/* As in linux/bpf.h, of later versions: what BPF_LINK_CREATE takes. */
-struct multi_attr {
-	uint32_t prog_fd, target_fd, attach_type, flags;
-	uint64_t path, offsets, ref_ctr_offsets, cookies;
-	uint32_t n, multi_flags, pid, pad;
-};
-
-static int attach_multi(int prog, const char *path, bool returns, const uint64_t *offsets,
-			const uint64_t *defs, uint32_t n)
-{
-	struct multi_attr attr = {
-		.prog_fd = (uint32_t)prog, .attach_type = TRACE_UPROBE_MULTI,
-		.path = (uintptr_t)path, .offsets = (uintptr_t)offsets, .cookies = (uintptr_t)defs,
-		.n = n, .multi_flags = returns ? UPROBE_MULTI_RETURN : 0,
-	};
-	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr) - sizeof(attr.pad));
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* Does the kernel have them? It then finds that this is no file. */
 static bool has_multi(void)
 {
-	static const struct bpf_insn nothing[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = TRACE_UPROBE_MULTI);
 	static int has = -1;
-	uint64_t zero = 0;
-	int prog, err;
 
-	if (has >= 0)
-		return has;
-	prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "frec_probe", "GPL", nothing, 2, &opts);
-	err = prog < 0 ? prog : attach_multi(prog, "/", false, &zero, &zero, 1);
-	if (prog >= 0)
-		close(prog);
-	if (err >= 0)
-		close(err);
-	has = err == -EBADF;
+	if (has < 0)
+		has = uprobe_multi_probe() == 1;
 	return has;
 }
 
@@ -88,7 +47,7 @@ static bool is_probe(const struct bpf_program *p)
 void recorder_span_prepare(struct bpf_program *p)
 {
 	if (is_probe(p) && bpf_program__autoload(p) && has_multi())
-		bpf_program__set_expected_attach_type(p, TRACE_UPROBE_MULTI);
+		bpf_program__set_expected_attach_type(p, UPROBE_MULTI_TYPE);
 }
 
 /* Before 6.6 a program takes up to SPAN_SITES_MAX of them, and there may be many. */
@@ -159,7 +118,7 @@ int recorder_span_attach(struct recorder *r, int fd, enum span_what what, const 
 	if (!n)
 		return 0;
 	if (has_multi()) {
-		ret[0] = leave_descriptors(attach_multi(prog, path, returns, offsets, defs, n));
+		ret[0] = leave_descriptors(uprobe_multi_link(prog, path, returns, offsets, defs, n));
 		return ret[0] < 0 ? ret[0] : 1;
 	}
 	for (uint32_t i = 0; i < n; i++) {
