@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include "scan.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,14 +24,25 @@ void scan_configure(struct scan *s, const struct config *c)
 		qsort(s->thresholds[k], s->n[k], sizeof(uint64_t), ascending);
 }
 
+struct scan_ages scan_ages(uint64_t began, uint64_t since, uint64_t now)
+{
+	uint64_t from = began + SCAN_GRACE_NS;
+
+	return (struct scan_ages){now > from ? now - from : 0, since > from ? since - from : 0};
+}
+
+bool scan_passed(const struct scan_ages *ages, uint64_t threshold)
+{
+	return threshold <= ages->now && threshold > ages->before;
+}
+
 /* Has what began then passed a threshold of this kind since the last scan? */
 static bool passed(const struct scan *s, unsigned int kind, uint64_t began, uint64_t now)
 {
-	uint64_t from = began + SCAN_GRACE_NS;
-	uint64_t age = now > from ? now - from : 0, before = s->since > from ? s->since - from : 0;
+	struct scan_ages ages = scan_ages(began, s->since, now);
 
-	for (unsigned int i = 0; i < s->n[kind] && s->thresholds[kind][i] <= age; i++)
-		if (s->thresholds[kind][i] > before)
+	for (unsigned int i = 0; i < s->n[kind] && s->thresholds[kind][i] <= ages.now; i++)
+		if (scan_passed(&ages, s->thresholds[kind][i]))
 			return true;
 	return false;
 }

@@ -11,6 +11,7 @@
 #ifndef FREC_SCAN_H
 #define FREC_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,15 @@
 
 /* A wait that ends so soon after it passed a threshold is told of at its end, and only then. */
 #define SCAN_GRACE_NS 250000000ull
+
+/* How old something is, and was at the last scan, less the grace: what it may be told of for. */
+struct scan_ages {
+	uint64_t now, before;
+};
+
+struct scan_ages scan_ages(uint64_t began, uint64_t since, uint64_t now);
+/* Has it passed this threshold since the last scan? */
+bool scan_passed(const struct scan_ages *ages, uint64_t threshold);
 
 struct scan {
 	uint64_t thresholds[TRIGGER_IOWAIT + 1][TRIGGERS_MAX]; /* by kind, ascending */

@@ -13,17 +13,13 @@
 /* Has it passed the threshold of a trigger that means it since the last scan? */
 static bool passed(const struct daemon *d, const struct recorder_span *s, uint64_t now)
 {
-	uint64_t from = s->open.begin + SCAN_GRACE_NS, age, before;
+	struct scan_ages ages = scan_ages(s->open.begin, d->spans.scanned, now);
 
-	if (now < from)
-		return false;
-	age = now - from;
-	before = d->spans.scanned > from ? d->spans.scanned - from : 0;
 	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
 		const struct trigger_filter *f = &d->config.triggers[i].filter;
 
 		if (d->spans.of[i] && f->syscalls[s->key.def / 64] >> (s->key.def % 64) & 1 &&
-		    f->threshold <= age && f->threshold > before)
+		    scan_passed(&ages, f->threshold))
 			return true;
 	}
 	return false;
