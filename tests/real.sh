@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# real.sh - sourced behind lib.sh by the tests that count the stacks of programs as Debian ships them.
+# real.sh - sourced behind lib.sh by the tests that run programs as Debian ships them, or count their stacks.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 real_directory=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,6 +17,51 @@ need() {
 free_port() {
 	/usr/bin/python3 -c 'import socket
 s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# start_upstream SECONDS: a web server that takes so long over /slow, and no time over anything else.
+# Sets upstream to its pid, and upstream_port.
+start_upstream() {
+	/usr/bin/python3 -c '
+import http.server, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(float(sys.argv[1]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *args):
+        pass
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(s.server_port, flush=True)
+s.serve_forever()' "$1" >"$work/upstream" 2>/dev/null &
+	upstream=$!
+	pids+=("$upstream")
+	within 10 test -s "$work/upstream" || fail "no upstream"
+	upstream_port=$(cat "$work/upstream")
+}
+
+# start_nginx [LINE…]: in $work/nginx, with these lines, and below http with those of stdin. Returns
+# when it listens. Sets nginx to its pid.
+start_nginx() {
+	local each
+
+	mkdir -p "$work/nginx"
+	{
+		printf '%s\n' "daemon off;" "user nobody nogroup;" "pid $work/nginx/nginx.pid;" "$@" \
+			"events { worker_connections 256; }" "http {" "access_log $work/nginx/access.log;"
+		for each in client_body proxy fastcgi uwsgi scgi; do
+			echo "${each}_temp_path $work/nginx/$each;"
+		done
+		cat -
+		echo "}"
+	} >"$work/nginx/nginx.conf"
+	nginx -e "$work/nginx/error.log" -p "$work/nginx" -c "$work/nginx/nginx.conf" 2>"$work/nginx/stderr" &
+	nginx=$!
+	pids+=("$nginx")
+	within 10 test -s "$work/nginx/nginx.pid" || fail "nginx: $(cat "$work/nginx/stderr")"
 }
 
 # start_postgres [OPTION…]: in $work/pg, behind a UNIX socket there, which psql and pgbench find by

@@ -11,35 +11,15 @@ bin=/usr/lib/postgresql/15/bin
 need nginx wrk "$bin/postgres" "$bin/pgbench" setpriv make
 source=$(cd "$(dirname "$0")/.." && pwd)
 
-start_nginx() {
-	mkdir -p "$work/nginx/html"
-	head -c 64k /dev/urandom >"$work/nginx/html/file"
-	port=$(free_port)
-	cat >"$work/nginx/nginx.conf" <<-END
-		daemon off;
-		user nobody nogroup;
-		pid $work/nginx/nginx.pid;
-		worker_processes 2;
-		events { worker_connections 256; }
-		http {
-			access_log $work/nginx/access.log;
-			client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
-			fastcgi_temp_path $work/nginx/fcgi; uwsgi_temp_path $work/nginx/uwsgi;
-			scgi_temp_path $work/nginx/scgi;
-			server { listen 127.0.0.1:$port; root $work/nginx/html; }
-		}
-	END
-	nginx -e "$work/nginx/error.log" -p "$work/nginx" -c "$work/nginx/nginx.conf" &
-	pids+=($!)
-	within 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" || fail "nginx does not listen"
-}
-
 build() {
 	make -s -C "$source" -j2 BUILD="$work/build" programs
 	rm -rf "$work/build"
 }
 
-start_nginx
+port=$(free_port)
+mkdir -p "$work/nginx/html"
+head -c 64k /dev/urandom >"$work/nginx/html/file"
+start_nginx "worker_processes 2;" <<<"server { listen 127.0.0.1:$port; root $work/nginx/html; }"
 start_postgres
 "$bin/pgbench" -i -s 10 -q >>"$work/pg.log" 2>&1 || fail "pgbench: $(cat "$work/pg.log")"
 : | write_config # not a trigger of its own: those that are shipped

@@ -3,6 +3,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154
 
+program=$work/spans
+cp "$workloads/spans" "$program"
 spans_pid=
 
 start_spans() {

@@ -10,48 +10,18 @@ record
 
 # ---- nginx: a slow upstream, files read by a pool of threads, workers replaced by a reload
 
-/usr/bin/python3 -c '
-import http.server, time
-class Slow(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        time.sleep(0.03)
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-    def log_message(self, *a): pass
-s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-print(s.server_port, flush=True)
-s.serve_forever()' >"$work/upstream" 2>/dev/null &
-pids+=($!)
-within 10 test -s "$work/upstream" || fail "no upstream"
+start_upstream 0.03
 port=$(free_port)
 mkdir -p "$work/nginx/html"
 head -c 4M /dev/urandom >"$work/nginx/html/large"
-cat >"$work/nginx/nginx.conf" <<-END
-	daemon off;
-	user nobody nogroup;
-	pid $work/nginx/nginx.pid;
-	worker_processes 2;
-	thread_pool default threads=2;
-	events { worker_connections 128; }
-	http {
-		access_log $work/nginx/access.log;
-		client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
-		fastcgi_temp_path $work/nginx/fcgi; uwsgi_temp_path $work/nginx/uwsgi;
-		scgi_temp_path $work/nginx/scgi;
-		server {
-			listen 127.0.0.1:$port;
-			root $work/nginx/html;
-			location /slow { proxy_pass http://127.0.0.1:$(cat "$work/upstream"); }
-			location /large { aio threads; output_buffers 1 64k; sendfile off; limit_rate 2m; }
-		}
+start_nginx "worker_processes 2;" "thread_pool default threads=2;" <<-END
+	server {
+		listen 127.0.0.1:$port;
+		root $work/nginx/html;
+		location /slow { proxy_pass http://127.0.0.1:$upstream_port; }
+		location /large { aio threads; output_buffers 1 64k; sendfile off; limit_rate 2m; }
 	}
 END
-nginx -e "$work/nginx/error.log" -p "$work/nginx" -c "$work/nginx/nginx.conf" 2>"$work/nginx/stderr" &
-nginx=$!
-pids+=("$nginx")
-within 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" || fail "nginx: $(cat "$work/nginx/stderr")"
 repeat wrk -t 1 -c 4 -d 2s "http://127.0.0.1:$port/slow"
 repeat wrk -t 1 -c 2 -d 2s "http://127.0.0.1:$port/large"
 

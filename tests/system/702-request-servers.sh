@@ -8,44 +8,12 @@
 
 bin=/usr/lib/postgresql/15/bin
 need nginx redis-server redis-cli "$bin/postgres" "$bin/psql" setpriv
-ports=()
-for i in 0 1 2; do
-	ports[i]=$(free_port)
-done
+nginx_port=$(free_port) go_port=$(free_port)
 
 # ---- nginx
 
-python3 -c '
-import http.server, sys, time
-class Slow(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/slow":
-            time.sleep(0.6)
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-    def log_message(self, *a): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Slow).serve_forever()' "${ports[1]}" &
-upstream=$!
-pids+=("$upstream")
-mkdir -p "$work/nginx"
-cat >"$work/nginx/nginx.conf" <<-END
-	daemon off;
-	user nobody nogroup;
-	pid $work/nginx/nginx.pid;
-	worker_processes 1;
-	events { worker_connections 64; }
-	http {
-		access_log off;
-		client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
-		fastcgi_temp_path $work/nginx/fcgi; uwsgi_temp_path $work/nginx/uwsgi;
-		scgi_temp_path $work/nginx/scgi;
-		server { listen 127.0.0.1:${ports[0]}; location / { proxy_pass http://127.0.0.1:${ports[1]}; } }
-	}
-END
-nginx -e "$work/nginx/error.log" -p "$work/nginx" -c "$work/nginx/nginx.conf" &
-pids+=($!)
+start_upstream 0.6
+start_nginx <<<"server { listen 127.0.0.1:$nginx_port; location / { proxy_pass http://127.0.0.1:$upstream_port; } }"
 
 # ---- redis
 
@@ -81,13 +49,13 @@ if command -v go >/dev/null; then
 		}
 	END
 	GOCACHE=$BUILD/scenarios/go-cache go build -o "$work/serve" "$work/serve.go" || fail "go build"
-	"$work/serve" "${ports[2]}" &
+	"$work/serve" "$go_port" &
 	pids+=($!)
 fi
 
 # ---- one slow request each
 
-for name in "nginx ${ports[0]}" "redis $work/redis.sock" "postgres $work/pg/.s.PGSQL.5432" "go ${ports[2]}"; do
+for name in "nginx $nginx_port" "redis $work/redis.sock" "postgres $work/pg/.s.PGSQL.5432" "go $go_port"; do
 	printf '[trigger %s]\nkind = request\nport = %s\nthreshold = 300ms\ncooldown = 1h\n' "${name% *}" "${name#* }"
 done | write_config
 start_frecd
@@ -97,7 +65,6 @@ print(urllib.request.urlopen(sys.argv[1]).read().decode())' "http://127.0.0.1:$1
 }
 within 20 sql 'CREATE TABLE t AS SELECT 1 AS n' || fail "postgres: $(cat "$work/pg.log")"
 within 10 cli ping || fail "redis"
-within 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/${ports[0]}" || fail "nginx"
 
 # explained NAME: takes the snapshot of its trigger and what explain says of it
 explained() {
@@ -113,9 +80,9 @@ cause() {
 }
 
 for _ in 1 2 3; do
-	get "${ports[0]}/" >/dev/null
+	get "$nginx_port/" >/dev/null
 done
-get "${ports[0]}/slow" >/dev/null
+get "$nginx_port/slow" >/dev/null
 explained nginx
 cause nginx sleep python3
 
@@ -137,9 +104,9 @@ cause postgres sleep sleep
 
 if command -v go >/dev/null; then
 	for _ in 1 2 3; do
-		get "${ports[2]}/" >/dev/null
+		get "$go_port/" >/dev/null
 	done
-	get "${ports[2]}/slow" >/dev/null
+	get "$go_port/slow" >/dev/null
 	explained go
 	# its tasks sleep in user space: nobody may be accused
 	[[ "$(json "$work/go.json" "d['cause']['wait']")" == @(unknown|sleep) ]] || fail "go: $(cat "$work/go.why")"

@@ -6,35 +6,8 @@
 . "$(dirname "$0")/../real.sh"
 
 need nginx curl
-port=$(free_port) upstream=$(free_port)
-cat >"$work/upstream.py" <<'END'
-import http.server, sys, time
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == '/slow':
-            time.sleep(3)
-        self.send_response(200)
-        self.send_header('Content-Length', '1')
-        self.end_headers()
-        self.wfile.write(b'x')
-    def log_message(self, *args):
-        pass
-http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()
-END
-mkdir -p "$work/nginx"
-cat >"$work/nginx/nginx.conf" <<-END
-	daemon off;
-	user nobody nogroup;
-	pid $work/nginx/nginx.pid;
-	events { worker_connections 64; }
-	http {
-		access_log $work/nginx/access.log;
-		client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
-		fastcgi_temp_path $work/nginx/fcgi; uwsgi_temp_path $work/nginx/uwsgi;
-		scgi_temp_path $work/nginx/scgi;
-		server { listen 127.0.0.1:$port; location / { proxy_pass http://127.0.0.1:$upstream; } }
-	}
-END
+port=$(free_port)
+start_upstream 3
 write_config <<-END
 	[trigger slow-page]
 	kind = request
@@ -44,11 +17,7 @@ write_config <<-END
 	cooldown = 0
 END
 start_frecd
-python3 "$work/upstream.py" "$upstream" &
-upstream_pid=$!
-pids+=("$upstream_pid")
-nginx -e "$work/nginx/error.log" -p "$work/nginx" -c "$work/nginx/nginx.conf" &
-pids+=("$!")
+start_nginx <<<"server { listen 127.0.0.1:$port; location / { proxy_pass http://127.0.0.1:$upstream_port; } }"
 get() {
 	curl -sf -m 10 "http://127.0.0.1:$port/$1" >/dev/null
 }
@@ -56,7 +25,7 @@ within 10 get fast || fail "no answer"
 get fast
 asked() { # by the newest snapshot
 	ctl explain "$(snapshots '*-slow-page-*' | tail -n 1)" --json >"$work/why.json" || fail "explain"
-	python3 - "$work/why.json" "$upstream_pid" <<-'END'
+	python3 - "$work/why.json" "$upstream" <<-'END'
 		import json, sys
 		chain = json.load(open(sys.argv[1]))["chain"]
 		first = chain[0]

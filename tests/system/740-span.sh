@@ -5,8 +5,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
-program=$work/spans
-cp "$workloads/spans" "$program"
 write_config <<-END # room for all of it, however busy the host is
 	[recorder]
 	window = 20s

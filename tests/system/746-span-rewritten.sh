@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
-program=$work/spans
+rm "$program" # for now
 links() {
 	find "/proc/$frecd_pid/fd" -lname 'anon_inode:bpf*link' | wc -l
 }

@@ -4,8 +4,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
-program=$work/spans
-cp "$workloads/spans" "$program"
 write_config <<-END
 	[trigger order]
 	kind = span

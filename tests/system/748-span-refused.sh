@@ -5,8 +5,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
-program=$work/spans
-cp "$workloads/spans" "$program"
 # work_end stands where the file has ended, in a segment that says it is larger
 python3 - "$program" <<-'END' || fail "cannot make the program"
 	import struct, sys

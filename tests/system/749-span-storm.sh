@@ -5,8 +5,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 
-program=$work/spans
-cp "$workloads/spans" "$program"
 write_config <<-END
 	[recorder]
 	window = 10s
