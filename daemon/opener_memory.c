@@ -162,6 +162,9 @@ static uint64_t mnt_ns_of(int proc)
 void opener_remember_maps(int proc, const struct opener_request *r)
 {
 	static char text[TEXT_MAX];
+	/* first: a process that ends lets go of its memory before it does of these */
+	uint64_t mnt_ns = mnt_ns_of(proc);
+	bool host = opener_is_host(proc);
 	ssize_t len = read_maps(proc, text, sizeof(text));
 	struct memory *m;
 
@@ -172,7 +175,7 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 	if (!m && latest_of(r) && !has_memory(proc))
 		return;
 	if (!m) {
-		m = memory_new(r, text, len, opener_is_host(proc), mnt_ns_of(proc));
+		m = memory_new(r, text, len, host, mnt_ns);
 		if (!m)
 			return;
 	}
