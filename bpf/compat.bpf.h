@@ -81,6 +81,11 @@ static __always_inline int regs_syscall(const struct pt_regs *r)
 	return (int)r->orig_ax;
 }
 
+static __always_inline long regs_ret(const struct pt_regs *r)
+{
+	return r->ax;
+}
+
 static __always_inline u64 regs_ip(const struct pt_regs *r)
 {
 	return r->ip;
@@ -192,6 +197,11 @@ struct pt_regs {
 static __always_inline int regs_syscall(const struct pt_regs *r)
 {
 	return r->syscallno;
+}
+
+static __always_inline long regs_ret(const struct pt_regs *r)
+{
+	return r->regs[0];
 }
 
 static __always_inline u64 regs_ip(const struct pt_regs *r)

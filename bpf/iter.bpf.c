@@ -3,7 +3,7 @@
 #include "file.bpf.h"
 #include "futex.bpf.h"
 #include "life.bpf.h"
-#include "stack.bpf.h"
+#include "stack_dump.bpf.h"
 #include "wait.bpf.h"
 
 /* Is what s says of a sleep about the one that t is in? */
@@ -190,13 +190,19 @@ int iter_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+struct sleeper_walk {
+	struct dump_walk w;
+	struct task_struct *t;
+};
+
 /* As dump_page(), of any thread; only iterators that may sleep can. */
-static long copy_page(u32 i, struct dump_walk *w)
+static long copy_page(u32 i, struct sleeper_walk *walk)
 {
+	struct dump_walk *w = &walk->w;
 	u64 at = w->len, n = dump_span(w);
 
 	if (!n || n > 4096 || at >= STACK_DUMP_MAX ||
-	    bpf_copy_from_user_task(&w->room->bytes[at], n, (void *)(w->sp + at), w->t, 0))
+	    bpf_copy_from_user_task(&w->room->bytes[at], n, (void *)(w->sp + at), walk->t, 0))
 		return 1;
 	w->len = at + n;
 	return 0;
@@ -231,7 +237,7 @@ int iter_sleeper(struct bpf_iter__task *ctx)
 	struct task_struct *t = ctx->task;
 	u32 zero = 0, index, len;
 	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
-	struct dump_walk w = {.t = t};
+	struct sleeper_walk walk = {.t = t};
 	struct task_state *s;
 	struct ev_dump *e;
 	u64 top;
@@ -240,18 +246,18 @@ int iter_sleeper(struct bpf_iter__task *ctx)
 		return 0;
 	s = task_state_get(t);
 	index = ctl->sleeper_room;
-	w.room = bpf_map_lookup_elem(&dump_rooms, &index);
-	if (!s || !sleep_known(ctl, t, s) || !w.room || !ctl->stack_dump)
+	walk.w.room = bpf_map_lookup_elem(&dump_rooms, &index);
+	if (!s || !sleep_known(ctl, t, s) || !walk.w.room || !ctl->stack_dump)
 		return 0;
-	e = &w.room->e;
+	e = &walk.w.room->e;
 	stack_key(&e->key, t, STACK_SLEEPER, t->pid, s->first_out ? s->first_out : s->out);
-	w.sp = e->sp = regs_copy((void *)bpf_task_pt_regs(t), e);
-	w.want = ctl->stack_dump < COPY_MAX ? ctl->stack_dump : COPY_MAX;
-	top = stack_top(t, w.sp);
-	if (top - w.sp <= w.want)
-		w.want = top - w.sp;
-	bpf_loop(COPY_MAX / 4096 + 2, copy_page, &w, 0);
-	len = w.len & ~7u;
+	walk.w.sp = e->sp = regs_copy((void *)bpf_task_pt_regs(t), e);
+	walk.w.want = ctl->stack_dump < COPY_MAX ? ctl->stack_dump : COPY_MAX;
+	top = stack_top(t, walk.w.sp);
+	if (top - walk.w.sp <= walk.w.want)
+		walk.w.want = top - walk.w.sp;
+	bpf_loop(COPY_MAX / 4096 + 2, copy_page, &walk, 0);
+	len = walk.w.len & ~7u;
 	if (len > COPY_MAX)
 		return 0;
 	e->len = len;

@@ -57,6 +57,7 @@ enum {
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct thread_info {
+	unsigned long flags;
 	u32 status; /* x86 */
 	u32 cpu;
 	int preempt_count; /* arm64 */

@@ -49,6 +49,7 @@ struct task_state {
 	u8 announced; /* ANNOUNCED_*: a trigger has been told of this wait while it lasts */
 	u8 unplaced; /* has no place in the task table; counted once */
 	u8 enter_compat;
+	u8 watched; /* it will tell us when it leaves the syscall that it is in */
 	s16 enter_nr; /* of the syscall entered at `enter`; exec changes what the registers say */
 	u32 histograms; /* bit set: of a trigger that means this thread, as far as filters of threads go … */
 	u32 histograms_bank; /* … of this configuration, 0: of none … */

@@ -295,6 +295,11 @@ struct control {
 	__u64 min_syscall_ns;  /* likewise on a syscall */
 	__u64 min_request_ns;  /* likewise on a request, or on many */
 	__u64 hung_request_ns; /* likewise on a request, also while it lasts */
+	__u64 returned_flag;   /* of thread_info.flags: clear if it was in user space since it ran first; 0: none */
+	__u64 probe;	       /* task_struct that this is being found out with */
+	__u64 probe_flags;     /* its flags when it went to sleep */
+	__u32 probes;	       /* times that it was looked at */
+	__u32 pad;
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sched.bpf.c - switches and wake-ups: the hot window, and where every wait is measured. */
+#include "call_end.bpf.h"
 #include "futex.bpf.h"
 #include "stack.bpf.h"
 #include "file.bpf.h"
@@ -19,6 +20,12 @@ static __always_inline void wait_distrust(struct control *ctl, struct task_state
 		s->first_out = 0;
 }
 
+/* A function of its own: its stack would be part of everybody's, of which 6.1 has too little. */
+static __noinline void futex_look_apart(struct task_struct *prev, struct task_state *s, bool compat)
+{
+	futex_look(prev, s, compat);
+}
+
 /* prev goes to sleep. */
 static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 				       struct task_struct *prev, u64 now, unsigned int prev_state,
@@ -33,10 +40,12 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 		return;
 	task_slot_claim(prev, s, c);
 	wait_distrust(ctl, s, switches);
+	call_end_look(ctl, prev, s, now);
 	pending = wait_pends(ctl, prev, s, prev_state, nr);
 	if (!pending || !s->first_out || s->nr != nr) {
 		s->first_out = pending ? now : 0;
 		s->bank = ctl->bank;
+		s->watched = 0;
 		s->sleeps = 0;
 		s->flags = 0;
 		s->announced = 0;
@@ -55,7 +64,7 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	s->switches = switches;
 	barrier();
 	*(volatile u64 *)&s->out = now;
-	futex_look(prev, s, hot_flags & SWITCH_COMPAT);
+	futex_look_apart(prev, s, hot_flags & SWITCH_COMPAT);
 	e = task_slot_of(s);
 	if (!e)
 		return;
@@ -81,12 +90,14 @@ static __always_inline void slot_runnable(struct task_state *s, u64 now)
 }
 
 /* prev would go on running, if it were let. */
-static __always_inline void wait_preempted(struct task_struct *prev, u64 now)
+static __always_inline void wait_preempted(const struct control *ctl, struct task_struct *prev,
+					   u64 now)
 {
 	struct task_state *s = prev->pid ? task_state_get(prev) : NULL;
 
 	if (!s)
 		return;
+	call_end_look(ctl, prev, s, now);
 	s->switches = task_switches(prev);
 	s->out = 0; /* a switch-in that was not seen */
 	barrier();
@@ -153,11 +164,11 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 		trigger_run(SCRATCH_SWITCH);
 }
 
-static __always_inline void wait_count(const struct control *ctl, u32 cpu,
-				       struct task_struct *next, struct task_state *s, u64 now,
-				       u64 queued)
+/* As futex_look_apart(). */
+static __noinline void wait_count(const struct control *ctl, struct task_struct *next,
+				  struct task_state *s, u64 now, u64 queued)
 {
-	u32 wanted = ctl->queue_histograms;
+	u32 wanted = ctl->queue_histograms, cpu = bpf_get_smp_processor_id();
 	struct histogram *h;
 
 	h = wanted & 1u << HISTOGRAM_RUNQUEUE ? histogram_at(cpu, HISTOGRAM_RUNQUEUE) : NULL;
@@ -198,15 +209,15 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 	if (e)
 		*(volatile u64 *)&e->since = 0;
 	if (queued && ctl->queue_histograms)
-		wait_count(ctl, cpu, next, s, now, queued);
+		wait_count(ctl, next, s, now, queued);
+	if (s->first_out)
+		call_end_watch(ctl, c, next, s, now);
 	if (slept >= ctl->slow_ns || slept >= ctl->min_sleep_ns || slept >= ctl->stacks_ns ||
 	    queued >= ctl->min_runqueue_ns || s->announced & ANNOUNCED_SLEEP)
 		wait_judge(ctl, c, cpu, next, s, now, slept, queued);
 	s->out = 0;
 	s->runnable = 0;
 	s->announced &= ANNOUNCED_CALL;
-	if (s->first_out)
-		c->armed = (u64)next;
 }
 
 #define COST_SAMPLE_MASK (1023ull * HOT_SLOT_SIZE) /* every 1024th position */
@@ -261,7 +272,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	}
 
 	if (!switch_sleeps(preempt, prev, prev_state))
-		wait_preempted(prev, now);
+		wait_preempted(ctl, prev, now);
 	else if (prev->pid && !(prev_state & TASK_DEAD_))
 		wait_begin(ctl, c, prev, now, prev_state, state, nr, flags);
 	if (next->pid)
@@ -281,15 +292,14 @@ __noinline int irq_now(void)
 /* ---- wake-ups ---- */
 
 /* The user stack of the thread that wakes t; a kernel thread has none. */
-static __always_inline void wakeup_stack(void *ctx, struct control *ctl, struct cpu_state *c,
-					 u32 cpu, u64 now, struct task_struct *t,
-					 struct task_state *s)
+static __always_inline void wakeup_stack(const struct control *ctl, struct task_struct *t,
+					 const struct task_state *s, u64 now)
 {
 	struct task_struct *me = bpf_get_current_task_btf();
 
 	if (!(me->flags & PF_KTHREAD))
-		stack_take_user(ctx, ctl, c, cpu, now, me, STACK_WAKER, t->pid, s->out,
-				STACK_ROOM_WAKING, stack_class(ctl, s, now - s->out));
+		stack_user(STACK_WAKER, t->pid, s->out, STACK_ROOM_WAKING,
+			   stack_class(ctl, s, now - s->out));
 }
 
 /*
@@ -317,7 +327,7 @@ static __always_inline u16 wakeup_sent_to(void)
 	}
 }
 
-static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
+static __always_inline void wakeup(struct task_struct *t, u32 kind)
 {
 	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
 	struct task_state *s;
@@ -366,20 +376,20 @@ static __always_inline void wakeup(void *ctx, struct task_struct *t, u32 kind)
 		s->waker_comm[0] = 0;
 	}
 	if (!irq && me && s->out && now - s->out >= ctl->stacks_ns)
-		wakeup_stack(ctx, ctl, c, cpu, now, t, s);
+		wakeup_stack(ctl, t, s, now);
 }
 
 SEC("tp_btf/sched_waking")
 int BPF_PROG(on_sched_waking, struct task_struct *t)
 {
-	wakeup(ctx, t, HOT_WAKING);
+	wakeup(t, HOT_WAKING);
 	return 0;
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(on_sched_wakeup_new, struct task_struct *t)
 {
-	wakeup(ctx, t, HOT_WAKEUP_NEW);
+	wakeup(t, HOT_WAKEUP_NEW);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "wait.bpf.h"
 
 /* What the syscall waited on, into the evidence. Needs the facts of the wait. */
-static __always_inline void syscall_file(struct control *ctl, struct cpu_state *c, u32 cpu,
+static __noinline void syscall_file(struct control *ctl, struct cpu_state *c, u32 cpu,
 					 struct scratch *scratch, u64 now)
 {
 	struct wait_facts *w = &scratch->facts;
@@ -37,7 +37,7 @@ static __always_inline void syscall_file(struct control *ctl, struct cpu_state *
 }
 
 /* The thread leaves a syscall of `duration` ns in which it slept, or mode all timed it. */
-static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct cpu_state *c,
+static __always_inline void syscall_judge(struct control *ctl, struct cpu_state *c,
 					  u32 cpu, struct task_struct *t, struct task_state *s,
 					  u64 now, u64 start, long ret)
 {
@@ -46,8 +46,8 @@ static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct
 	bool slept = s->first_out;
 
 	if (s->first_out && duration >= ctl->stacks_ns)
-		stack_take_user(ctx, ctl, c, cpu, now, t, STACK_SLEEPER, t->pid, s->first_out,
-				STACK_ROOM_EXIT, stack_class(ctl, s, duration));
+		stack_user(STACK_SLEEPER, t->pid, s->first_out, STACK_ROOM_EXIT,
+			   stack_class(ctl, s, duration));
 	if (duration < ctl->slow_ns && duration < ctl->min_syscall_ns)
 		return;
 	scratch = scratch_get(SCRATCH_EXIT);
@@ -79,34 +79,58 @@ static __always_inline void syscall_judge(void *ctx, struct control *ctl, struct
 	s->announced = 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_sys_exit_slow, struct pt_regs *regs, long ret)
+/*
+ * The current thread leaves the syscall that it slept in. Where that is told of on the way to user
+ * space, a call that does other work on its own way (io_uring) may still go on: it has no result yet.
+ */
+__noinline int call_ended(void)
 {
-	struct task_struct *t;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(t);
+	u64 now = bpf_ktime_get_ns();
 	struct task_state *s;
 	struct control *ctl;
 	struct cpu_state *c;
 	u32 cpu;
-	u64 now;
+
+	s = task_state_get(t);
+	c = cpu_self(&cpu);
+	if (!s || !c || !s->first_out)
+		return 0;
+	ctl = control_live(now, c);
+	if (ctl && s->nr == regs_syscall(regs)) {
+		s->enter = 0;
+		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, regs_ret(regs));
+	}
+	s->first_out = 0;
+	s->watched = 0;
+	return 0;
+}
+
+static __always_inline int call_may_end(void)
+{
+	struct cpu_state *c;
+	u32 cpu;
 
 	c = cpu_self(&cpu);
 	if (!c || !c->armed)
 		return 0;
-	t = bpf_get_current_task_btf();
-	if (c->armed != (u64)t)
-		return 0;
+	if (c->armed == bpf_get_current_task())
+		call_ended();
 	c->armed = 0;
-	s = task_state_get(t);
-	if (!s || !s->first_out)
-		return 0;
-	now = bpf_ktime_get_ns();
-	ctl = control_live(now, c);
-	if (ctl && s->nr == regs_syscall(regs)) {
-		s->enter = 0;
-		syscall_judge(ctx, ctl, c, cpu, t, s, now, s->first_out, ret);
-	}
-	s->first_out = 0;
 	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit_slow)
+{
+	return call_may_end();
+}
+
+SEC("tp_btf/rseq_update")
+int BPF_PROG(on_rseq_update)
+{
+	return call_may_end();
 }
 
 SEC("tp_btf/sys_enter")
@@ -206,7 +230,7 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 		s->enter = 0;
 	start = s->enter ? s->enter : s->first_out;
 	if (start && (s->enter || s->nr == (s16)nr))
-		syscall_judge(ctx, ctl, c, cpu, t, s, now, start, ret);
+		syscall_judge(ctl, c, cpu, t, s, now, start, ret);
 	s->enter = 0;
 	s->first_out = 0;
 	return 0;

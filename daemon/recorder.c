@@ -152,16 +152,17 @@ static int set_constants(struct recorder *r)
 static int set_sizes(struct recorder *r)
 {
 	struct bpf_map *hot = bpf_object__find_map_by_name(r->object, "hot_windows");
-	struct bpf_map *m[6] = {
+	struct bpf_map *m[7] = {
 		hot,
 		bpf_object__find_map_by_name(r->object, "cpus"),
 		bpf_object__find_map_by_name(r->object, "evidence"),
 		bpf_object__find_map_by_name(r->object, "task_table"),
 		bpf_object__find_map_by_name(r->object, "dump_rooms"),
 		bpf_object__find_map_by_name(r->object, "histograms"),
+		bpf_object__find_map_by_name(r->object, "call_ends"),
 	};
 
-	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4] || !m[5])
+	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4] || !m[5] || !m[6])
 		return -ENOENT;
 	if (bpf_map__set_value_size(bpf_map__inner_map(hot), r->sizes.hot_cpu) ||
 	    bpf_map__set_max_entries(m[0], r->n_cpus) ||
@@ -169,7 +170,8 @@ static int set_sizes(struct recorder *r)
 	    bpf_map__set_max_entries(m[2], r->sizes.evidence) ||
 	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE) ||
 	    bpf_map__set_max_entries(m[4], 2 * r->n_cpus + 1) ||
-	    bpf_map__set_max_entries(m[5], HISTOGRAMS_MAX * r->n_cpus))
+	    bpf_map__set_max_entries(m[5], HISTOGRAMS_MAX * r->n_cpus) ||
+	    bpf_map__set_max_entries(m[6], TASK_TABLE_SIZE))
 		return -EINVAL;
 	return set_constants(r);
 }

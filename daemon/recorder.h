@@ -203,5 +203,7 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 
 /* How interrupts are told ("preempt_count", …), for people. */
 const char *recorder_variant(const struct recorder *r);
+/* Who tells that a syscall has ended, in mode slow: "thread" or "tracepoint". */
+const char *recorder_call_ends(const struct recorder *r);
 
 #endif

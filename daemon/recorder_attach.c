@@ -24,6 +24,7 @@ static const struct recorder_program programs[] = {
 	{"on_sched_process_exit", PROGRAM_ALWAYS, NULL, 0},
 	{"on_task_newtask", PROGRAM_ALWAYS, NULL, 0},
 	{"on_sys_exit_slow", PROGRAM_SLOW, NULL, 0},
+	{"on_rseq_update", PROGRAM_RETURN, "rseq_update", 0},
 	{"on_sys_enter_all", PROGRAM_ALL, NULL, 0},
 	{"on_sys_exit_all", PROGRAM_ALL, NULL, 0},
 	{"on_sk_data_ready", PROGRAM_KIND, "sk_data_ready", TRIGGER_REQUEST},
@@ -48,6 +49,8 @@ static const struct recorder_program programs[] = {
 	{"on_span_leave", PROGRAM_ITER, NULL, 0},
 	{"iter_span", PROGRAM_ITER, NULL, 0},
 	{"iter_adopt", PROGRAM_ITER, NULL, 0},
+	{"iter_call_end", PROGRAM_ITER, NULL, 0},
+	{"on_call_end_probe", PROGRAM_ITER, NULL, 0}, /* recorder_call_end.c */
 	{"iter_tasks", PROGRAM_ITER, NULL, 0},
 	{"iter_overdue", PROGRAM_ITER, NULL, 0},
 	{"iter_sleeper", PROGRAM_ITER, NULL, 0},
@@ -177,12 +180,17 @@ static void link_drop(struct recorder *r, unsigned int i)
 
 static bool is_optional(const struct recorder_program *p)
 {
-	return p->when == PROGRAM_SLOW || p->when == PROGRAM_ALL || p->kind;
+	return p->when == PROGRAM_SLOW || p->when == PROGRAM_RETURN || p->when == PROGRAM_ALL ||
+	       p->kind;
 }
 
-static bool mode_wants(int mode, uint32_t kinds, const struct recorder_program *p)
+static bool mode_wants(const struct recorder *r, int mode, uint32_t kinds,
+		       const struct recorder_program *p)
 {
-	return (p->when == PROGRAM_SLOW && mode == SYSCALLS_SLOW) ||
+	bool returns = r->control->returned_flag;
+
+	return (p->when == PROGRAM_SLOW && mode == SYSCALLS_SLOW && !returns) ||
+	       (p->when == PROGRAM_RETURN && mode == SYSCALLS_SLOW && returns) ||
 	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL) ||
 	       (p->kind && kinds >> p->kind & 1);
 }
@@ -200,7 +208,7 @@ static void drop_unwanted(struct recorder *r)
 	for (unsigned int i = r->n_links; i-- > 0;) {
 		const struct recorder_program *p = r->links[i].program;
 
-		if (is_optional(p) && !mode_wants(r->mode, r->kinds, p))
+		if (is_optional(p) && !mode_wants(r, r->mode, r->kinds, p))
 			link_drop(r, i);
 	}
 }
@@ -211,7 +219,7 @@ int recorder_attach_mode(struct recorder *r, enum syscall_mode mode, uint32_t ki
 	int err = 0;
 
 	for (size_t i = 0; r->started && !err && i < N_PROGRAMS; i++)
-		if (mode_wants(mode, kinds, &programs[i]) && !has_link(r, &programs[i]))
+		if (mode_wants(r, mode, kinds, &programs[i]) && !has_link(r, &programs[i]))
 			err = link_add(r, &programs[i], error);
 	if (!err) {
 		r->mode = mode;
@@ -340,7 +348,7 @@ static bool is_our_pin(const char *name)
 					    "app_flood",     "app_threads",
 					    "span_opens",    "span_defs",
 					    "span_asked",    "fired_for",
-					    "histograms" };
+					    "call_ends",     "histograms" };
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;
@@ -427,6 +435,7 @@ static int attach_all(struct recorder *r, char error[RECORDER_ERROR_MAX])
 		if (err)
 			return err;
 	}
+	recorder_find_call_end(r);
 	r->started = true;
 	return recorder_attach_mode(r, r->mode, r->kinds, error);
 }

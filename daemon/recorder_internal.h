@@ -15,7 +15,8 @@ struct recorder_program {
 	const char *name;
 	enum {
 		PROGRAM_ALWAYS,
-		PROGRAM_SLOW, /* syscalls = slow */
+		PROGRAM_SLOW, /* syscalls = slow … */
+		PROGRAM_RETURN, /* … instead of it, where recorder_find_call_end() found better */
 		PROGRAM_ALL,  /* syscalls = all */
 		PROGRAM_MM,   /* where sched_process_exit comes too late, if the kernel takes it */
 		PROGRAM_ITER,
@@ -78,6 +79,8 @@ int recorder_attach_mode(struct recorder *r, enum syscall_mode mode, uint32_t ki
  */
 int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t **ret,
 		     size_t *ret_len);
+/* Where threads can tell themselves that a syscall ends: sets control.returned_flag. */
+void recorder_find_call_end(struct recorder *r);
 /* Of connections that no trigger means now. */
 void recorder_forget_requests(struct recorder *r);
 /* Tells the kernel side which syscalls wait on a descriptor. */

@@ -516,4 +516,5 @@ def main():
         json.dump({"kernel": os.uname().release, "cpus": os.cpu_count(), "rows": rows}, f, indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * call_end.bpf.h - who tells where a syscall ends that a thread slept in, in mode slow. Before 6.18 a
+ * tracepoint at the end of each syscall, which costs all of them. Since, a thread on its first way to
+ * user space after a switch: one that has registered for rseq(2), as glibc does since 2.35, passes a
+ * tracepoint there, until 6.18; of others we ask it after a sleep that was long, by an interrupt.
+ */
+#ifndef FREC_CALL_END_BPF_H
+#define FREC_CALL_END_BPF_H
+
+#include "maps.bpf.h"
+
+struct bpf_task_work {
+	__u64 opaque;
+};
+
+struct call_end {
+	struct bpf_task_work work;
+};
+
+/* By place in the task table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << 16); /* set by the daemon */
+	__type(key, u32);
+	__type(value, struct call_end);
+} call_ends SEC(".maps");
+
+struct bpf_map {
+	u32 id;
+} __attribute__((preserve_access_index));
+
+typedef int call_end_fn(struct bpf_map *map, void *key, void *value);
+
+extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *tw,
+					      void *map__map, call_end_fn *callback,
+					      void *aux__prog) __ksym __weak;
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+/* In syscall.bpf.c. */
+extern int call_ended(void);
+
+/* It might be preempted, and two on a CPU would share their scratch. */
+static int on_call_end(struct bpf_map *map, void *key, void *value)
+{
+	bpf_preempt_disable();
+	call_ended();
+	bpf_preempt_enable();
+	return 0;
+}
+
+struct task_struct___rseq {
+	void *rseq;
+	unsigned long rseq_event_mask; /* until 6.18 */
+} __attribute__((preserve_access_index));
+
+/* Will t pass rseq_update when it goes back to user space? */
+static __always_inline bool call_end_passes(struct task_struct *t)
+{
+	struct task_struct___rseq *r = (void *)t;
+
+	return bpf_core_field_exists(r->rseq_event_mask) && r->rseq;
+}
+
+/* Compute time between two sleeps of a syscall that is not watched yet, at most. */
+#define CALL_RUN_NS 1000000ull
+
+/*
+ * t, which leaves the CPU, may have slept in a syscall before. Has it left that one since? Until it
+ * is watched, what the kernel keeps for itself must do: whether its FPU registers were put aside at
+ * the last switch and have not been wanted since. The kernel may have put them aside again for its
+ * own use: then it must not have run for long.
+ */
+static __always_inline void call_end_look(const struct control *ctl, struct task_struct *t,
+					  struct task_state *s, u64 now)
+{
+	if (!s->first_out || s->watched || !ctl->returned_flag || call_end_passes(t))
+		return;
+	if (!(t->thread_info.flags & ctl->returned_flag) || now - s->in > CALL_RUN_NS)
+		s->first_out = 0;
+}
+
+/*
+ * t, which now goes on, will end the syscall that it slept in; that it does so will be told of if
+ * it has lasted for long, or if all calls tell. Else the sleep is all there is to tell of.
+ */
+static __always_inline void call_end_watch(struct control *ctl, struct cpu_state *c,
+					   struct task_struct *t, struct task_state *s, u64 now)
+{
+	u64 lasted = now - s->first_out;
+	u32 place = s->slot - 1;
+	struct call_end *e;
+
+	if (!ctl->returned_flag || !bpf_task_work_schedule_resume_impl || call_end_passes(t)) {
+		c->armed = (u64)t;
+		return;
+	}
+	if (ctl->syscalls != SYSCALLS_SLOW || s->watched ||
+	    (lasted < ctl->slow_ns && lasted < ctl->stacks_ns && lasted < ctl->min_syscall_ns))
+		return;
+	e = bpf_map_lookup_elem(&call_ends, &place);
+	if (e && !bpf_task_work_schedule_resume_impl(t, &e->work, &call_ends, on_call_end, NULL))
+		s->watched = 1;
+	else
+		s->first_out = 0;
+}
+
+#endif
