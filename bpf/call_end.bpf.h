@@ -8,7 +8,7 @@
 #ifndef FREC_CALL_END_BPF_H
 #define FREC_CALL_END_BPF_H
 
-#include "maps.bpf.h"
+#include "wait.bpf.h"
 
 struct bpf_task_work {
 	__u64 opaque;
@@ -38,14 +38,11 @@ extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct b
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
-/* In syscall.bpf.c. */
-extern int call_ended(void);
-
 /* It might be preempted, and two on a CPU would share their scratch. */
 static int on_call_end(struct bpf_map *map, void *key, void *value)
 {
 	bpf_preempt_disable();
-	call_ended();
+	call_ended(true);
 	bpf_preempt_enable();
 	return 0;
 }
@@ -61,6 +58,16 @@ static __always_inline bool call_end_passes(struct task_struct *t)
 	struct task_struct___rseq *r = (void *)t;
 
 	return bpf_core_field_exists(r->rseq_event_mask) && r->rseq;
+}
+
+/*
+ * The current thread does not go on to user space from the syscall that it slept in: it is stopped
+ * on the way, or exits. What slept there has ended, and nothing else will tell.
+ */
+static __always_inline void call_end_passed(const struct control *ctl, const struct task_state *s)
+{
+	if (s->first_out && ctl->returned_flag)
+		call_ended(true);
 }
 
 /* Compute time between two sleeps of a syscall that is not watched yet, at most. */

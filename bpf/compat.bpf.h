@@ -112,9 +112,11 @@ static __always_inline bool regs_returned(const struct pt_regs *r, u64 sp)
  * Is the syscall itself still running? Afterwards (task work, signals, the
  * freezer) its number still stands in the registers, but its sys_exit is over.
  */
+#define REGS_NO_RESULT -38 /* what the entry code puts there, -ENOSYS, until there is one */
+
 static __always_inline bool regs_in_call(const struct pt_regs *r)
 {
-	return (long)r->ax == -38; /* the entry code's -ENOSYS, until there is a result */
+	return (long)r->ax == REGS_NO_RESULT;
 }
 
 static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 args[6])
@@ -223,6 +225,8 @@ static __always_inline bool regs_returned(const struct pt_regs *r, u64 sp)
 {
 	return r->sp >= sp;
 }
+
+#define REGS_NO_RESULT (-1l << 62) /* none that a call may have: threads do not tell ends here */
 
 static __always_inline bool regs_in_call(const struct pt_regs *r)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* life.bpf.c - fork, exec, rename, exit: so that every tid in the window has a name. */
-#include "life.bpf.h"
+#include "wait.bpf.h"
 
 /*
  * In a storm of forks not even the exits fit the evidence. What gives a thread
@@ -136,6 +136,7 @@ int BPF_PROG(on_sched_process_exit, struct task_struct *t)
 {
 	struct task_state *s = task_state_get(t);
 
+	call_ended(true); /* a syscall that it was killed in */
 	if (s)
 		task_slot_release(s);
 	ns_tid_remove(t);

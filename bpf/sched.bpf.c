@@ -42,6 +42,8 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	wait_distrust(ctl, s, switches);
 	call_end_look(ctl, prev, s, now);
 	pending = wait_pends(ctl, prev, s, prev_state, nr);
+	if (!pending)
+		call_end_passed(ctl, s);
 	if (!pending || !s->first_out || s->nr != nr) {
 		s->first_out = pending ? now : 0;
 		s->bank = ctl->bank;

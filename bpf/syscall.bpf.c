@@ -54,8 +54,10 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 	if (!scratch)
 		return;
 	wait_fill(&scratch->facts, t, s, slept ? s->first_out : start, now);
-	scratch->facts.ret = ret;
-	scratch->facts.flags |= WAIT_HAS_RET;
+	if (ret != REGS_NO_RESULT || !slept || !ctl->returned_flag) {
+		scratch->facts.ret = ret;
+		scratch->facts.flags |= WAIT_HAS_RET;
+	}
 	if (!slept) { /* what s says is of an earlier wait */
 		scratch->facts.in = start;
 		scratch->facts.flags &= WAIT_HAS_RET | WAIT_COMPAT;
@@ -80,10 +82,11 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 }
 
 /*
- * The current thread leaves the syscall that it slept in. Where that is told of on the way to user
- * space, a call that does other work on its own way (io_uring) may still go on: it has no result yet.
+ * The current thread leaves the syscall that it slept in. Where threads tell themselves, some pass
+ * there within a call: those that run a virtual machine, which is no end (1 is returned), and those
+ * that were asked and do such work while they wait, as io_uring does, just before the end mostly.
  */
-__noinline int call_ended(void)
+__noinline int call_ended(bool asked)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(t);
@@ -99,6 +102,8 @@ __noinline int call_ended(void)
 		return 0;
 	ctl = control_live(now, c);
 	if (ctl && s->nr == regs_syscall(regs)) {
+		if (!asked && ctl->returned_flag && regs_ret(regs) == REGS_NO_RESULT)
+			return 1;
 		s->enter = 0;
 		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, regs_ret(regs));
 	}
@@ -115,9 +120,8 @@ static __always_inline int call_may_end(void)
 	c = cpu_self(&cpu);
 	if (!c || !c->armed)
 		return 0;
-	if (c->armed == bpf_get_current_task())
-		call_ended();
-	c->armed = 0;
+	if (c->armed != bpf_get_current_task() || !call_ended(false))
+		c->armed = 0;
 	return 0;
 }
 

@@ -79,6 +79,9 @@ static __always_inline void wait_emit(struct control *ctl, struct cpu_state *c, 
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
+/* In syscall.bpf.c: the current thread leaves the syscall that it slept in. */
+extern int call_ended(bool asked);
+
 /*
  * Tests all triggers against what judge and facts of this scratch say, and
  * returns how many it has passed; tells of the end of a wait that passed one

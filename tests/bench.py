@@ -428,6 +428,7 @@ class Redis:
 
 class Nginx:
     name = "nginx, 32 clients"
+    serves = "location / { return 200 ok; }"
 
     def __init__(self, work):
         self.port = free_port()
@@ -437,7 +438,9 @@ class Nginx:
                     "http { access_log off; keepalive_requests 1000000000;\n" + "".join(
                         f"{d}_temp_path {work}/{d};\n"
                         for d in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")) +
-                    f"server {{ listen 127.0.0.1:{self.port}; location / {{ return 200 ok; }} }} }}\n")
+                    f"server {{ listen 127.0.0.1:{self.port}; root {work}; {self.serves} }} }}\n")
+        with open(f"{work}/file", "w") as f:
+            f.write("x" * 16384)
         self.process = subprocess.Popen(["taskset", "-c", "0", "nginx", "-e", f"{work}/error.log", "-p", work,
                                          "-c", f"{work}/nginx.conf"])
         until_connects(self.port)
@@ -448,6 +451,12 @@ class Nginx:
         number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()
         return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
                 float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit])
+
+
+class NginxFile(Nginx):
+    """As slow as 50,000 requests a second are here: it reads a file for each, and logs it."""
+    name = "nginx that reads 16 KiB from a file and logs it, 32 clients"
+    serves = "rewrite .* /file; access_log access.log;"
 
 
 def requests_rounds(load, rounds):
@@ -478,7 +487,7 @@ def requests_rounds(load, rounds):
 
 
 def bench_requests(_seconds):
-    for server in (Redis, Nginx):
+    for server in (Redis, Nginx, NginxFile):
         with tempfile.TemporaryDirectory(prefix="frec-bench.") as work:
             os.chmod(work, 0o755)
             load = server(work)
