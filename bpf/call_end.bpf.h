@@ -70,6 +70,10 @@ static __always_inline void call_end_passed(const struct control *ctl, const str
 		call_ended(true);
 }
 
+#define SIGNAL_FLAGS 6ul /* TIF_SIGPENDING and TIF_NOTIFY_SIGNAL, everywhere since 6.18 */
+#define NR_EXECVE 59	 /* of x86-64, as only there threads tell */
+#define NR_EXECVEAT 322
+
 /* Compute time between two sleeps of a syscall that is not watched yet, at most. */
 #define CALL_RUN_NS 1000000ull
 
@@ -82,9 +86,10 @@ static __always_inline void call_end_passed(const struct control *ctl, const str
 static __always_inline void call_end_look(const struct control *ctl, struct task_struct *t,
 					  struct task_state *s, u64 now)
 {
-	if (!s->first_out || s->watched || !ctl->returned_flag || call_end_passes(t))
+	if (!s->first_out || s->watched || !ctl->returned_flag)
 		return;
-	if (!(t->thread_info.flags & ctl->returned_flag) || now - s->in > CALL_RUN_NS)
+	if (call_left(ctl, t) || (ctl->syscalls == SYSCALLS_SLOW && !call_end_passes(t) &&
+				  now - s->in > CALL_RUN_NS))
 		s->first_out = 0;
 }
 
@@ -99,9 +104,16 @@ static __always_inline void call_end_watch(struct control *ctl, struct cpu_state
 	u32 place = s->slot - 1;
 	struct call_end *e;
 
-	if (!ctl->returned_flag || !bpf_task_work_schedule_resume_impl || call_end_passes(t)) {
+	if (!ctl->returned_flag || !bpf_task_work_schedule_resume_impl) {
 		c->armed = (u64)t;
 		return;
+	}
+	if (call_end_passes(t)) {
+		c->armed = (u64)t;
+		/* there a call that a signal cut short has lost its result, and a new program passes nothing */
+		if (!(t->thread_info.flags & SIGNAL_FLAGS) && s->nr != NR_EXECVE &&
+		    s->nr != NR_EXECVEAT)
+			return;
 	}
 	if (ctl->syscalls != SYSCALLS_SLOW || s->watched ||
 	    (lasted < ctl->slow_ns && lasted < ctl->stacks_ns && lasted < ctl->min_syscall_ns))

@@ -14,11 +14,12 @@ static __always_inline bool sleep_known(const struct control *ctl, struct task_s
 	       (s->out >= ctl->live_since || s->switches == task_switches(t));
 }
 
-/* Does it run, or wait for a CPU, in the syscall that it slept in, as its sys_exit was not to be missed? */
-static __always_inline bool call_known(const struct control *ctl, const struct task_state *s)
+/* Does it run, or wait for a CPU, in the syscall that it slept in? */
+static __always_inline bool call_known(const struct control *ctl, struct task_struct *t,
+				       const struct task_state *s)
 {
 	return s->first_out >= ctl->live_since && s->bank == ctl->bank &&
-	       ctl->syscalls != SYSCALLS_OFF;
+	       ctl->syscalls != SYSCALLS_OFF && !call_left(ctl, t);
 }
 
 /*
@@ -301,7 +302,7 @@ int iter_overdue(struct bpf_iter__task *ctx)
 		slept = now - out;
 	if (runnable && runnable >= ctl->live_since && now > runnable)
 		queued = now - runnable;
-	call = call_known(ctl, s) || slept ? s->first_out : 0;
+	call = call_known(ctl, t, s) || slept ? s->first_out : 0;
 	if (!slept && !queued && !call)
 		return 0;
 	scratch->task_address = (u64)t;

@@ -121,6 +121,7 @@ static __always_inline u64 request_end(const struct control *ctl, const struct r
 	}
 	/* not of a call before, whose end was not seen */
 	if (s && !s->enter && s->first_out >= st->read &&
+	    !call_left(ctl, bpf_get_current_task_btf()) &&
 	    s->nr == regs_syscall((void *)bpf_task_pt_regs(bpf_get_current_task_btf())))
 		return s->first_out;
 	return now;

@@ -98,8 +98,12 @@ __noinline int call_ended(bool asked)
 
 	s = task_state_get(t);
 	c = cpu_self(&cpu);
-	if (!s || !c || !s->first_out)
+	if (!s || !c)
 		return 0;
+	if (!s->first_out) {
+		s->watched = 0;
+		return 0;
+	}
 	ctl = control_live(now, c);
 	if (ctl && s->nr == regs_syscall(regs)) {
 		if (!asked && ctl->returned_flag && regs_ret(regs) == REGS_NO_RESULT)

@@ -5,6 +5,12 @@
 
 #include "life.bpf.h"
 
+/* Has t been in user space since it got its CPU? Then it has left the syscall that it slept in. */
+static __always_inline bool call_left(const struct control *ctl, struct task_struct *t)
+{
+	return ctl->returned_flag && !(t->thread_info.flags & ctl->returned_flag);
+}
+
 /*
  * Will a sys_exit come and say that the syscall prev sleeps in has ended? Not
  * for a thread that exits, nor for one that is stopped, traced or frozen on the
@@ -16,7 +22,8 @@ static __always_inline bool wait_pends(struct control *ctl, struct task_struct *
 	if (nr < 0 || ctl->syscalls == SYSCALLS_OFF || prev->flags & PF_EXITING ||
 	    prev_state & (TASK_STOPPED_ | TASK_TRACED_ | TASK_FROZEN_))
 		return false;
-	return (s->first_out && s->nr == nr) || regs_in_call((void *)bpf_task_pt_regs(prev));
+	return (s->first_out && s->nr == nr && !ctl->returned_flag) ||
+	       regs_in_call((void *)bpf_task_pt_regs(prev));
 }
 
 static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *t,
