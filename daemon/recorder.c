@@ -151,28 +151,31 @@ static int set_constants(struct recorder *r)
 
 static int set_sizes(struct recorder *r)
 {
-	struct bpf_map *hot = bpf_object__find_map_by_name(r->object, "hot_windows");
-	struct bpf_map *m[7] = {
-		hot,
-		bpf_object__find_map_by_name(r->object, "cpus"),
-		bpf_object__find_map_by_name(r->object, "evidence"),
-		bpf_object__find_map_by_name(r->object, "task_table"),
-		bpf_object__find_map_by_name(r->object, "dump_rooms"),
-		bpf_object__find_map_by_name(r->object, "histograms"),
-		bpf_object__find_map_by_name(r->object, "call_ends"),
+	struct bpf_map *m = bpf_object__find_map_by_name(r->object, "hot_windows");
+	const struct {
+		const char *name;
+		uint32_t max_entries;
+	} sizes[] = {
+		{"hot_windows", r->n_cpus},
+		{"cpus", r->n_cpus},
+		{"evidence", r->sizes.evidence},
+		{"task_table", TASK_TABLE_SIZE},
+		{"dump_rooms", 2 * r->n_cpus + 1},
+		{"histograms", HISTOGRAMS_MAX * r->n_cpus},
+		{"call_ends", TASK_TABLE_SIZE},
 	};
 
-	if (!m[0] || !m[1] || !m[2] || !m[3] || !m[4] || !m[5] || !m[6])
+	if (!m)
 		return -ENOENT;
-	if (bpf_map__set_value_size(bpf_map__inner_map(hot), r->sizes.hot_cpu) ||
-	    bpf_map__set_max_entries(m[0], r->n_cpus) ||
-	    bpf_map__set_max_entries(m[1], r->n_cpus) ||
-	    bpf_map__set_max_entries(m[2], r->sizes.evidence) ||
-	    bpf_map__set_max_entries(m[3], TASK_TABLE_SIZE) ||
-	    bpf_map__set_max_entries(m[4], 2 * r->n_cpus + 1) ||
-	    bpf_map__set_max_entries(m[5], HISTOGRAMS_MAX * r->n_cpus) ||
-	    bpf_map__set_max_entries(m[6], TASK_TABLE_SIZE))
+	if (bpf_map__set_value_size(bpf_map__inner_map(m), r->sizes.hot_cpu))
 		return -EINVAL;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		m = bpf_object__find_map_by_name(r->object, sizes[i].name);
+		if (!m)
+			return -ENOENT;
+		if (bpf_map__set_max_entries(m, sizes[i].max_entries))
+			return -EINVAL;
+	}
 	return set_constants(r);
 }
 
