@@ -33,8 +33,8 @@ LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_st
 	      trace_bundle.c trace_task.c)
 LIB_READ   := $(wildcard lib/trace_read*.c)
 LIB_VERDICT := $(wildcard lib/story*.c lib/verdict*.c)
-LIB_COMMON := lib/units.c lib/protocol.c lib/signals.c lib/text.c lib/message.c lib/preempt_count.c
-LIB_BPF    := lib/uprobe_multi.c
+LIB_COMMON := lib/units.c lib/protocol.c lib/signals.c lib/text.c lib/message.c
+LIB_BPF    := lib/preempt_count.c lib/uprobe_multi.c
 DAEMON_SRC := $(wildcard daemon/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 PROTO_OBJ  := $(BUILD)/lib/perfetto.pb-c.o
@@ -223,7 +223,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJ) -linih -lseccomp -ljansson \
-		-lprotobuf-c -ldw -lbpf -lelf -lstdc++ -lz -lm
+		-lprotobuf-c -ldw -lelf -lstdc++ -lz -lm
 
 # stories that the unit tests tell are where the fuzzer of stories begins
 SEEDS := $(BUILD)/corpus/fuzz_story/.made
