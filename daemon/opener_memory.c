@@ -3,6 +3,7 @@
  * opener_memory.c - what processes had mapped that may have gone since. The
  * text is kept as the kernel wrote it; of it only single lines are looked for.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -187,10 +188,13 @@ void opener_remember_maps(int proc, const struct opener_request *r)
 /* Is all the code that the text tells of in m, which tells of data as well? */
 static bool has_code(const struct memory *m, const char *text, size_t len)
 {
+	const char *at = m->text; /* behind what was found: both go by addresses */
+
 	for (const char *line = text, *range, *end; line < text + len; line = end + 1) {
 		end = memchr(line, '\n', text + len - line);
 		range = end ? memchr(line, ' ', end - line) : NULL;
-		if (!range || !memmem(m->text, m->len, line, range - line))
+		at = range ? memmem(at, m->text + m->len - at, line, range - line) : NULL;
+		if (!at)
 			return false;
 	}
 	return true;
@@ -211,40 +215,54 @@ static bool has_first(const struct memory *m, const char *text, size_t len)
 	return false;
 }
 
-/* Is there a line about some of what this line is about? */
-static bool is_told(const char *text, size_t len, const char *line)
+/* "START-END …". Not by sscanf(), which looks for the end of all the text at every line. */
+static bool read_range(const char *line, uint64_t *ret_start, uint64_t *ret_end)
 {
-	uint64_t start, end, from, to;
+	char *dash;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
-		return true;
-	for (const char *at = text, *stop; at < text + len; at = stop + 1) {
-		stop = memchr(at, '\n', text + len - at);
-		if (!stop || (sscanf(at, "%" SCNx64 "-%" SCNx64, &from, &to) == 2 && from < end &&
-			      start < to))
-			return stop;
-	}
-	return false;
+	if (!isxdigit((unsigned char)*line))
+		return false;
+	*ret_start = strtoull(line, &dash, 16);
+	if (*dash != '-' || !isxdigit((unsigned char)dash[1]))
+		return false;
+	*ret_end = strtoull(dash + 1, NULL, 16);
+	return true;
 }
 
-/* What was told, which may lack code, and lacks data, with what m has beside it. *len becomes longer. */
+static const char *line_end(const char *line, const char *text_end)
+{
+	const char *stop = memchr(line, '\n', text_end - line);
+
+	return stop ? stop + 1 : text_end;
+}
+
+/*
+ * What was told, which may lack code, and lacks data, with what m has beside it. Both go by
+ * addresses, and so does what becomes of them. *len becomes longer.
+ */
 static char *add_known(const struct memory *m, const char *text, size_t *len)
 {
-	char *all = malloc(*len + m->len);
-	size_t n = *len;
+	char *all = malloc(*len + m->len), *out = all;
+	const char *at = text, *text_end = text + *len, *known_end = m->text + m->len;
+	uint64_t start, end, from, to, told = 0; /* up to this address */
 
 	if (!all)
 		return NULL;
-	memcpy(all, text, n);
-	for (const char *line = m->text, *stop; *line; line = stop) {
-		stop = strchrnul(line, '\n');
-		stop += *stop == '\n';
-		if (is_told(text, *len, line))
+	for (const char *line = m->text, *next; line < known_end; line = next) {
+		next = line_end(line, known_end);
+		if (!read_range(line, &start, &end))
 			continue;
-		memcpy(all + n, line, stop - line);
-		n += stop - line;
+		for (; at < text_end && read_range(at, &from, &to) && from < end; told = to) {
+			const char *stop = line_end(at, text_end);
+
+			out = mempcpy(out, at, stop - at);
+			at = stop;
+		}
+		if (told <= start)
+			out = mempcpy(out, line, next - line);
 	}
-	*len = n;
+	out = mempcpy(out, at, text_end - at);
+	*len = out - all;
 	return all;
 }
 
