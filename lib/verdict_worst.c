@@ -171,18 +171,16 @@ static int compare_groups(const void *a, const void *b)
 }
 
 /* On a host somebody may have stopped a process on purpose. */
-static enum rank rank_of(const struct story *s, const struct verdict_group *g,
-			 const struct wanted *wanted)
+static enum rank rank_of(const struct story *s, const struct verdict_group *g, uint32_t kinds,
+			 bool some)
 {
-	bool all = wanted->pid || wanted->unit || wanted->thread != STORY_NOBODY;
-
-	if (wanted->kinds >> g->wait & 1)
+	if (kinds >> g->wait & 1)
 		return RANK_SOUGHT;
 	if (g->idle == VERDICT_IDLE)
 		return g->wait == VERDICT_POLL ? RANK_POLLS : RANK_PARKS;
 	if ((g->idle ? g->longest_ns : g->ns) < (s->end - s->start) / 50)
 		return RANK_TINY;
-	if (g->idle || (g->wait == VERDICT_STOPPED && !all))
+	if (g->idle || (g->wait == VERDICT_STOPPED && !some))
 		return RANK_MAYBE;
 	return hurts(g->wait, false) ? RANK_HURTS : RANK_NEEDED;
 }
@@ -325,7 +323,7 @@ static int add_threads(struct groups *g, const struct wanted *wanted, const uint
 			err = add_queueing(g, order[i], wanted->until);
 	}
 	for (size_t i = 0; i < g->n; i++)
-		g->list[i].rank = rank_of(g->s, &g->list[i], wanted);
+		g->list[i].rank = rank_of(g->s, &g->list[i], wanted->kinds, some);
 	if (!err && g->n)
 		qsort(g->list, g->n, sizeof(*g->list), compare_groups);
 	return err;
