@@ -47,21 +47,18 @@ static int load(struct daemon *d, struct config *fresh)
 	return err;
 }
 
-/* What it takes a restart to change stays as it is. */
-static void keep_fixed(struct daemon *d, struct config *fresh)
+/* What it takes a restart to change stays as it is. Was any of it to change? */
+static bool keep_fixed(const struct config *before, struct config *fresh)
 {
-	d->restart_wanted = strcmp(fresh->run_directory, d->config.run_directory) ||
-			    strcmp(fresh->pin_directory, d->config.pin_directory) ||
-			    fresh->memory != d->config.memory ||
-			    fresh->evidence != d->config.evidence;
-	if (!d->restart_wanted)
-		return;
-	log_warning(
-		"run_directory, pin_directory, memory and evidence change at the next start only");
-	strcpy(fresh->run_directory, d->config.run_directory);
-	strcpy(fresh->pin_directory, d->config.pin_directory);
-	fresh->memory = d->config.memory;
-	fresh->evidence = d->config.evidence;
+	bool differ = strcmp(fresh->run_directory, before->run_directory) ||
+		      strcmp(fresh->pin_directory, before->pin_directory) ||
+		      fresh->memory != before->memory || fresh->evidence != before->evidence;
+
+	strcpy(fresh->run_directory, before->run_directory);
+	strcpy(fresh->pin_directory, before->pin_directory);
+	fresh->memory = before->memory;
+	fresh->evidence = before->evidence;
+	return differ;
 }
 
 void reload_config(struct daemon *d)
@@ -69,10 +66,11 @@ void reload_config(struct daemon *d)
 	static struct config fresh; /* large */
 	uint64_t withheld[TRIGGERS_MAX];
 	char error[RECORDER_ERROR_MAX];
+	bool restart;
 
 	if (load(d, &fresh))
 		return;
-	keep_fixed(d, &fresh);
+	restart = keep_fixed(&d->config, &fresh);
 	percentile_place(&d->config, &fresh);
 	for (unsigned int i = 0; i < d->policy.n_triggers; i++)
 		withheld[i] = recorder_trigger_count(d->recorder, i)->suppressed;
@@ -92,6 +90,10 @@ void reload_config(struct daemon *d)
 		d->window_since = clock_monotonic();
 	d->config = fresh;
 	d->rejected[0] = '\0';
+	d->restart_wanted = restart;
+	if (restart)
+		log_warning("run_directory, pin_directory, memory and evidence change at the next "
+			    "start only");
 	store_watch(d, clock_monotonic());
 	policy_reconfigure(&d->policy, &d->config, recorder_bank(d->recorder));
 	loop_publish(d);

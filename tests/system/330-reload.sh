@@ -96,9 +96,26 @@ before=$(trigger once suppressed)
 kill -HUP "$frecd_pid"
 within 5 said "configuration reloaded, 1 trigger$" 2 || fail "no second reload of 1"
 [ "$(trigger once suppressed)" -ge "$before" ] || fail "suppressed: $(trigger once suppressed), was $before"
-# what only a restart changes
-printf '%s\n' "[recorder]" "evidence = 32M" "[trigger once]" "kind = futex" "threshold = 20ms" "comm = reloads" | write_config
-kill -HUP "$frecd_pid"
+# what only a restart changes: not wanted by a configuration that the kernel does not take, here for
+# want of descriptors
 wants_restart() { ctl status | grep -q "^warning .*restart frecd for it to count"; }
+larger() { # KIND
+	printf '%s\n' "[recorder]" "evidence = 32M" "[trigger once]" "kind = $1" "threshold = 20ms" "comm = reloads" |
+		write_config
+	kill -HUP "$frecd_pid"
+}
+free=0
+while [ -e "/proc/$frecd_pid/fd/$free" ]; do
+	((++free))
+done
+prlimit --pid "$frecd_pid" --nofile=$((free + 1)): || fail "cannot take descriptors away"
+larger request
+within 5 said "cannot reload: cannot attach" || fail "reloaded without descriptors"
+prlimit --pid "$frecd_pid" --nofile="$(ulimit -Hn):" || fail "cannot give descriptors back"
+ctl status | grep -q "^warning .*the old configuration is still in force" || fail "not rejected: $(ctl status)"
+wants_restart && fail "a configuration that was rejected wants a restart"
+said "at the next start only" && fail "the log says that a rejected configuration counts at the next start"
+[ "$(trigger once kind)" = futex ] || fail "$(ctl triggers)"
+larger futex
 within 5 wants_restart || fail "status does not say that evidence stays as it was: $(ctl status)"
 stop_frecd || fail "frecd ended with $?"
