@@ -173,6 +173,10 @@ static void test_window_fits(void **state)
 				  "twice the threshold of 2 s\n");
 }
 
+#define NO_COMMENT                                                                                 \
+	"';' where the comment begins; where '#' is part of a name: '?' in a glob, or a link "     \
+	"without it for a path\n"
+
 /* Lists are for other keys, and what begins a comment would be part of the name. */
 static void test_globs_are_no_lists(void **state)
 {
@@ -200,7 +204,9 @@ static void test_globs_are_no_lists(void **state)
 	check_glob("comm", "a?b", "a?b");
 	check_glob("exe", "/opt/a,b/c", "/opt/a,b/c");
 	assert_mistakes("[trigger t]\nkind=lock\nthreshold=1s\ncomm=a # b\n",
-			"f:4: comm: got 'a # b', want ';' where the comment begins\n");
+			"f:4: comm: got 'a # b', want " NO_COMMENT);
+	assert_mistakes("[snapshots]\ndirectory = /a #1 ; mine\n",
+			"f:2: directory: got '/a #1', want " NO_COMMENT);
 	check_glob("comm", "#1", "#1");
 }
 
