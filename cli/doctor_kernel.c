@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "../lib/exit_maps.h"
 #include "../lib/preempt_count.h"
 #include "../lib/uprobe_multi.h"
 
@@ -213,11 +214,40 @@ enum verdict probe_tasks(struct patient *p)
 				 VERDICT_MISSING);
 }
 
+enum verdict probe_exit_maps(struct patient *p)
+{
+	enum exit_maps how;
+
+	if (!p->btf)
+		return patient_found(p, VERDICT_WARNING, "cannot be probed without BTF");
+	how = exit_maps_probe(p->btf);
+	if (how == EXIT_MAPS_TRACEPOINT)
+		return patient_found(p, VERDICT_OK, "sched_process_exit comes in time");
+	if (how == EXIT_MAPS_FENTRY)
+		return patient_found(p, VERDICT_OK, "by fentry: sched_process_exit comes in time "
+						    "since Linux 6.16 only");
+	if (!patient_may_probe(p))
+		return not_probed(p);
+	return patient_found(p, VERDICT_WARNING, "sched_process_exit comes too late, and no fentry");
+}
+
 enum verdict probe_syscalls(struct patient *p)
 {
 	static const char *const names[] = { "sys_enter", "sys_exit", NULL };
 
 	return probe_tracepoints(p, names, VERDICT_WARNING);
+}
+
+enum verdict probe_call_ends(struct patient *p)
+{
+	static const char kfunc[] = "bpf_task_work_schedule_resume_impl";
+
+	if (!p->btf)
+		return patient_found(p, VERDICT_WARNING, "cannot be probed without BTF");
+	if (btf__find_by_name_kind(p->btf, kfunc, BTF_KIND_FUNC) < 0)
+		return patient_found(p, VERDICT_OK, "by tracepoint: no %s, which came with Linux 6.18",
+				     kfunc);
+	return patient_found(p, VERDICT_OK, "by thread");
 }
 
 enum verdict probe_signals(struct patient *p)
