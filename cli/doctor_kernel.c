@@ -291,13 +291,12 @@ enum verdict probe_irq(struct patient *p)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (kernel_symbol(names[i]))
 			return patient_found(p, VERDICT_OK, "%s tells it", names[i]);
-#ifdef __aarch64__
-	return patient_found(p, VERDICT_OK, "thread_info.preempt_count tells it");
-#endif
 	if (p->btf && !preempt_count_offset(p->btf, &offset))
-		return patient_found(p, VERDICT_OK,
-				     "the preempt count tells it, %+" PRId64 " from the run queue",
-				     offset);
+		return offset ? patient_found(p, VERDICT_OK,
+					      "the preempt count tells it, %+" PRId64
+					      " from the run queue",
+					      offset)
+			      : patient_found(p, VERDICT_OK, "thread_info.preempt_count tells it");
 	return patient_found(p, VERDICT_WARNING, "the preempt count is not to be found");
 }
 

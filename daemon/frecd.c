@@ -107,6 +107,9 @@ static int start_recording(struct daemon *d)
 		log_warning("%s; what is recorded ends with this process", error);
 		d->pinned = false;
 	}
+	if (!strcmp(recorder_variant(d->recorder), RECORDER_NO_INTERRUPTS))
+		log_warning("this kernel does not show what a CPU is interrupted by: whom an "
+			    "interrupt wakes is told as woken by the thread that it interrupted");
 	scan_configure(&d->scan, &d->config);
 	window_init(&d->window, evidence_span(&d->config), recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));

@@ -143,8 +143,9 @@ static int set_constants(struct recorder *r)
 			*(uint64_t *)(data + v->offset) = r->sizes.hot_cpu - HOT_SLOT_SIZE;
 		if (!strcmp(name, "task_mask"))
 			*(uint32_t *)(data + v->offset) = TASK_TABLE_SIZE - 1;
-		if (!strcmp(name, "preempt_count_offset") && kernel)
-			preempt_count_offset(kernel, (int64_t *)(data + v->offset));
+		if (!strcmp(name, "preempt_count_offset") &&
+		    (!kernel || preempt_count_offset(kernel, (int64_t *)(data + v->offset))))
+			r->variant = RECORDER_NO_INTERRUPTS;
 	}
 	return 0;
 }
@@ -190,6 +191,7 @@ static int load_variant(struct recorder *r, size_t i, bool sleepers)
 					 &opts);
 	if (!r->object)
 		return -errno;
+	r->variant = variants[i].name;
 	err = set_sizes(r);
 	bpf_object__for_each_program(p, r->object) {
 		const struct recorder_program *known = recorder_program(bpf_program__name(p));
@@ -204,10 +206,8 @@ static int load_variant(struct recorder *r, size_t i, bool sleepers)
 	if (err) {
 		bpf_object__close(r->object);
 		r->object = NULL;
-		return err;
 	}
-	r->variant = variants[i].name;
-	return 0;
+	return err;
 }
 
 /* What is most likely to be done about a load that failed. */

@@ -201,7 +201,9 @@ struct recorder_totals {
 };
 void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 
-/* How interrupts are told ("preempt_count", …), for people. */
+#define RECORDER_NO_INTERRUPTS "none"
+
+/* How interrupts are told ("preempt_count", …, RECORDER_NO_INTERRUPTS: not at all), for people. */
 const char *recorder_variant(const struct recorder *r);
 /* Who tells that a syscall has ended, in mode slow: "thread" or "tracepoint". */
 const char *recorder_call_ends(const struct recorder *r);

@@ -3,6 +3,7 @@
 
 #include <bpf/btf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Of a member, also in what has no name in it: bits. */
@@ -23,6 +24,14 @@ static int member_offset(const struct btf *btf, uint32_t id, const char *name, u
 		return 0;
 	}
 	return -ENOENT;
+}
+
+static bool struct_has(const struct btf *btf, const char *name, const char *member)
+{
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
+	uint32_t offset;
+
+	return id > 0 && !member_offset(btf, id, member, &offset);
 }
 
 /* All variables of a kind that each CPU has one of lie in one section. */
@@ -50,6 +59,12 @@ int preempt_count_offset(const struct btf *kernel, int64_t *ret)
 	uint32_t queue, count, type, member = 0;
 	int err;
 
+	if (struct_has(kernel, "thread_info", "preempt_count")) {
+		*ret = 0;
+		return 0;
+	}
+	if (!struct_has(kernel, "sched_entity", "cfs_rq")) /* CONFIG_FAIR_GROUP_SCHED */
+		return -ENOENT;
 	err = variable_offset(kernel, "runqueues", &queue, &type);
 	if (!err && variable_offset(kernel, "__preempt_count", &count, &type)) {
 		err = variable_offset(kernel, "pcpu_hot", &count, &type);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* preempt_count.h - where x86 keeps what tells that a CPU serves an interrupt. */
+/* preempt_count.h - where the kernel keeps what tells that a CPU serves an interrupt. */
 #ifndef FREC_PREEMPT_COUNT_H
 #define FREC_PREEMPT_COUNT_H
 
@@ -9,7 +9,8 @@ struct btf;
 
 /*
  * The distance in bytes from the run queue of a CPU to its preempt count, as the kernel's BTF has it:
- * for kernels that do not let programs name either. 0, or -ENOENT and *ret untouched.
+ * for kernels that do not let programs name either; or 0, where each thread keeps it (arm64).
+ * Returns 0, or -ENOENT and *ret untouched: also where no thread leads to its run queue.
  */
 int preempt_count_offset(const struct btf *kernel, int64_t *ret);
 
