@@ -136,6 +136,23 @@ stop_frecd() {
 	wait "$pid"
 }
 
+reloads() {
+	grep -c 'configuration reloaded' "$work/frecd.log"
+}
+
+has_reloaded() {
+	[ "$(reloads)" -gt "$1" ]
+}
+
+# reload: returns when frecd has taken the configuration again.
+reload() {
+	local before
+
+	before=$(reloads)
+	kill -HUP "$frecd_pid"
+	within 10 has_reloaded "$before" || fail "no reload"
+}
+
 # json FILE|- EXPRESSION: evaluates a Python expression over the document d.
 json() {
 	python3 -c 'import json, sys
@@ -150,7 +167,7 @@ status() {
 
 # trigger NAME FIELD: a counter of this trigger.
 trigger() {
-	ctl triggers --json | json - "[t for t in (d if isinstance(d, list) else d['triggers']) if t['name'] == '$1'][0]['$2']"
+	ctl triggers --json | json - "[t for t in d if t['name'] == '$1'][0]['$2']"
 }
 
 # snapshots [GLOB]: paths of the finished snapshots.

@@ -83,15 +83,7 @@ start_postgres() {
 
 # record [LINE]: stacks as shipped; what else happens on the host shall not push them out.
 record() {
-	write_config <<-END
-		[recorder]
-		evidence = 128M
-		${1:-}
-		[trigger none]
-		kind = lock
-		threshold = 1s
-		comm = nobody
-	END
+	write_quiet_config "evidence = 128M" "$@"
 	start_frecd
 }
 

@@ -47,14 +47,7 @@ cc -O2 -fPIC -shared -o "$work/libstats.so" "$work/library.c" &&
 	cc -O2 -fomit-frame-pointer -pie -fPIE -pthread -o "$work/brief" "$work/brief.c" -L"$work" -lstats \
 		-Wl,-rpath,"$work" || fail "cc"
 
-write_config <<-END
-	[recorder]
-	evidence = 64M
-	[trigger none]
-	kind = lock
-	threshold = 1s
-	comm = nobody
-END
+write_quiet_config "evidence = 64M"
 start_frecd
 "$work/brief" &
 gone=$!

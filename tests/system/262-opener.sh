@@ -4,12 +4,7 @@
 # log once.
 . "$(dirname "$0")/../lib.sh"
 
-write_config <<-END
-	[trigger none]
-	kind = lock
-	threshold = 1s
-	comm = nobody
-END
+write_quiet_config
 start_frecd
 opener=
 for child in $(pgrep -P "$frecd_pid"); do

@@ -41,7 +41,7 @@ start_frecd
 
 # counts: NAME=COUNT of each trigger, all that it saw
 counts() {
-	ctl triggers --json | json - "' '.join('%s=%d' % (t['name'], t['fired'] + t['merged'] + t['suppressed']) for t in (d if isinstance(d, list) else d['triggers']))"
+	ctl triggers --json | json - "' '.join('%s=%d' % (t['name'], t['fired'] + t['merged'] + t['suppressed']) for t in d)"
 }
 
 # has_fired "BEFORE" TRIGGER…: all of these have, since; $now is what was seen

@@ -68,7 +68,7 @@ start_frecd
 
 # runs PROGRAM…: it sleeps once; then "NAME NAME" are the triggers that saw that, of those here
 saw() {
-	ctl triggers --json | json - "' '.join(sorted(t['name'] for t in (d if isinstance(d, list) else d['triggers']) if t['fired'] + t['merged'] + t['suppressed']))"
+	ctl triggers --json | json - "' '.join(sorted(t['name'] for t in d if t['fired'] + t['merged'] + t['suppressed']))"
 }
 all=
 expect() { # WHAT TRIGGERS…: these fired now for the first time, and no other

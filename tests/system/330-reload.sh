@@ -17,8 +17,8 @@ config() { # NUMBER OF TRIGGERS, MODE
 		done
 	} | write_config
 }
-said() { [ "$(grep -c "$1" "$work/frecd.log")" -ge "${2:-1}" ]; }
-n_triggers() { ctl triggers --json | json - "len(d if isinstance(d, list) else d['triggers'])"; }
+said() { grep -q "$1" "$work/frecd.log"; }
+n_triggers() { ctl triggers --json | json - "len(d)"; }
 
 config 1 slow
 start_frecd
@@ -29,11 +29,10 @@ cp "$workloads/waits" "$work/reloads"
 "$work/old-marker" sleep --ms 20 >/dev/null
 
 config 64 slow
-kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 64 triggers" || fail "no reload of 64"
+reload
 "$work/reloads" lock --ms 100 >/dev/null
 all_fired() {
-	[ "$(ctl triggers --json | json - "sum(1 for t in (d if isinstance(d, list) else d['triggers']) if t['fired'] + t['merged'] + t['suppressed'])")" = 64 ]
+	[ "$(ctl triggers --json | json - "sum(1 for t in d if t['fired'] + t['merged'] + t['suppressed'])")" = 64 ]
 }
 within 5 all_fired || fail "not all of 64 triggers fired"
 within 10 has_snapshot "*-t1-*" || fail "no snapshot"
@@ -57,8 +56,7 @@ rejected | grep -Eq "rejected at 20[0-9-]+T[0-9:]+Z: $work/frec.conf:[0-9]+: \[t
 before=$(trigger t1 fired)
 held=$(status "d['window']['held_ns']")
 config 2 all
-kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 2 triggers" || fail "no reload of 2"
+reload
 rejected && fail "status still says that it was rejected"
 [ "$(trigger t1 fired)" -ge "$before" ] || fail "the counts are gone"
 [ "$(status "d['window']['held_ns']")" -ge "$held" ] || fail "the window is gone"
@@ -74,8 +72,7 @@ calls() {
 dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 [ "$(calls)" -gt 40000 ] || fail "mode all: $(calls) syscalls"
 config 2 off
-kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 2 triggers" 2 || fail "no reload"
+reload
 sleep 2.1
 dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 [ "$(calls)" = 0 ] || fail "mode off: $(calls) syscalls"
@@ -83,8 +80,7 @@ dd if=/dev/zero of=/dev/null bs=1 count=20000 2>/dev/null
 [ $((SECONDS - started)) -lt 60 ] || fail "the old event may have left the window: too slow"
 # what the kernel has withheld stays counted
 printf '[trigger once]\nkind = futex\nthreshold = 20ms\ncomm = reloads\ncooldown = 1h\n' | write_config
-kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 1 trigger$" || fail "no reload of 1"
+reload
 "$work/reloads" lock --ms 60 >/dev/null
 within 10 has_snapshot "*-once-*" || fail "no snapshot of once"
 for _ in 1 2 3; do
@@ -93,8 +89,7 @@ done
 withheld() { [ "$(trigger once suppressed)" -ge 2 ]; }
 within 5 withheld || fail "suppressed $(trigger once suppressed)"
 before=$(trigger once suppressed)
-kill -HUP "$frecd_pid"
-within 5 said "configuration reloaded, 1 trigger$" 2 || fail "no second reload of 1"
+reload
 [ "$(trigger once suppressed)" -ge "$before" ] || fail "suppressed: $(trigger once suppressed), was $before"
 # what only a restart changes: not wanted by a configuration that the kernel does not take, here for
 # want of descriptors

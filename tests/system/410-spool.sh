@@ -31,22 +31,9 @@ new_directory() {
 	mkdir "$1" && chown "$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$frecd_pid/status")" "$1"
 }
 
-reload() {
-	local n
-
-	n=$(grep -c 'configuration reloaded' "$work/frecd.log")
-	kill -HUP "$frecd_pid"
-	within 5 eval '[ $(grep -c "configuration reloaded" "$work/frecd.log") -gt '"$n" ] || fail "not reloaded"
-}
-
 # ---- missing at the start, then there
 
-write_config <<-EOF
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config
 set_spool "$work/parent/spool"
 start_frecd
 grep -q "cannot use $work/parent/spool for snapshots: the directory that it should be in does not exist" "$work/frecd.log" || fail "not said"

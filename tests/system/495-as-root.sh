@@ -34,12 +34,7 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 mount -t tmpfs -o mode=755 none /var/lib
 cp "$frecd" "$work/frecd"
 frecd=$work/frecd
-write_config <<-EOF
-	[trigger never]
-	kind = lock
-	threshold = 4s
-	comm = nobody-has-this
-EOF
+write_quiet_config
 sed -i '/^directory/d' "$work/frec.conf"
 
 for who in "$uid:" 0:.none; do

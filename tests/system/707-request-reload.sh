@@ -44,14 +44,6 @@ configure() {
 	done | write_config
 }
 
-reload() {
-	local before
-
-	before=$(grep -c 'configuration reloaded' "$work/frecd.log")
-	kill -HUP "$frecd_pid"
-	within 10 bash -c "[ \$(grep -c 'configuration reloaded' '$work/frecd.log') -gt $before ]" || fail "no reload"
-}
-
 fired() {
 	[ "$(grep -c "trigger p$port: a request to python3 (pid $server) has not been" "$work/frecd.log")" = "$1" ]
 }

@@ -59,18 +59,13 @@ left any
 # programs of the kind are attached at a reload, and let go of
 sed -i '/^\[trigger some\]/,$d' "$work/frec.conf"
 printf '%s\n' "[trigger never]" "kind = lock" "threshold = 4s" "comm = nobody-has-this" >>"$work/frec.conf"
-reloads() {
-	[ "$(grep -c "configuration reloaded" "$work/frecd.log")" = "$1" ]
-}
-kill -HUP "$frecd_pid"
-within 10 reloads 1 || fail "no reload"
+reload
 if [ -d "$work/run/bpf" ] && [ -e "$work/run/bpf/control" ]; then
 	ls "$work"/run/bpf/link_on_signal_deliver 2>/dev/null && fail "it is still attached"
 fi
 "$workloads/dies" exit 3
 printf '%s\n' "[trigger back]" "kind = exit" "exit_codes = 3" "comm = dies" "cooldown = 0s" >>"$work/frec.conf"
-kill -HUP "$frecd_pid"
-within 10 reloads 2 || fail "no second reload"
+reload
 run "$workloads/dies" exit 3
 left back
 [ "$(trigger back fired)" = 1 ] || fail "$(ctl triggers)"

@@ -78,8 +78,7 @@ want "user_snapshots = no" as_user "$python" "$work/ask.py"
 [ "$(as_user "$work/own" "$work/out/no" </dev/null)" = "Permission denied" ] || fail "not configured: own"
 "$python" "$work/ask.py" >"$work/out/root" || fail "root's own, where it is not configured"
 config "user_snapshots = yes"
-kill -HUP "$frecd_pid"
-within 5 grep -q 'configuration reloaded' "$work/frecd.log" || fail "no reload"
+reload
 
 # ---- its own
 

@@ -10,14 +10,6 @@ said() {
 	grep -q "$1" "$work/frecd.log"
 }
 
-reload() {
-	local before
-
-	before=$(grep -c 'configuration reloaded' "$work/frecd.log")
-	kill -HUP "$frecd_pid"
-	within 10 bash -c "[ \$(grep -c 'configuration reloaded' '$work/frecd.log') -gt $before ]" || fail "no reload"
-}
-
 # configure LINE…: one trigger, slow-order, with these lines.
 configure() {
 	printf '%s\n' "[trigger slow-order]" "kind = span" "threshold = 200ms" "cooldown = 0" \

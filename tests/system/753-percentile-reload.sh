@@ -42,12 +42,8 @@ one() { # NAME PERCENTILE
 }
 configure() {
 	write_config
-	kill -HUP "$frecd_pid"
-	reloads=$((reloads + 1))
-	reloaded() { [ "$(grep -c "configuration reloaded" "$work/frecd.log")" = $reloads ]; }
-	within 5 reloaded || fail "no reload"
+	reload
 }
-reloads=0
 of() { # TRIGGER FIELD
 	status "[h['$2'] for h in d['histograms'] if h.get('trigger') == '$1'][0]"
 }
