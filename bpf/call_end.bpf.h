@@ -10,10 +10,6 @@
 
 #include "wait.bpf.h"
 
-struct bpf_task_work {
-	__u64 opaque;
-};
-
 struct call_end {
 	struct bpf_task_work work;
 };
@@ -26,18 +22,6 @@ struct {
 	__type(value, struct call_end);
 } call_ends SEC(".maps");
 
-struct bpf_map {
-	u32 id;
-} __attribute__((preserve_access_index));
-
-typedef int call_end_fn(struct bpf_map *map, void *key, void *value);
-
-extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *tw,
-					      void *map__map, call_end_fn *callback,
-					      void *aux__prog) __ksym __weak;
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
-
 /* It might be preempted, and two on a CPU would share their scratch. */
 static int on_call_end(struct bpf_map *map, void *key, void *value)
 {
@@ -45,19 +29,6 @@ static int on_call_end(struct bpf_map *map, void *key, void *value)
 	call_ended(true);
 	bpf_preempt_enable();
 	return 0;
-}
-
-struct task_struct___rseq {
-	void *rseq;
-	unsigned long rseq_event_mask; /* until 6.18 */
-} __attribute__((preserve_access_index));
-
-/* Will t pass rseq_update when it goes back to user space? */
-static __always_inline bool call_end_passes(struct task_struct *t)
-{
-	struct task_struct___rseq *r = (void *)t;
-
-	return bpf_core_field_exists(r->rseq_event_mask) && r->rseq;
 }
 
 /*
@@ -69,10 +40,6 @@ static __always_inline void call_end_passed(const struct control *ctl, const str
 	if (s->first_out && ctl->returned_flag)
 		call_ended(true);
 }
-
-#define SIGNAL_FLAGS 6ul /* TIF_SIGPENDING and TIF_NOTIFY_SIGNAL, everywhere since 6.18 */
-#define NR_EXECVE 59	 /* of x86-64, as only there threads tell */
-#define NR_EXECVEAT 322
 
 /* Compute time between two sleeps of a syscall that is not watched yet, at most. */
 #define CALL_RUN_NS 1000000ull
@@ -88,7 +55,7 @@ static __always_inline void call_end_look(const struct control *ctl, struct task
 {
 	if (!s->first_out || s->watched || !ctl->returned_flag)
 		return;
-	if (call_left(ctl, t) || (ctl->syscalls == SYSCALLS_SLOW && !call_end_passes(t) &&
+	if (call_left(ctl, t) || (ctl->syscalls == SYSCALLS_SLOW && !rseq_update_comes(t) &&
 				  now - s->in > CALL_RUN_NS))
 		s->first_out = 0;
 }
@@ -108,7 +75,7 @@ static __always_inline void call_end_watch(struct control *ctl, struct cpu_state
 		c->armed = (u64)t;
 		return;
 	}
-	if (call_end_passes(t)) {
+	if (rseq_update_comes(t)) {
 		c->armed = (u64)t;
 		/* there a call that a signal cut short has lost its result, and a new program passes nothing */
 		if (!(t->thread_info.flags & SIGNAL_FLAGS) && s->nr != NR_EXECVE &&

@@ -63,6 +63,42 @@ static __always_inline bool task_throttled(struct task_struct *t)
 	return group_throttled(t);
 }
 
+/* ---- ends of syscalls since 6.18 (call_end.bpf.h) ---- */
+
+struct task_struct___rseq {
+	void *rseq;
+	unsigned long rseq_event_mask; /* until 6.18 */
+} __attribute__((preserve_access_index));
+
+/* Will t pass rseq_update when it goes back to user space? Since 6.19 only if it has moved. */
+static __always_inline bool rseq_update_comes(struct task_struct *t)
+{
+	struct task_struct___rseq *r = (void *)t;
+
+	return bpf_core_field_exists(r->rseq_event_mask) && r->rseq;
+}
+
+struct bpf_task_work {
+	__u64 opaque;
+};
+
+typedef int task_work_fn(struct bpf_map *map, void *key, void *value);
+
+/* Since 6.18. */
+extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *tw,
+					      void *map__map, task_work_fn *callback,
+					      void *aux__prog) __ksym __weak;
+/* Since 6.10. */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+#define SIGNAL_FLAGS 6ul /* TIF_SIGPENDING and TIF_NOTIFY_SIGNAL, everywhere since 6.18 */
+#define NR_EXECVE 59	 /* of x86-64, as only there threads tell */
+#define NR_EXECVEAT 322
+
+/* Reads as plainly as an address allows; since 6.2. */
+extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
+
 /* ---- architecture: registers of a thread inside a syscall ---- */
 
 #if defined(__TARGET_ARCH_x86)
@@ -110,13 +146,11 @@ static __always_inline bool regs_returned(const struct pt_regs *r, u64 sp)
 
 /*
  * Is the syscall itself still running? Afterwards (task work, signals, the
- * freezer) its number still stands in the registers, but its sys_exit is over.
+ * freezer) its number still stands in the registers, but it has a result.
  */
-#define REGS_NO_RESULT -38 /* what the entry code puts there, -ENOSYS, until there is one */
-
 static __always_inline bool regs_in_call(const struct pt_regs *r)
 {
-	return (long)r->ax == REGS_NO_RESULT;
+	return (long)r->ax == -38; /* -ENOSYS, which the entry code puts there until there is a result */
 }
 
 static __always_inline void regs_args(const struct pt_regs *r, bool compat, u64 args[6])
@@ -225,8 +259,6 @@ static __always_inline bool regs_returned(const struct pt_regs *r, u64 sp)
 {
 	return r->sp >= sp;
 }
-
-#define REGS_NO_RESULT (-1l << 62) /* none that a call may have: threads do not tell ends here */
 
 static __always_inline bool regs_in_call(const struct pt_regs *r)
 {

@@ -52,15 +52,6 @@ static __always_inline u32 irq_context(void)
 /* From the run queue of a CPU to its preempt count, both per-CPU variables; 0: not known. */
 const volatile s64 preempt_count_offset = 0;
 
-/* Reads as plainly as an address allows; since 6.2. */
-extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
-
-struct refcount_struct {
-	struct {
-		int counter;
-	} refs;
-} __attribute__((preserve_access_index));
-
 static __always_inline u32 irq_context(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();

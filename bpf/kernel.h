@@ -365,7 +365,15 @@ struct task_struct {
 struct linux_binprm;
 struct irqaction;
 
+struct refcount_struct {
+	atomic_t refs;
+};
+
 struct seq_file;
+
+struct bpf_map {
+	u32 id;
+};
 
 struct bpf_iter_meta {
 	struct seq_file *seq;

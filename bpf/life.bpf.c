@@ -136,9 +136,10 @@ int BPF_PROG(on_sched_process_exit, struct task_struct *t)
 {
 	struct task_state *s = task_state_get(t);
 
-	call_ended(true); /* a syscall that it was killed in */
-	if (s)
+	if (s) {
+		call_ended(true); /* a syscall that it was killed in */
 		task_slot_release(s);
+	}
 	ns_tid_remove(t);
 	life_record(t, TASK_EXIT, 0, NULL, 0, t->pid == t->tgid, false);
 	return 0;

@@ -28,7 +28,7 @@ struct hot_window {
 /* What the recorder knows of a thread; lives and dies with it. */
 struct task_state {
 	u64 out;       /* asleep since; 0: not asleep */
-	u64 first_out; /* first sleep of the syscall it is in; 0: none owed to sys_exit */
+	u64 first_out; /* first sleep of the syscall it is in; 0: none whose end is to be told */
 	u64 woken;     /* last wake-up, of this sleep or an earlier one: see wait_woken() */
 	u64 runnable;  /* preempted, or new, since; 0: neither */
 	u64 in;	       /* last switch-in after a sleep, or the first of all */

@@ -316,7 +316,7 @@ struct control {
 /* One element for each possible CPU, cache lines of its own. */
 struct cpu_state {
 	__u64 pos;	     /* bytes ever claimed in the hot window */
-	__u64 armed;	     /* task_struct that owes us a sys_exit, or 0 */
+	__u64 armed;	     /* task_struct that is to tell of the end of its syscall, or 0 */
 	__u64 lost_hot;	     /* no window on this CPU */
 	__u64 lost_evidence; /* ring full */
 	__u64 lost_trigger;  /* trigger ring full */

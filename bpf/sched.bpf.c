@@ -10,7 +10,7 @@
 
 /* ---- switch-out ---- */
 
-/* Forgets a syscall whose end was not seen: during a pause, or while no sys_exit was attached. */
+/* Forgets a syscall whose end was not seen: during a pause, or while nothing told of ends. */
 static __always_inline void wait_distrust(struct control *ctl, struct task_state *s, u32 switches)
 {
 	if (ctl->syscalls != SYSCALLS_ALL)
@@ -147,7 +147,7 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 		scratch->facts.owner_tid = 0;
 		wait_no_waker(&scratch->facts);
 	}
-	/* where no sys_exit will tell, this is the end of the wait */
+	/* where the end of a syscall will not be told, this is that of the wait */
 	if (slept >= ctl->slow_ns && !s->first_out)
 		wait_emit(ctl, c, cpu, now, &scratch->facts);
 	if (slept >= ctl->stacks_ns)

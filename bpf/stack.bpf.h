@@ -36,7 +36,7 @@ static long hash_pcs_step(u32 i, struct pcs_walk *w)
 
 /* It cannot be afforded: nothing may refer to it, and it counts once as a stack of its own. */
 static __noinline void stack_refuse(struct control *ctl, struct cpu_state *c,
-					 const struct stack_key *key, u64 now)
+				    const struct stack_key *key, u64 now)
 {
 	u64 id = key->id, mark = id ^ REFUSED_SALT;
 

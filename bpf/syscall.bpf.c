@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * syscall.bpf.c - where a syscall ends. Mode slow attaches only
- * on_sys_exit_slow, which does nothing unless this thread slept inside this
- * syscall (cpu_state.armed); mode all also records every entry and exit.
+ * syscall.bpf.c - where a syscall ends. Mode slow does nothing there unless
+ * this thread slept inside this syscall (cpu_state.armed), and asks where that
+ * costs least: see call_end.bpf.h. Mode all also records every entry and exit.
  */
 #include "file.bpf.h"
 #include "stack.bpf.h"
@@ -10,7 +10,7 @@
 
 /* What the syscall waited on, into the evidence. Needs the facts of the wait. */
 static __noinline void syscall_file(struct control *ctl, struct cpu_state *c, u32 cpu,
-					 struct scratch *scratch, u64 now)
+				    struct scratch *scratch, u64 now)
 {
 	struct wait_facts *w = &scratch->facts;
 	int fd = w->flags & WAIT_COMPAT ? -1 : file_of_call(ctl, w->nr, w->args, scratch);
@@ -36,10 +36,10 @@ static __noinline void syscall_file(struct control *ctl, struct cpu_state *c, u3
 		       len);
 }
 
-/* The thread leaves a syscall of `duration` ns in which it slept, or mode all timed it. */
+/* t leaves a syscall in which it slept, or which mode all timed. ret: NULL if nobody knows. */
 static __always_inline void syscall_judge(struct control *ctl, struct cpu_state *c,
 					  u32 cpu, struct task_struct *t, struct task_state *s,
-					  u64 now, u64 start, long ret)
+					  u64 now, u64 start, const long *ret)
 {
 	struct scratch *scratch;
 	u64 duration = now - start;
@@ -54,8 +54,8 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 	if (!scratch)
 		return;
 	wait_fill(&scratch->facts, t, s, slept ? s->first_out : start, now);
-	if (ret != REGS_NO_RESULT || !slept || !ctl->returned_flag) {
-		scratch->facts.ret = ret;
+	if (ret) {
+		scratch->facts.ret = *ret;
 		scratch->facts.flags |= WAIT_HAS_RET;
 	}
 	if (!slept) { /* what s says is of an earlier wait */
@@ -90,13 +90,14 @@ __noinline int call_ended(bool asked)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(t);
-	u64 now = bpf_ktime_get_ns();
-	struct task_state *s;
+	struct task_state *s = task_state_get(t);
+	long ret = regs_ret(regs);
 	struct control *ctl;
 	struct cpu_state *c;
+	bool told;
+	u64 now;
 	u32 cpu;
 
-	s = task_state_get(t);
 	c = cpu_self(&cpu);
 	if (!s || !c)
 		return 0;
@@ -104,12 +105,14 @@ __noinline int call_ended(bool asked)
 		s->watched = 0;
 		return 0;
 	}
+	now = bpf_ktime_get_ns();
 	ctl = control_live(now, c);
 	if (ctl && s->nr == regs_syscall(regs)) {
-		if (!asked && ctl->returned_flag && regs_ret(regs) == REGS_NO_RESULT)
+		told = !ctl->returned_flag || !regs_in_call(regs);
+		if (!asked && !told)
 			return 1;
 		s->enter = 0;
-		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, regs_ret(regs));
+		syscall_judge(ctl, c, cpu, t, s, now, s->first_out, told ? &ret : NULL);
 	}
 	s->first_out = 0;
 	s->watched = 0;
@@ -238,7 +241,7 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 		s->enter = 0;
 	start = s->enter ? s->enter : s->first_out;
 	if (start && (s->enter || s->nr == (s16)nr))
-		syscall_judge(ctl, c, cpu, t, s, now, start, ret);
+		syscall_judge(ctl, c, cpu, t, s, now, start, &ret);
 	s->enter = 0;
 	s->first_out = 0;
 	return 0;

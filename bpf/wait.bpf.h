@@ -12,9 +12,9 @@ static __always_inline bool call_left(const struct control *ctl, struct task_str
 }
 
 /*
- * Will a sys_exit come and say that the syscall prev sleeps in has ended? Not
- * for a thread that exits, nor for one that is stopped, traced or frozen on the
- * way back to user space, nor for task work there: the sys_exit is over then.
+ * Will the end of the syscall that prev sleeps in be told? Not for a thread
+ * that exits, nor for one that is stopped, traced or frozen on the way back to
+ * user space, nor for task work there: the syscall is over then.
  */
 static __always_inline bool wait_pends(struct control *ctl, struct task_struct *prev,
 				       const struct task_state *s, unsigned int prev_state, int nr)

@@ -147,19 +147,10 @@ static bool syscall_told(const struct worker *w, const struct wait_facts *f)
 /* Short waits in a syscall are its slice and no more. */
 static bool slice_told(const struct worker *w, const struct wait_facts *f)
 {
-	bool sleeps = f->state == TASK_REPORT_SLEEPING || f->state == TASK_REPORT_DISK;
-
 	if ((f->flags & WAIT_COMPAT) && (f->flags & WAIT_HAS_RET))
 		return true;
 	if (f->flags & WAIT_OF_HIT)
 		return true;
-	/*
-	 * A sleep in a syscall that its exit did not tell of: the thread came back
-	 * without a switch (some virtual machines do that), its end is not known.
-	 */
-	if (w->h->syscalls != SYSCALLS_OFF && f->nr >= 0 && sleeps &&
-	    !(f->flags & (WAIT_HAS_RET | WAIT_KTHREAD | WAIT_FROZEN)))
-		return false;
 	return (f->flags & WAIT_FUTEX) || !(f->flags & WAIT_HAS_RET) ||
 	       f->in - f->start >= w->h->stacks_ns;
 }
