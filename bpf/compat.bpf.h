@@ -96,7 +96,7 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 #define NR_EXECVE 59	 /* of x86-64, as only there threads tell */
 #define NR_EXECVEAT 322
 
-/* Reads as plainly as an address allows; since 6.2. */
+/* Reads as plainly as an address allows; since 6.2. In one object: libbpf 1.1 links no function twice. */
 extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
 /* ---- architecture: registers of a thread inside a syscall ---- */

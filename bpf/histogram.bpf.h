@@ -15,6 +15,8 @@ static __always_inline struct histogram *histogram_at(u32 cpu, u32 which)
 static __always_inline void histogram_keep(struct histogram_worst *w, struct task_struct *t,
 					   u64 now, u64 start, u64 ns, u64 connection)
 {
+	if (!t)
+		t = bpf_get_current_task_btf();
 	*(volatile u64 *)&w->at = 0;
 	barrier();
 	w->start = start;
@@ -29,8 +31,9 @@ static __always_inline void histogram_keep(struct histogram_worst *w, struct tas
 }
 
 /*
- * A latency of t that began at start. Not atomic, which would take three times as long: nothing
- * interrupts a switch, and of requests one may be lost where two answers meet on one CPU.
+ * A latency of t, of the current thread if NULL, that began at start. Not atomic, which would take
+ * three times as long: nothing interrupts a switch, and of requests one may be lost where two
+ * answers meet on one CPU.
  */
 static __always_inline void histogram_add(struct histogram *h, struct task_struct *t, u64 now,
 					  u64 start, u64 ns, u64 connection)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* irq.bpf.h - the interrupt context of the running CPU: IRQ_HARD, IRQ_SOFT or 0. For sched.bpf.c. */
+/* irq.bpf.h - the interrupt context of the CPU that runs `me`, the current thread. For sched.bpf.c. */
 #ifndef FREC_IRQ_BPF_H
 #define FREC_IRQ_BPF_H
 
@@ -25,7 +25,7 @@ static __always_inline u32 irq_of_preempt_count(u32 count)
 
 extern const int __preempt_count __ksym;
 
-static __always_inline u32 irq_context(void)
+static __always_inline u32 irq_context(struct task_struct *me)
 {
 	const int *p = bpf_this_cpu_ptr(&__preempt_count);
 
@@ -40,7 +40,7 @@ struct pcpu_hot {
 
 extern const struct pcpu_hot pcpu_hot __ksym;
 
-static __always_inline u32 irq_context(void)
+static __always_inline u32 irq_context(struct task_struct *me)
 {
 	const struct pcpu_hot *p = bpf_this_cpu_ptr(&pcpu_hot);
 
@@ -52,15 +52,14 @@ static __always_inline u32 irq_context(void)
 /* From the run queue of a CPU to its preempt count, both per-CPU variables; 0: not known. */
 const volatile s64 preempt_count_offset = 0;
 
-static __always_inline u32 irq_context(void)
+static __always_inline u32 irq_context(struct task_struct *me)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct task_struct___grouped *grouped = (void *)t;
+	struct task_struct___grouped *grouped = (void *)me;
 	void *count;
 	int value;
 
-	if (bpf_core_field_exists(t->thread_info.preempt_count))
-		return irq_of_preempt_count(t->thread_info.preempt_count);
+	if (bpf_core_field_exists(me->thread_info.preempt_count))
+		return irq_of_preempt_count(me->thread_info.preempt_count);
 	if (!preempt_count_offset || !bpf_core_field_exists(grouped->se.cfs_rq))
 		return 0;
 	count = (void *)grouped->se.cfs_rq->rq + preempt_count_offset;

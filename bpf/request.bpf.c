@@ -78,7 +78,7 @@ static __always_inline int request_arrives(struct sock *sk)
 static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 {
 	struct request_state *st;
-	u64 me;
+	struct task_struct *t;
 
 	if (ret <= 0 || flags & MSG_PEEK_ || !request_watched(sk))
 		return 0;
@@ -86,11 +86,11 @@ static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 	if (!st || !st->arrived)
 		return 0;
 	if (!st->read) {
-		me = bpf_get_current_pid_tgid();
+		t = bpf_get_current_task_btf();
 		st->read = bpf_ktime_get_ns();
-		st->reader = (u64)bpf_get_current_task_btf();
-		st->reader_tid = me;
-		st->reader_tgid = me >> 32;
+		st->reader = (u64)t;
+		st->reader_tid = t->pid;
+		st->reader_tgid = t->tgid;
 	}
 	st->bytes += ret;
 	if (st->next && !request_unread(sk))
@@ -186,14 +186,15 @@ static __always_inline u32 request_histograms(const struct control *ctl, struct 
 static __always_inline void request_count(struct control *ctl, u32 cpu, struct sock *sk,
 					  struct request_state *st, u64 now, u64 ns)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct histogram *h = histogram_at(cpu, HISTOGRAM_REQUEST);
+	struct task_struct *t;
 	struct task_state *s;
 
 	if (h)
-		histogram_add(h, t, now, st->arrived, ns, (u64)sk);
+		histogram_add(h, NULL, now, st->arrived, ns, (u64)sk);
 	if (!request_histograms(ctl, sk, st))
 		return;
+	t = bpf_get_current_task_btf();
 	s = task_state_get(t);
 	if (s)
 		histogram_add_own(ctl, SCRATCH_REQUEST, cpu, t, s, st->histograms, now, st->arrived,

@@ -288,17 +288,15 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 
 __noinline int irq_now(void)
 {
-	return irq_context();
+	return irq_context(bpf_get_current_task_btf());
 }
 
 /* ---- wake-ups ---- */
 
-/* The user stack of the thread that wakes t; a kernel thread has none. */
-static __always_inline void wakeup_stack(const struct control *ctl, struct task_struct *t,
-					 const struct task_state *s, u64 now)
+/* The user stack of `me`, which wakes t; a kernel thread has none. */
+static __always_inline void wakeup_stack(const struct control *ctl, struct task_struct *me,
+					 struct task_struct *t, const struct task_state *s, u64 now)
 {
-	struct task_struct *me = bpf_get_current_task_btf();
-
 	if (!(me->flags & PF_KTHREAD))
 		stack_user(STACK_WAKER, t->pid, s->out, STACK_ROOM_WAKING,
 			   stack_class(ctl, s, now - s->out));
@@ -306,12 +304,10 @@ static __always_inline void wakeup_stack(const struct control *ctl, struct task_
 
 /*
  * What arrives over loopback is handled by the soft interrupt that the sending
- * itself has raised: then current is the sender. Of other data it is innocent.
+ * itself has raised: then `me` is the sender. Of other data it is innocent.
  */
-static __always_inline bool wakeup_sent(const struct control *ctl)
+static __always_inline bool wakeup_sent(const struct control *ctl, struct task_struct *me)
 {
-	struct task_struct *me = bpf_get_current_task_btf();
-
 	return !(me->flags & PF_NO_REGS) && !task_compat(me) &&
 	       syscall_in(ctl->send_syscalls, regs_syscall((void *)bpf_task_pt_regs(me)));
 }
@@ -331,7 +327,8 @@ static __always_inline u16 wakeup_sent_to(void)
 
 static __always_inline void wakeup(struct task_struct *t, u32 kind)
 {
-	u64 now = bpf_ktime_get_ns(), pos, me = bpf_get_current_pid_tgid();
+	struct task_struct *me = bpf_get_current_task_btf();
+	u64 now = bpf_ktime_get_ns(), pos;
 	struct task_state *s;
 	struct control *ctl;
 	struct cpu_state *c;
@@ -344,14 +341,14 @@ static __always_inline void wakeup(struct task_struct *t, u32 kind)
 	ctl = c ? control_live(now, c) : NULL;
 	if (!ctl)
 		return;
-	irq = irq_context();
+	irq = irq_context(me);
 	base = hot_base(c, cpu, 1);
 	if (base) {
 		pos = hot_claim(c, 1);
 		h = hot_open(base, pos);
 		h->ts = now;
 		h->waking.tid = t->pid;
-		h->waking.waker_tid = me;
+		h->waking.waker_tid = me->pid;
 		h->waking.target_cpu = t->thread_info.cpu;
 		h->waking.prio = t->prio;
 		h->waking.irq = irq;
@@ -364,21 +361,21 @@ static __always_inline void wakeup(struct task_struct *t, u32 kind)
 	if (kind == HOT_WAKEUP_NEW)
 		s->runnable = now;
 	s->woken = now;
-	s->waker_tid = me;
-	s->waker_tgid = me >> 32;
+	s->waker_tid = me->pid;
+	s->waker_tgid = me->tgid;
 	s->waker_irq = irq;
 	if (s->out)
 		slot_runnable(s, now);
 	s->flags &= ~(WAIT_SENT | WAIT_SENT_HERE);
 	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)) {
 		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
-		if (irq == IRQ_SOFT && me && wakeup_sent(ctl))
+		if (irq == IRQ_SOFT && me->pid && wakeup_sent(ctl, me))
 			s->flags |= wakeup_sent_to();
 	} else {
 		s->waker_comm[0] = 0;
 	}
-	if (!irq && me && s->out && now - s->out >= ctl->stacks_ns)
-		wakeup_stack(ctl, t, s, now);
+	if (!irq && me->pid && s->out && now - s->out >= ctl->stacks_ns)
+		wakeup_stack(ctl, me, t, s, now);
 }
 
 SEC("tp_btf/sched_waking")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""truth_waits.py EXPORT TRUTH off|slow|all: the waits of a snapshot against what programs measured.
+"""truth_waits.py EXPORT TRUTH off|slow|unregistered|all: the waits of a snapshot against what programs measured.
 
 Every wait is there with its facts. Its begin and end agree within 50 us with the program's own
 clock for nine of ten: between clock and sleep a thread can be preempted, which is no error. Where the
 program says that it was, nothing is measured. Exit status 75: this was so often that too little is left, or
-times alone are wrong and the environment has DISTURBED=yes.
+times alone are wrong and the environment has DISTURBED=yes. Unregistered threads are interrupted to
+tell of the end of a call (frecd(8)), which takes virtual machines tens of us: they have 100.
 """
 import collections
 import os
@@ -165,6 +166,7 @@ def by_tid(items):
 def main():
     snapshot = Snapshot(sys.argv[1])
     mode = sys.argv[3]
+    limit = 2 * LIMIT_NS if mode == 'unregistered' else LIMIT_NS
     slow = int(snapshot.attributes['frec.config.slow_syscall_ns'])
     slices, calls = by_tid(snapshot.slices()), by_tid(snapshot.syscalls())
     truth = json_lines(sys.argv[2])
@@ -187,11 +189,11 @@ def main():
         sys.exit(75)
     wrong = len(problems)
     for key, values in sorted(deviations.items()):
-        good = sum(v <= LIMIT_NS for v in values)
+        good = sum(v <= limit for v in values)
         values.sort()
-        print(f'{key}: {good} of {len(values)} within {LIMIT_NS // 1000} us, '
+        print(f'{key}: {good} of {len(values)} within {limit // 1000} us, '
               f'median {values[len(values) // 2] / 1000:.1f}')
-        check(good >= SHARE * len(values), f'{key}: {good} of {len(values)} within 50 us')
+        check(good >= SHARE * len(values), f'{key}: {good} of {len(values)} within {limit // 1000} us')
     if problems and not wrong and os.environ.get('DISTURBED') == 'yes':
         sys.exit(75)
     finish()

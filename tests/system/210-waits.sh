@@ -45,7 +45,7 @@ compare() {
 	stop_frecd
 	"$here/truth_file.py" "$work/waits.json" || fail "the file with syscalls = $mode"
 	DISTURBED=$([ "$share" -gt 10 ] && echo yes) \
-		"$here/truth_waits.py" "$work/waits.json" "$work/truth" $mode
+		"$here/truth_waits.py" "$work/waits.json" "$work/truth" "$1"
 }
 
 # 75: others had the CPUs too often to measure anything
