@@ -288,6 +288,11 @@ enum verdict probe_irq(struct patient *p)
 	static const char *const names[] = { "__preempt_count", "pcpu_hot" };
 	int64_t offset;
 
+	if (p->btf && preempt_count_lacks_softirqs(p->btf)) {
+		p->advice = "boot a kernel without PREEMPT_RT, or take wakers for what served one";
+		return patient_found(p, VERDICT_WARNING,
+				     "of hard interrupts only: threads serve soft ones (PREEMPT_RT)");
+	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (kernel_symbol(names[i]))
 			return patient_found(p, VERDICT_OK, "%s tells it", names[i]);

@@ -87,6 +87,17 @@ static void raise_descriptors(void)
 		log_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+static void warn_of_kernel(const struct recorder *r)
+{
+	if (!strcmp(recorder_variant(r), RECORDER_NO_INTERRUPTS))
+		log_warning("this kernel does not show what a CPU is interrupted by: whom an "
+			    "interrupt wakes is told as woken by the thread that it interrupted");
+	if (recorder_realtime())
+		log_warning("this is a PREEMPT_RT kernel: whom a soft interrupt wakes is told as "
+			    "woken by the thread that serves it, and triggers and ends of calls "
+			    "may come late");
+}
+
 static int start_recording(struct daemon *d)
 {
 	char error[RECORDER_ERROR_MAX] = "";
@@ -107,9 +118,7 @@ static int start_recording(struct daemon *d)
 		log_warning("%s; what is recorded ends with this process", error);
 		d->pinned = false;
 	}
-	if (!strcmp(recorder_variant(d->recorder), RECORDER_NO_INTERRUPTS))
-		log_warning("this kernel does not show what a CPU is interrupted by: whom an "
-			    "interrupt wakes is told as woken by the thread that it interrupted");
+	warn_of_kernel(d->recorder);
 	scan_configure(&d->scan, &d->config);
 	window_init(&d->window, evidence_span(&d->config), recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));

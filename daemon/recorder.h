@@ -205,6 +205,8 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 
 /* How interrupts are told ("preempt_count", …, RECORDER_NO_INTERRUPTS: not at all), for people. */
 const char *recorder_variant(const struct recorder *r);
+/* Are soft interrupts threads' work here (PREEMPT_RT), so that they are not told? */
+bool recorder_realtime(void);
 /* Who tells that a syscall has ended, in mode slow: "thread" or "tracepoint". */
 const char *recorder_call_ends(const struct recorder *r);
 

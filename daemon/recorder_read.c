@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../lib/preempt_count.h"
 #include "clock.h"
 #include "recorder_internal.h"
 #include "window.h"
@@ -142,6 +143,13 @@ uint64_t recorder_started(const struct recorder *r)
 const char *recorder_variant(const struct recorder *r)
 {
 	return r->variant;
+}
+
+bool recorder_realtime(void)
+{
+	const struct btf *kernel = recorder_kernel();
+
+	return kernel && preempt_count_lacks_softirqs(kernel);
 }
 
 static uint64_t recursion_misses(const struct recorder *r)

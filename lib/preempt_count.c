@@ -3,7 +3,6 @@
 
 #include <bpf/btf.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* Of a member, also in what has no name in it: bits. */
@@ -74,4 +73,9 @@ int preempt_count_offset(const struct btf *kernel, int64_t *ret)
 	if (!err)
 		*ret = (int64_t)count + member / 8 - queue;
 	return err;
+}
+
+bool preempt_count_lacks_softirqs(const struct btf *kernel)
+{
+	return struct_has(kernel, "task_struct", "softirq_disable_cnt");
 }

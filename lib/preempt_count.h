@@ -3,6 +3,7 @@
 #ifndef FREC_PREEMPT_COUNT_H
 #define FREC_PREEMPT_COUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct btf;
@@ -13,5 +14,8 @@ struct btf;
  * Returns 0, or -ENOENT and *ret untouched: also where no thread leads to its run queue.
  */
 int preempt_count_offset(const struct btf *kernel, int64_t *ret);
+
+/* Soft interrupts are not in it: threads serve them, and count that for themselves (PREEMPT_RT). */
+bool preempt_count_lacks_softirqs(const struct btf *kernel);
 
 #endif

@@ -104,13 +104,22 @@ static void test_no_way(void **state)
 	assert_offset(-ENOENT, 0);
 }
 
+static void test_realtime(void **state)
+{
+	(void)state;
+	add_struct("thread_info", "softirq_disable_cnt", word, 0);
+	assert_false(preempt_count_lacks_softirqs(kernel));
+	add_struct("task_struct", "softirq_disable_cnt", word, 16);
+	assert_true(preempt_count_lacks_softirqs(kernel));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_variable), TEST(test_member), TEST(test_thread),
-		TEST(test_nowhere),  TEST(test_no_way),
+		TEST(test_nowhere),  TEST(test_no_way), TEST(test_realtime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
