@@ -59,7 +59,8 @@ static const struct check {
 	  "boot a kernel with CONFIG_NET=y and CONFIG_TRACEPOINTS=y" },
 	{ "irq context", false, probe_irq,
 	  "a thread that an interrupt borrowed must not be accused",
-	  "boot a kernel with CONFIG_KALLSYMS_ALL=y or CONFIG_FAIR_GROUP_SCHED=y; do not trust wakers" },
+	  "boot a kernel with CONFIG_KALLSYMS_ALL=y or CONFIG_FAIR_GROUP_SCHED=y, or do not trust "
+	  "wakers" },
 	{ "task iterator", false, probe_iterator,
 	  "a snapshot asks for threads that waited since before the window",
 	  "boot a newer kernel" },

@@ -245,8 +245,8 @@ enum verdict probe_call_ends(struct patient *p)
 	if (!p->btf)
 		return patient_found(p, VERDICT_WARNING, "cannot be probed without BTF");
 	if (btf__find_by_name_kind(p->btf, kfunc, BTF_KIND_FUNC) < 0)
-		return patient_found(p, VERDICT_OK, "by tracepoint: no %s, which came with Linux 6.18",
-				     kfunc);
+		return patient_found(p, VERDICT_OK,
+				     "by tracepoint: no %s, which came with Linux 6.18", kfunc);
 	return patient_found(p, VERDICT_OK, "by thread");
 }
 
@@ -291,7 +291,7 @@ enum verdict probe_irq(struct patient *p)
 	if (p->btf && preempt_count_lacks_softirqs(p->btf)) {
 		p->advice = "boot a kernel without PREEMPT_RT, or take wakers for what served one";
 		return patient_found(p, VERDICT_WARNING,
-				     "of hard interrupts only: threads serve soft ones (PREEMPT_RT)");
+				     "hard interrupts only: threads serve soft ones (PREEMPT_RT)");
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (kernel_symbol(names[i]))

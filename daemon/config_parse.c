@@ -259,8 +259,9 @@ static void key_value(struct config_load *l, const char *name, const char *value
 		return;
 	}
 	if (strstr(value, " #") || strstr(value, "\t#")) {
-		config_mistake(l, &l->here, name, value, "';' where the comment begins; where '#' is part of a name: '?' in a "
-			       "glob, or a link without it for a path");
+		config_mistake(l, &l->here, name, value,
+			       "';' where the comment begins; where '#' is part of a name: '?' in "
+			       "a glob, or a link without it for a path");
 		return;
 	}
 	r = key->parse(l, key, value, l->trigger ? (void *)&l->trigger->trigger : &l->config);

@@ -203,7 +203,7 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 
 #define RECORDER_NO_INTERRUPTS "none"
 
-/* How interrupts are told ("preempt_count", …, RECORDER_NO_INTERRUPTS: not at all), for people. */
+/* How interrupts are told ("preempt_count", …), for people; RECORDER_NO_INTERRUPTS: not at all. */
 const char *recorder_variant(const struct recorder *r);
 /* Are soft interrupts threads' work here (PREEMPT_RT), so that they are not told? */
 bool recorder_realtime(void);

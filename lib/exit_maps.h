@@ -11,7 +11,7 @@ enum exit_maps {
 	EXIT_MAPS_FENTRY,     /* on the way into exit_mm_release(), where programs may be there */
 };
 
-/* Of the running kernel, whose types these are; without the rights to load programs: not by fentry. */
+/* Of the running kernel, whose types these are; not by fentry without the rights to load programs. */
 enum exit_maps exit_maps_probe(const struct btf *kernel);
 
 #endif
