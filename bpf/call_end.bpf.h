@@ -45,18 +45,22 @@ static __always_inline void call_end_passed(const struct control *ctl, const str
 #define CALL_RUN_NS 1000000ull
 
 /*
- * t, which leaves the CPU, may have slept in a syscall before. Has it left that one since? Until it
- * is watched, what the kernel keeps for itself must do: whether its FPU registers were put aside at
- * the last switch and have not been wanted since. The kernel may have put them aside again for its
- * own use: then it must not have run for long.
+ * t, which leaves the CPU, may have slept in a syscall before. Has it left that one since? Not if it
+ * is still armed there and would have passed rseq_update. Else, until it is watched, what the kernel
+ * keeps for itself must do: whether its FPU registers were put aside at the last switch and have not
+ * been wanted since. The kernel may have put them aside again for its own use: then it must not have
+ * run for long.
  */
-static __always_inline void call_end_look(const struct control *ctl, struct task_struct *t,
-					  struct task_state *s, u64 now)
+static __always_inline void call_end_look(const struct control *ctl,
+					  const struct cpu_state *c,
+					  struct task_struct *t, struct task_state *s, u64 now)
 {
+	bool within = c->armed == (u64)t && rseq_update_comes(t);
+
 	if (!s->first_out || s->watched || !ctl->returned_flag)
 		return;
-	if (call_left(ctl, t) || (ctl->syscalls == SYSCALLS_SLOW && !rseq_update_comes(t) &&
-				  now - s->in > CALL_RUN_NS))
+	if (call_left(ctl, t) ||
+	    (ctl->syscalls == SYSCALLS_SLOW && !within && now - s->in > CALL_RUN_NS))
 		s->first_out = 0;
 }
 
@@ -68,6 +72,8 @@ static __always_inline void call_end_watch(struct control *ctl, struct cpu_state
 					   struct task_struct *t, struct task_state *s, u64 now)
 {
 	u64 lasted = now - s->first_out;
+	bool brief = lasted < ctl->slow_ns && lasted < ctl->stacks_ns &&
+		     lasted < ctl->min_syscall_ns;
 	u32 place = s->slot - 1;
 	struct call_end *e;
 
@@ -77,13 +83,13 @@ static __always_inline void call_end_watch(struct control *ctl, struct cpu_state
 	}
 	if (rseq_update_comes(t)) {
 		c->armed = (u64)t;
+		c->armed_tick = brief ? bpf_jiffies64() : 0;
 		/* there a call that a signal cut short has lost its result, and a new program passes nothing */
 		if (!(t->thread_info.flags & SIGNAL_FLAGS) && s->nr != NR_EXECVE &&
 		    s->nr != NR_EXECVEAT)
 			return;
 	}
-	if (ctl->syscalls != SYSCALLS_SLOW || s->watched ||
-	    (lasted < ctl->slow_ns && lasted < ctl->stacks_ns && lasted < ctl->min_syscall_ns))
+	if (ctl->syscalls != SYSCALLS_SLOW || s->watched || brief)
 		return;
 	e = bpf_map_lookup_elem(&call_ends, &place);
 	if (e && !bpf_task_work_schedule_resume_impl(t, &e->work, &call_ends, on_call_end, NULL))

@@ -37,7 +37,10 @@ static __always_inline void sleep_adopt(struct control *ctl, struct task_struct 
 
 	s->nr = kthread ? -1 : regs_syscall((void *)bpf_task_pt_regs(t));
 	s->first_out = 0;
-	s->first_out = wait_pends(ctl, t, s, state, s->nr) ? now : 0;
+	s->first_out = wait_pends(ctl, t, s, state, s->nr,
+				  regs_in_call((void *)bpf_task_pt_regs(t)))
+			       ? now
+			       : 0;
 	s->bank = ctl->bank;
 	s->sleeps = 1;
 	s->announced = 0;
@@ -93,6 +96,10 @@ int iter_adopt(struct bpf_iter__task *ctx)
 	task_state_forget(t, s);
 	task_slot_claim(t, s, c);
 	ns_tid_add(t, c);
+	if (!(t->flags & PF_NO_REGS)) { /* in two steps: what is read from a map is a number */
+		*(volatile u64 *)&ctl->regs_offset = bpf_task_pt_regs(t);
+		*(volatile u64 *)&ctl->regs_offset -= (u64)t->stack;
+	}
 	if (t->pid && !t->on_cpu && t->__state & TASK_ASLEEP_ && !s->out)
 		sleep_adopt(ctl, t, s, bpf_ktime_get_ns());
 	/* it may have exited since the first look, before it had a state to clean up */

@@ -300,6 +300,7 @@ struct control {
 	__u64 probe_flags;     /* its flags when it went to sleep */
 	__u32 probes;	       /* times that it was looked at */
 	__u32 pad;
+	__u64 regs_offset; /* from task_struct.stack to a thread's registers of user space; 0: not known */
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u32 paused;
@@ -317,6 +318,7 @@ struct control {
 struct cpu_state {
 	__u64 pos;	     /* bytes ever claimed in the hot window */
 	__u64 armed;	     /* task_struct that is to tell of the end of its syscall, or 0 */
+	__u64 armed_tick;    /* an end before the next tick after this one is of no interest; 0: each is */
 	__u64 lost_hot;	     /* no window on this CPU */
 	__u64 lost_evidence; /* ring full */
 	__u64 lost_trigger;  /* trigger ring full */
@@ -331,7 +333,7 @@ struct cpu_state {
 	__u64 blind; /* 1: something happened here while nothing was recorded */
 	__u64 asked; /* 1: the daemon has been told that there is no window */
 	__u64 refused_distinct; /* different stacks among refused_stacks */
-	__u64 pad[8];
+	__u64 pad[7];
 };
 _Static_assert(sizeof(struct cpu_state) == 192, "cpu_state");
 

@@ -10,6 +10,25 @@
 
 /* ---- switch-out ---- */
 
+/* The syscall that t is in by its registers, -1 without, and whether that has no result yet. */
+static __always_inline bool regs_look(const struct control *ctl, struct task_struct *t, int *ret_nr)
+{
+	const struct pt_regs *r;
+	bool in_call;
+
+	if (bpf_rdonly_cast && ctl->regs_offset) { /* a call of a helper costs as much as ten loads */
+		r = bpf_rdonly_cast(t->stack + ctl->regs_offset,
+				    bpf_core_type_id_kernel(struct pt_regs));
+		*ret_nr = regs_syscall(r);
+		in_call = regs_in_call(r);
+		barrier_var(in_call);
+		return in_call;
+	}
+	r = (void *)bpf_task_pt_regs(t);
+	*ret_nr = regs_syscall(r);
+	return regs_in_call(r);
+}
+
 /* Forgets a syscall whose end was not seen: during a pause, or while nothing told of ends. */
 static __always_inline void wait_distrust(struct control *ctl, struct task_state *s, u32 switches)
 {
@@ -29,7 +48,7 @@ static __noinline void futex_look_apart(struct task_struct *prev, struct task_st
 /* prev goes to sleep. */
 static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 				       struct task_struct *prev, u64 now, unsigned int prev_state,
-				       u16 state, int nr, u8 hot_flags)
+				       u16 state, int nr, bool in_call, u8 hot_flags)
 {
 	struct task_state *s = task_state_make(prev, c);
 	u32 switches = task_switches(prev);
@@ -40,8 +59,8 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 		return;
 	task_slot_claim(prev, s, c);
 	wait_distrust(ctl, s, switches);
-	call_end_look(ctl, prev, s, now);
-	pending = wait_pends(ctl, prev, s, prev_state, nr);
+	call_end_look(ctl, c, prev, s, now);
+	pending = wait_pends(ctl, prev, s, prev_state, nr, in_call);
 	if (!pending)
 		call_end_passed(ctl, s);
 	if (!pending || !s->first_out || s->nr != nr) {
@@ -92,14 +111,14 @@ static __always_inline void slot_runnable(struct task_state *s, u64 now)
 }
 
 /* prev would go on running, if it were let. */
-static __always_inline void wait_preempted(const struct control *ctl, struct task_struct *prev,
-					   u64 now)
+static __always_inline void wait_preempted(const struct control *ctl, const struct cpu_state *c,
+					   struct task_struct *prev, u64 now)
 {
 	struct task_state *s = prev->pid ? task_state_get(prev) : NULL;
 
 	if (!s)
 		return;
-	call_end_look(ctl, prev, s, now);
+	call_end_look(ctl, c, prev, s, now);
 	s->switches = task_switches(prev);
 	s->out = 0; /* a switch-in that was not seen */
 	barrier();
@@ -229,7 +248,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	     unsigned int prev_state)
 {
 	u64 now = bpf_ktime_get_ns(), pos;
-	bool compat = false, kthread = prev->flags & PF_NO_REGS;
+	bool compat = false, in_call = false, kthread = prev->flags & PF_NO_REGS;
 	struct control *ctl;
 	struct cpu_state *c;
 	struct hot_slot *h;
@@ -245,10 +264,9 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	ctl = control_live(now, c);
 	if (!ctl)
 		return 0;
-	c->armed = 0;
 	state = state_report(preempt, prev_state, prev->exit_state);
 	if (!kthread) {
-		nr = regs_syscall((void *)bpf_task_pt_regs(prev));
+		in_call = regs_look(ctl, prev, &nr);
 		compat = task_compat(prev);
 	}
 	if (BPF_CORE_READ_BITFIELD(prev, in_iowait))
@@ -274,9 +292,10 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	}
 
 	if (!switch_sleeps(preempt, prev, prev_state))
-		wait_preempted(ctl, prev, now);
+		wait_preempted(ctl, c, prev, now);
 	else if (prev->pid && !(prev_state & TASK_DEAD_))
-		wait_begin(ctl, c, prev, now, prev_state, state, nr, flags);
+		wait_begin(ctl, c, prev, now, prev_state, state, nr, in_call, flags);
+	c->armed = 0;
 	if (next->pid)
 		wait_end(ctl, c, cpu, next, now);
 	if (!(pos & COST_SAMPLE_MASK)) {

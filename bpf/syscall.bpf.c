@@ -127,6 +127,10 @@ static __always_inline int call_may_end(void)
 	c = cpu_self(&cpu);
 	if (!c || !c->armed)
 		return 0;
+	if (c->armed_tick == bpf_jiffies64()) { /* most: looking would cost more than all the rest */
+		c->armed = 0;
+		return 0;
+	}
 	if (c->armed != bpf_get_current_task() || !call_ended(false))
 		c->armed = 0;
 	return 0;

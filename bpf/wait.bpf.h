@@ -17,13 +17,13 @@ static __always_inline bool call_left(const struct control *ctl, struct task_str
  * user space, nor for task work there: the syscall is over then.
  */
 static __always_inline bool wait_pends(struct control *ctl, struct task_struct *prev,
-				       const struct task_state *s, unsigned int prev_state, int nr)
+				       const struct task_state *s, unsigned int prev_state, int nr,
+				       bool in_call)
 {
 	if (nr < 0 || ctl->syscalls == SYSCALLS_OFF || prev->flags & PF_EXITING ||
 	    prev_state & (TASK_STOPPED_ | TASK_TRACED_ | TASK_FROZEN_))
 		return false;
-	return (s->first_out && s->nr == nr && !ctl->returned_flag) ||
-	       regs_in_call((void *)bpf_task_pt_regs(prev));
+	return (s->first_out && s->nr == nr && !ctl->returned_flag) || in_call;
 }
 
 static __always_inline void wait_fill(struct wait_facts *w, struct task_struct *t,
