@@ -166,7 +166,6 @@ def by_tid(items):
 def main():
     snapshot = Snapshot(sys.argv[1])
     mode = sys.argv[3]
-    limit = 2 * LIMIT_NS if mode == 'unregistered' else LIMIT_NS
     slow = int(snapshot.attributes['frec.config.slow_syscall_ns'])
     slices, calls = by_tid(snapshot.slices()), by_tid(snapshot.syscalls())
     truth = json_lines(sys.argv[2])
@@ -189,6 +188,7 @@ def main():
         sys.exit(75)
     wrong = len(problems)
     for key, values in sorted(deviations.items()):
+        limit = 2 * LIMIT_NS if mode == 'unregistered' else LIMIT_NS
         good = sum(v <= limit for v in values)
         values.sort()
         print(f'{key}: {good} of {len(values)} within {limit // 1000} us, '
