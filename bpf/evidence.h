@@ -72,7 +72,7 @@ _Static_assert(sizeof(struct ev_task) == 88, "ev_task");
 #define WAIT_COMPAT 2u	/* nr and args are of the 32-bit table */
 #define WAIT_HAS_RET 4u /* taken at the syscall's exit; end and ret are its */
 #define WAIT_FUTEX 8u	/* a futex wait: see wait_futex() */
-#define WAIT_LOCK 16u	/* a mutex-like futex wait with a living owner */
+#define WAIT_LOCK 16u	/* a mutex-like futex wait whose owner lives, or ended a short while ago */
 #define WAIT_OWNER_WORD 32u /* owner comes from the futex word itself (PI) */
 #define WAIT_OPEN 64u	/* still waits: end and in are the time of the snapshot */
 #define WAIT_FROZEN 128u	/* by the freezer: state says DISK, but no I/O was waited for */

@@ -165,9 +165,9 @@ static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool share
 /* t, which is current, goes to sleep: what for, if that is a futex? */
 static __always_inline void futex_look(struct task_struct *t, struct task_state *s, bool compat)
 {
+	u64 args[6], key;
 	struct futex_call f;
 	u32 owner = 0;
-	u64 args[6];
 
 	if (!futex_is_wait(s->nr, compat))
 		return;
@@ -185,10 +185,14 @@ static __always_inline void futex_look(struct task_struct *t, struct task_state 
 	if (!owner)
 		return;
 	s->owner = lock_owner(t, owner, f.shared);
-	if (s->owner)
+	if (s->owner) {
 		s->flags |= WAIT_LOCK | (f.kind == FUTEX_PI ? WAIT_OWNER_WORD : 0);
-	else if (!f.shared)
-		s->owner = owner; /* no lock, or of a thread that has ended: the worker may know */
+	} else if (!f.shared) {
+		s->owner = owner; /* no lock, or of a thread that ended long ago: the worker may know */
+		key = thread_ended_key(t, owner);
+		if (bpf_map_lookup_elem(&ended_threads, &key))
+			s->flags |= WAIT_LOCK;
+	}
 }
 
 #endif

@@ -98,6 +98,12 @@ static __always_inline bool ns_tid_key(struct task_struct *t, u64 *ret_key)
 	return true;
 }
 
+/* tid is one of the pid namespace of t, a thread of the same process. */
+static __always_inline u64 thread_ended_key(const struct task_struct *t, u32 tid)
+{
+	return (u64)t->tgid << 32 | tid;
+}
+
 static __always_inline void ns_tid_add(struct task_struct *t, struct cpu_state *c)
 {
 	u32 tid = t->pid;
@@ -107,12 +113,19 @@ static __always_inline void ns_tid_add(struct task_struct *t, struct cpu_state *
 		__sync_fetch_and_add(&c->lost_slot, 1);
 }
 
+/* t ends: nobody has its tid any more, and what it holds while its process lives on is nobody's. */
 static __always_inline void ns_tid_remove(struct task_struct *t)
 {
-	u64 key;
+	u64 key = t->pid;
+	u8 yes = 1;
 
 	if (ns_tid_key(t, &key))
 		bpf_map_delete_elem(&ns_tids, &key);
+	if (!BPF_CORE_READ(t, signal, live.counter) ||
+	    BPF_CORE_READ(t, signal, flags) & SIGNAL_GROUP_EXIT_)
+		return;
+	key = thread_ended_key(t, key);
+	bpf_map_update_elem(&ended_threads, &key, &yes, BPF_ANY);
 }
 
 #endif

@@ -195,6 +195,14 @@ MAP struct {
 	__type(value, u32);
 } ns_tids SEC(".maps");
 
+/* Threads that have ended, by thread_ended_key(): what they held they have taken along. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, u8);
+} ended_threads SEC(".maps");
+
 /* id of a stack, or of a cgroup's path, -> when it was last copied */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

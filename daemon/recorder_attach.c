@@ -316,7 +316,8 @@ static bool is_our_pin(const char *name)
 					    "app_flood",     "app_threads",
 					    "span_opens",    "span_defs",
 					    "span_asked",    "fired_for",
-					    "call_ends",     "histograms" };
+					    "call_ends",     "histograms",
+					    "ended_threads" };
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;

@@ -38,7 +38,16 @@ cat >"$work/shared.c" <<-'END'
 END
 cc -O2 -pthread -o "$work/shared" "$work/shared.c" || fail "cc"
 
-write_quiet_config "window = 5s"
+write_config <<-END
+	[recorder]
+	window = 5s
+	[trigger orphaned]
+	kind = lock
+	threshold = 300ms
+	comm = orphan
+	post = 0
+	max_per_hour = 0
+END
 start_frecd
 sleep 50 & # it has no such memory
 stranger=$!
@@ -103,6 +112,7 @@ pids+=("$orphan")
 told() {
 	ctl why --pid "$orphan" --json >"$work/why" && [ "$(json "$work/why" "d['cause']['wait']")" = lock ]
 }
+within 10 has_snapshot '*-orphaned-*' || fail "a lock that nobody can let go of does not fire"
 within 4 told || fail "who took the lock along: $(json "$work/why" "d.get('cause')")"
 json "$work/why" "d['cause']['text']" |
 	grep -Eq "^leaver \(tid [0-9]+ of orphan, pid $orphan\) ended .* before this snapshot without letting go of mutex .*; orphan \(tid $orphan\) waits for it$" ||
