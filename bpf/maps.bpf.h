@@ -272,6 +272,15 @@ static __always_inline struct cpu_state *cpu_self(u32 *ret_cpu)
 	return bpf_map_lookup_elem(&cpus, &cpu);
 }
 
+#define COST_SAMPLE 64u /* one of so many runs is timed */
+
+/* At the end of a program that runs often and began at `now`: counts what it costs. */
+static __always_inline void cost_count(struct cpu_state *c, u64 now)
+{
+	if (!(c->runs++ & (COST_SAMPLE - 1)))
+		c->cost_ns += COST_SAMPLE * (bpf_ktime_get_ns() - now);
+}
+
 /*
  * The control block, or NULL while nothing is to be recorded. Whoever sees the
  * first event after a pause on a CPU where events were missed moves live_since:

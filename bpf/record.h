@@ -327,8 +327,8 @@ struct cpu_state {
 	__u64 refused;	     /* evidence that the budget withheld */
 	__u64 evidence;	     /* records written */
 	__u64 evidence_bytes;
-	__u64 cost_ns; /* time of the sampled program runs … */
-	__u64 cost_runs;    /* … and how many were sampled */
+	__u64 runs;    /* of the programs that run often … */
+	__u64 cost_ns; /* … and what they have taken, by a sample, without the way into them */
 	__u64 refused_stacks; /* of refused */
 	__u64 blind; /* 1: something happened here while nothing was recorded */
 	__u64 asked; /* 1: the daemon has been told that there is no window */

@@ -241,8 +241,6 @@ static __always_inline void wait_end(struct control *ctl, struct cpu_state *c, u
 	s->announced &= ANNOUNCED_CALL;
 }
 
-#define COST_SAMPLE_MASK (1023ull * HOT_SLOT_SIZE) /* every 1024th position */
-
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
@@ -276,7 +274,6 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	if (!prev_state && prev->pid && task_throttled(prev))
 		flags |= SWITCH_THROTTLED;
 
-	pos = 0;
 	base = hot_base(c, cpu, 1);
 	if (base) {
 		pos = hot_claim(c, 1);
@@ -298,10 +295,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	c->armed = 0;
 	if (next->pid)
 		wait_end(ctl, c, cpu, next, now);
-	if (!(pos & COST_SAMPLE_MASK)) {
-		c->cost_ns += bpf_ktime_get_ns() - now;
-		c->cost_runs++;
-	}
+	cost_count(c, now);
 	return 0;
 }
 
@@ -344,6 +338,31 @@ static __always_inline u16 wakeup_sent_to(void)
 	}
 }
 
+/* What the wake-up means for t, which s is about. */
+static __always_inline void wakeup_note(struct control *ctl, struct task_struct *me,
+					struct task_struct *t, struct task_state *s, u64 now,
+					u32 kind, u8 irq)
+{
+	if (kind == HOT_WAKEUP_NEW)
+		s->runnable = now;
+	s->woken = now;
+	s->waker_tid = me->pid;
+	s->waker_tgid = me->tgid;
+	s->waker_irq = irq;
+	if (s->out)
+		slot_runnable(s, now);
+	s->flags &= ~(WAIT_SENT | WAIT_SENT_HERE);
+	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)) {
+		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
+		if (irq == IRQ_SOFT && me->pid && wakeup_sent(ctl, me))
+			s->flags |= wakeup_sent_to();
+	} else {
+		s->waker_comm[0] = 0;
+	}
+	if (!irq && me->pid && s->out && now - s->out >= ctl->stacks_ns)
+		wakeup_stack(ctl, me, t, s, now);
+}
+
 static __always_inline void wakeup(struct task_struct *t, u32 kind)
 {
 	struct task_struct *me = bpf_get_current_task_btf();
@@ -375,26 +394,9 @@ static __always_inline void wakeup(struct task_struct *t, u32 kind)
 		hot_close(h, pos, kind);
 	}
 	s = task_state_get(t);
-	if (!s)
-		return;
-	if (kind == HOT_WAKEUP_NEW)
-		s->runnable = now;
-	s->woken = now;
-	s->waker_tid = me->pid;
-	s->waker_tgid = me->tgid;
-	s->waker_irq = irq;
-	if (s->out)
-		slot_runnable(s, now);
-	s->flags &= ~(WAIT_SENT | WAIT_SENT_HERE);
-	if (s->out && (now - s->out >= ctl->slow_ns || now - s->out >= ctl->min_sleep_ns)) {
-		bpf_get_current_comm(s->waker_comm, sizeof(s->waker_comm));
-		if (irq == IRQ_SOFT && me->pid && wakeup_sent(ctl, me))
-			s->flags |= wakeup_sent_to();
-	} else {
-		s->waker_comm[0] = 0;
-	}
-	if (!irq && me->pid && s->out && now - s->out >= ctl->stacks_ns)
-		wakeup_stack(ctl, me, t, s, now);
+	if (s)
+		wakeup_note(ctl, me, t, s, now, kind, irq);
+	cost_count(c, now);
 }
 
 SEC("tp_btf/sched_waking")

@@ -122,17 +122,23 @@ __noinline int call_ended(bool asked)
 static __always_inline int call_may_end(void)
 {
 	struct cpu_state *c;
+	u64 now;
 	u32 cpu;
 
 	c = cpu_self(&cpu);
-	if (!c || !c->armed)
+	if (!c)
+		return 0;
+	c->runs++;
+	if (!c->armed)
 		return 0;
 	if (c->armed_tick == bpf_jiffies64()) { /* most: looking would cost more than all the rest */
 		c->armed = 0;
 		return 0;
 	}
+	now = bpf_ktime_get_ns();
 	if (c->armed != bpf_get_current_task() || !call_ended(false))
 		c->armed = 0;
+	c->cost_ns += bpf_ktime_get_ns() - now;
 	return 0;
 }
 
@@ -196,6 +202,7 @@ int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 	h->args[0] = args[2];
 	h->args[1] = args[3];
 	hot_close(h, pos, HOT_SYS_ARGS);
+	cost_count(c, now);
 	return 0;
 }
 
@@ -248,6 +255,7 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 		syscall_judge(ctl, c, cpu, t, s, now, start, &ret);
 	s->enter = 0;
 	s->first_out = 0;
+	cost_count(c, now);
 	return 0;
 }
 

@@ -52,6 +52,7 @@ static const struct recorder_program programs[] = {
 	{"iter_adopt", PROGRAM_ITER, NULL, 0},
 	{"iter_call_end", PROGRAM_ITER, NULL, 0},
 	{"on_call_end_probe", PROGRAM_ITER, NULL, 0}, /* recorder_call_end.c */
+	{"on_calibrate", PROGRAM_ITER, NULL, 0}, /* recorder_cost.c */
 	{"iter_tasks", PROGRAM_ITER, NULL, 0},
 	{"iter_overdue", PROGRAM_ITER, NULL, 0},
 	{"iter_sleeper", PROGRAM_ITER, NULL, 0},
@@ -397,6 +398,7 @@ static int attach_all(struct recorder *r, char error[RECORDER_ERROR_MAX])
 {
 	int err;
 
+	recorder_calibrate(r);
 	for (size_t i = 0; i < N_PROGRAMS; i++) {
 		if (is_optional(&programs[i]) || programs[i].when == PROGRAM_ITER)
 			continue;

@@ -58,6 +58,7 @@ struct recorder {
 	bool started;
 	uint64_t started_at;
 	uint64_t paused_at; /* the last time */
+	double entry_ns; /* the way into a program; 0: not known */
 	pid_t hung; /* of recorder_sleepers(), killed but not reaped; 0: none */
 	char pins[PATH_MAX]; /* directory, or empty */
 };
@@ -81,6 +82,10 @@ int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t
 		     size_t *ret_len);
 /* Where threads can tell themselves that a syscall ends: sets control.returned_flag. */
 void recorder_find_call_end(struct recorder *r);
+/* How long the way into a program takes, before any is attached. */
+void recorder_calibrate(struct recorder *r);
+/* What those that run often have taken of all CPUs together, by a sample. */
+double recorder_cost_ns(const struct recorder *r);
 /* Of connections that no trigger means now. */
 void recorder_forget_requests(struct recorder *r);
 /* Tells the kernel side which syscalls wait on a descriptor. */

@@ -173,7 +173,6 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 {
 	uint64_t wall = clock_monotonic() - r->started_at;
 	unsigned int online = 0;
-	double busy = 0;
 
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned int i = 0; i < r->n_cpus; i++) {
@@ -190,14 +189,11 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 		ret->refused_stacks += c->refused_stacks;
 		ret->refused_distinct += c->refused_distinct;
 		online += !!r->hot[i];
-		/* switches are sampled; a wake-up costs about as much as half of one: count all alike */
-		if (c->cost_runs)
-			busy += (double)c->cost_ns / c->cost_runs * (c->pos / HOT_SLOT_SIZE);
 	}
 	ret->recursion = recursion_misses(r);
 	ret->lost = ret->lost_hot + ret->lost_evidence + ret->lost_trigger + ret->lost_task +
 		    ret->lost_slot + ret->recursion;
-	ret->bpf_busy = busy;
+	ret->bpf_busy = recorder_cost_ns(r);
 	if (wall && online)
-		ret->bpf_share = busy / wall / online;
+		ret->bpf_share = ret->bpf_busy / wall / online;
 }
