@@ -165,18 +165,28 @@ static void print_span(const struct facts *f)
 	putchar('\n');
 }
 
+/* What was lost or refused within the window; older files only know of all that was, ever. */
+static void print_losses(const json_t *object, const char *within, const char *ever,
+			 const char *what, bool first)
+{
+	bool known = json_object_get(object, within);
+
+	print_count(number(object, known ? within : ever), what, first);
+}
+
 static void print_window(const struct facts *f)
 {
 	uint64_t start = number(f->window, "start_ns"), end = number(f->window, "end_ns");
-	uint64_t lost = number(f->window, "lost");
+	bool known = json_object_get(f->window, "lost_within");
+	bool lost = number(f->window, known ? "lost_within" : "lost");
 
 	print_label("window");
 	print_duration(end > start ? end - start : 0, "");
 	fputs(output_colour(lost ? COLOUR_RED : COLOUR_NONE), stdout);
 	printf(", ");
-	print_count(lost, "lost", true);
+	print_losses(f->window, "lost_within", "lost", "lost", true);
 	fputs(output_plain(), stdout);
-	print_count(number(f->window, "refused"), "refused", false);
+	print_losses(f->window, "refused_within", "refused", "refused", false);
 	print_count(number(f->window, "gaps"), "gaps", false);
 	putchar('\n');
 }
@@ -210,7 +220,7 @@ static void print_stacks(const struct facts *f)
 	print_count(number(a, "frec.stacks.broken"), "broken", false);
 	print_count(number(a, "frec.stacks.missing"), "missing", false);
 	print_count(number(a, "frec.stacks.late"), "late", false);
-	print_count(number(a, "frec.stacks.refused"), "refused", false);
+	print_losses(a, "frec.stacks.refused_within", "frec.stacks.refused", "refused", false);
 	putchar('\n');
 }
 

@@ -58,6 +58,13 @@ struct cost {
 #define COSTS_MAX 6
 #define COST_EVERY_NS (10 * 1000000000ull)
 
+/* What had been lost and refused until then, since the recorder's start. */
+struct losses {
+	uint64_t ts; /* MONOTONIC ns */
+	uint64_t lost, refused, refused_stacks;
+};
+#define LOSSES_MAX 34
+
 /* A trigger's unit. */
 struct subject {
 	char *cgroup;  /* where it was found last, or NULL */
@@ -111,6 +118,8 @@ struct daemon {
 	uint64_t cpu_before;  /* ns of CPU that the start took */
 	struct cost costs[COSTS_MAX]; /* of the last minute, the oldest first */
 	unsigned int n_costs;
+	struct losses losses[LOSSES_MAX]; /* of a window and a little more, the oldest first */
+	unsigned int n_losses;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX];
 	uint32_t n_offsets;
 };
@@ -227,6 +236,13 @@ void control_close_all(struct daemon *d);
 json_t *status_json(struct daemon *d);
 /* Once a second: notes what recording costs, for the mean of the last minute. */
 void status_note_cost(struct daemon *d, uint64_t now);
+/* Likewise what is lost and refused, for status_losses(). */
+void status_note_losses(struct daemon *d, uint64_t now);
+/*
+ * What was lost and refused of the last `last` ns (0: the whole window) as far as they are held, and
+ * up to a 32nd of the window or a second more. -ENOENT: who had the window before us knows.
+ */
+int status_losses(struct daemon *d, uint64_t now, uint64_t last, struct losses *ret);
 json_t *status_triggers(struct daemon *d);
 /* status_histograms.c: latencies of all kinds that are counted. */
 json_t *status_histograms(struct daemon *d);

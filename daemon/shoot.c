@@ -101,6 +101,17 @@ static void say_fired(struct text *t, const struct policy_job *job, const struct
 		say(t, "frec.fire.text", "%s", client->text);
 }
 
+static void say_losses(struct text *t, struct daemon *d, const struct client *client)
+{
+	struct losses l;
+
+	if (status_losses(d, clock_monotonic(), client ? client->last : 0, &l))
+		return;
+	say(t, "frec.window.lost_within", "%llu", (unsigned long long)l.lost);
+	say(t, "frec.window.refused_within", "%llu", (unsigned long long)l.refused);
+	say(t, "frec.stacks.refused_within", "%llu", (unsigned long long)l.refused_stacks);
+}
+
 static int make_text(struct daemon *d, const struct policy_job *job, const struct client *client,
 		     struct text *t)
 {
@@ -127,6 +138,7 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 	say_memory(t);
 	say_config(t, &d->config);
 	say_fired(t, job, client);
+	say_losses(t, d, client);
 	return fclose(t->f) ? -ENOMEM : 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* status.c - the recorder's state as JSON. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,51 @@ void status_note_cost(struct daemon *d, uint64_t now)
 	if (d->n_costs == COSTS_MAX)
 		memmove(d->costs, d->costs + 1, --d->n_costs * sizeof(d->costs[0]));
 	d->costs[d->n_costs++] = cost_now(d, now);
+}
+
+#define STARTED_BY_US_NS 5000000000ull
+
+static struct losses losses_now(struct daemon *d, uint64_t now)
+{
+	struct recorder_totals t;
+
+	recorder_totals(d->recorder, &t);
+	return (struct losses){now, t.lost, t.refused, t.refused_stacks};
+}
+
+void status_note_losses(struct daemon *d, uint64_t now)
+{
+	uint64_t started = recorder_started(d->recorder);
+
+	if (!d->n_losses && now - started < STARTED_BY_US_NS) /* then they were 0 */
+		d->losses[d->n_losses++] = (struct losses){.ts = started};
+	else if (d->n_losses &&
+		 now - d->losses[d->n_losses - 1].ts < d->config.window / (LOSSES_MAX - 2))
+		return;
+	if (d->n_losses == LOSSES_MAX)
+		memmove(d->losses, d->losses + 1, --d->n_losses * sizeof(d->losses[0]));
+	d->losses[d->n_losses++] = losses_now(d, now);
+}
+
+int status_losses(struct daemon *d, uint64_t now, uint64_t last, struct losses *ret)
+{
+	uint64_t held = cut(status_held(d, now), d->config.window);
+	uint64_t from = now - (last ? cut(held, last) : held);
+	struct losses to = losses_now(d, now);
+	const struct losses *since;
+
+	if (from < recorder_started(d->recorder))
+		from = recorder_started(d->recorder);
+	for (unsigned int i = d->n_losses; i-- > 0;) {
+		since = &d->losses[i];
+		if (since->ts > from)
+			continue;
+		*ret = (struct losses){since->ts, to.lost - since->lost,
+				       to.refused - since->refused,
+				       to.refused_stacks - since->refused_stacks};
+		return 0;
+	}
+	return -ENOENT;
 }
 
 /* Beside the shares since the start, which are flat after a day, those of the last minute. */

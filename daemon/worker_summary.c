@@ -76,7 +76,8 @@ static bool is_number(const char *key, const char *value)
 	size_t len = strlen(key), digits = strspn(value, "0123456789");
 
 	return digits && digits < 19 && !value[digits] &&
-	       (strstr(key, ".memory.") || (len > 3 && !strcmp(key + len - 3, "_ns")));
+	       (strstr(key, ".memory.") || (len > 3 && !strcmp(key + len - 3, "_ns")) ||
+		(len > 7 && !strcmp(key + len - 7, "_within")));
 }
 
 static void put_pair(struct attributes *a, const char *key, const char *value)

@@ -39,6 +39,14 @@ used=$(($(daemon_ms) - before))
 # more hits than a snapshot keeps must not silence a trigger for ever
 again() { [ "$(trigger many fired)" -ge 2 ]; }
 within 20 again || fail "the other trigger is dead after $(trigger many fired) and $(trigger many merged) merged"
+# a snapshot counts what was refused within its window, not all that ever was
+counted() {
+	ctl snapshot -o "$work/now.pftrace" >/dev/null && ctl explain "$work/now.pftrace" --json >"$work/why" &&
+		[ "$(json "$work/why" "0 < d['window']['refused_within'] < d['window']['refused']")" = true ]
+}
+within 12 counted || fail "refused within the window: $(json "$work/why" "d['window']")"
+n=$(json "$work/why" "format(d['window']['refused_within'], ',')")
+ctl explain "$work/now.pftrace" | grep -q "^window .*, $n refused" || fail "$n: $(ctl explain "$work/now.pftrace")"
 advised() {
 	ctl status | grep -Eq '^warning +[0-9]+ % of the details of the last [0-9]+ s were refused, .*\(1.0 MiB\).*: raise `evidence`'
 }
