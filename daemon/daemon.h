@@ -143,9 +143,7 @@ void notes_map(struct daemon *d, const struct trigger_map *m);
 
 /* At the start and after a reload: watches what the configuration says. */
 void pressure_configure(struct daemon *d);
-/* The kernel tells of trigger i; events: EPOLL*. */
-void pressure_readable(struct daemon *d, unsigned int i, uint32_t events);
-/* At each tick: looks where the kernel does not tell. */
+/* At each tick: looks how much has been stalled. */
 void pressure_tick(struct daemon *d, uint64_t now);
 
 /* ---- span.c: triggers of that kind ---- */

@@ -276,7 +276,7 @@ static int open_sources(struct daemon *d)
 	return err ? err : loop_add(d, d->listen_fd, LOOP_LISTEN);
 }
 
-static void dispatch(struct daemon *d, unsigned int source, uint32_t events)
+static void dispatch(struct daemon *d, unsigned int source)
 {
 	switch (source) {
 	case LOOP_SIGNAL:
@@ -304,10 +304,7 @@ static void dispatch(struct daemon *d, unsigned int source, uint32_t events)
 		user_ready(d, source - LOOP_USER);
 		break;
 	default:
-		if (source >= LOOP_PRESSURE)
-			pressure_readable(d, source - LOOP_PRESSURE, events);
-		else
-			control_readable(d, source - LOOP_CLIENT);
+		control_readable(d, source - LOOP_CLIENT);
 	}
 }
 
@@ -329,7 +326,7 @@ int loop_run(struct daemon *d)
 	while (!d->stopping) {
 		n = epoll_wait(d->epoll_fd, events, 16, -1);
 		for (int i = 0; i < n; i++)
-			dispatch(d, events[i].data.u32, events[i].events);
+			dispatch(d, events[i].data.u32);
 		shoot_due(d, clock_monotonic());
 	}
 	sd_notify(0, "STOPPING=1");

@@ -17,7 +17,6 @@ enum loop_source {
 	LOOP_APP,
 	LOOP_USER, /* + index */
 	LOOP_CLIENT = LOOP_USER + USERS_MAX, /* + index */
-	LOOP_PRESSURE = 0x100, /* + index of the trigger */
 };
 
 /* Those that the loop takes, so that none ends us half-way through the start. */

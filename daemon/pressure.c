@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "../lib/units.h"
@@ -17,26 +16,38 @@
 #include "loop.h"
 
 #define RETRY_NS (10 * NSEC_PER_SEC) /* of a cgroup that is not there */
-#define LOOKS 10		     /* in a window */
 
 /* ---- what is pure ---- */
 
+/* What total was at that time, had it grown evenly between two looks. */
+static uint64_t total_at(const struct pressure_window *w, uint64_t ts)
+{
+	const struct pressure_look *a = &w->looks[0], *b;
+	unsigned int i = 1;
+
+	if (ts <= a->ts)
+		return a->total;
+	while (i < w->n && w->looks[i].ts <= ts)
+		i++;
+	a = &w->looks[i - 1];
+	if (i == w->n)
+		return a->total;
+	b = &w->looks[i];
+	return a->total +
+	       (uint64_t)((double)(b->total - a->total) * (ts - a->ts) / (b->ts - a->ts));
+}
+
 uint64_t pressure_window_add(struct pressure_window *w, uint64_t now, uint64_t total)
 {
-	uint64_t elapsed = now - w->since, growth = total - w->value;
+	uint64_t growth;
 
-	if (!w->since || total < w->value) {
-		*w = (struct pressure_window){ .size = w->size, .since = now, .value = total };
-		return 0;
-	}
-	if (elapsed > w->size) {
-		w->since = now;
-		w->value = total;
-		w->before = growth;
-		return growth > w->size ? w->size : growth;
-	}
-	/* the part of the window before that is still within reach, as if it had been even */
-	return growth + (uint64_t)((double)w->before * (w->size - elapsed) / w->size);
+	if (w->n && (total < w->looks[w->n - 1].total || now <= w->looks[w->n - 1].ts))
+		w->n = 0; /* another cgroup of that name */
+	if (w->n == PRESSURE_LOOKS + 2) /* more than a window: the oldest one says nothing */
+		memmove(w->looks, w->looks + 1, --w->n * sizeof(w->looks[0]));
+	w->looks[w->n++] = (struct pressure_look){ now, total };
+	growth = total - total_at(w, now > w->size ? now - w->size : 0);
+	return growth > w->size ? w->size : growth;
 }
 
 int pressure_parse(const char *text, bool full, uint64_t *ret)
@@ -78,27 +89,6 @@ static int find_file(const struct config_trigger *t, char *buf, size_t size, siz
 
 /* ---- opening ---- */
 
-/* The kernel may refuse to watch: not permitted, or not for a window of this length. */
-static int ask_kernel(struct daemon *d, unsigned int i, const struct config_trigger *t,
-		      const char *path)
-{
-	struct epoll_event e = { .events = EPOLLPRI, .data.u32 = LOOP_PRESSURE + i };
-	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), n, err;
-	char order[64];
-
-	if (fd < 0)
-		return -errno;
-	n = snprintf(order, sizeof(order), "%s %llu %llu", t->pressure_full ? "full" : "some",
-		     (unsigned long long)(t->filter.threshold / NSEC_PER_USEC),
-		     (unsigned long long)(t->pressure_window / NSEC_PER_USEC));
-	if (write(fd, order, n + 1) < 0 || epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
 static void watch_open(struct daemon *d, unsigned int i, uint64_t now)
 {
 	const struct config_trigger *t = &d->config.triggers[i];
@@ -109,10 +99,7 @@ static void watch_open(struct daemon *d, unsigned int i, uint64_t now)
 	w->next = now + RETRY_NS;
 	err = find_file(t, w->path, sizeof(w->path), &w->cgroup);
 	if (!err) {
-		w->fd = ask_kernel(d, i, t, w->path);
-		w->told = w->fd >= 0;
-		if (!w->told)
-			w->fd = open(w->path, O_RDONLY | O_CLOEXEC);
+		w->fd = open(w->path, O_RDONLY | O_CLOEXEC);
 		err = w->fd < 0 ? -errno : 0;
 	}
 	if (err && !again)
@@ -126,10 +113,7 @@ static void watch_open(struct daemon *d, unsigned int i, uint64_t now)
 		return;
 	w->window = (struct pressure_window){ .size = t->pressure_window };
 	w->next = now;
-	log_notice("trigger %s watches %s%s", t->name, w->path,
-		   w->told ? ""
-			   : ", by reading it: to be told by the kernel takes CAP_SYS_RESOURCE, or "
-			     "from Linux 6.5 on a window of a multiple of 2s");
+	log_notice("trigger %s watches %s", t->name, w->path);
 }
 
 static void watch_close(struct pressure_watch *w)
@@ -162,10 +146,10 @@ static void fire(struct daemon *d, unsigned int i, uint64_t now, uint64_t stalle
 	if (w->cgroup)
 		cgroup = strrchr(w->path, '/') - (w->path + w->cgroup);
 	/* verdict_pressure() looks for the cgroup in this */
-	snprintf(text, sizeof(text), "%s pressure%s%.*s: %s stalled for %s%s of %s",
+	snprintf(text, sizeof(text), "%s pressure%s%.*s: %s stalled for %s of %s",
 		 config_pressure_name(t->pressure), cgroup ? " in " : "", cgroup,
 		 w->path + w->cgroup, t->pressure_full ? "all tasks" : "some task",
-		 w->told ? "at least " : "", units_format_duration(stalled, amount, sizeof(amount)),
+		 units_format_duration(stalled, amount, sizeof(amount)),
 		 units_format_duration(t->pressure_window, window, sizeof(window)));
 	if (policy_trigger(&d->policy, now, &r) != POLICY_SUPPRESSED)
 		policy_tell(&d->policy, &r, text);
@@ -194,19 +178,6 @@ static int look(struct daemon *d, unsigned int i, uint64_t now)
 	return 0;
 }
 
-void pressure_readable(struct daemon *d, unsigned int i, uint32_t events)
-{
-	struct pressure_watch *w;
-
-	if (i >= d->pressure.n || d->pressure.watches[i].fd < 0)
-		return;
-	w = &d->pressure.watches[i];
-	if (events & EPOLLERR)
-		watch_close(w); /* its cgroup is gone */
-	else
-		fire(d, i, clock_monotonic(), d->config.triggers[i].filter.threshold);
-}
-
 void pressure_tick(struct daemon *d, uint64_t now)
 {
 	for (unsigned int i = 0; i < d->pressure.n; i++) {
@@ -216,8 +187,8 @@ void pressure_tick(struct daemon *d, uint64_t now)
 			continue;
 		if (w->fd < 0) {
 			watch_open(d, i, now);
-		} else if (!w->told) {
-			w->next = now + d->config.triggers[i].pressure_window / LOOKS;
+		} else {
+			w->next = now + d->config.triggers[i].pressure_window / PRESSURE_LOOKS;
 			if (look(d, i, now))
 				watch_close(w);
 		}

@@ -2,9 +2,10 @@
 /*
  * pressure.h - triggers on pressure stall information (PSI), of the host or of a cgroup.
  *
- * Where the kernel lets us it watches and tells: a descriptor per trigger, no cost. Where it does
- * not (before Linux 6.5 it asks for CAP_SYS_RESOURCE, since then for that or a window of a multiple
- * of two seconds) we look ten times a window at the total that it counts, as it would itself.
+ * We look ten times a window at the total that the kernel counts, which takes 2 us. To be told by
+ * the kernel would be no better: it looks as often, refuses who has no CAP_SYS_RESOURCE but for
+ * windows of a multiple of two seconds, and for those (Linux 6.5 to at least 6.18) takes all that was
+ * stalled since the host started for growth in the first two windows.
  */
 #ifndef FREC_PRESSURE_H
 #define FREC_PRESSURE_H
@@ -15,15 +16,21 @@
 
 #include "config.h"
 
-/* How much of a window that ends now was stalled, from totals now and then: as the kernel reckons. */
-struct pressure_window {
-	uint64_t size;	 /* ns */
-	uint64_t since;	 /* MONOTONIC ns; 0: nothing has been seen yet */
-	uint64_t value;	 /* total at since, ns */
-	uint64_t before; /* growth in the window before */
+#define PRESSURE_LOOKS 10 /* in a window */
+
+struct pressure_look {
+	uint64_t ts; /* MONOTONIC ns */
+	uint64_t total;
 };
 
-/* ns by which the total has grown within the last window. */
+/* What was seen of late, the oldest first: a look more than a window takes, and the one at hand. */
+struct pressure_window {
+	uint64_t size; /* ns */
+	unsigned int n;
+	struct pressure_look looks[PRESSURE_LOOKS + 2];
+};
+
+/* ns by which the total has grown within the last window, as far as it was looked at. */
 uint64_t pressure_window_add(struct pressure_window *w, uint64_t now, uint64_t total);
 
 /* ns of total= in the line of some or full; -EBADMSG. */
@@ -31,7 +38,6 @@ int pressure_parse(const char *text, bool full, uint64_t *ret);
 
 struct pressure_watch {
 	int fd;	       /* -1: not watched */
-	bool told;     /* by the kernel; else it is looked at */
 	uint64_t next; /* MONOTONIC ns: when to look again, or to try again to open */
 	uint64_t silent_until;
 	struct pressure_window window;
