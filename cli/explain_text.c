@@ -72,10 +72,39 @@ static void print_trigger(const struct facts *f)
 	putchar('\n');
 }
 
+static void print_words(const char *before, const char *text)
+{
+	if (!text || !*text)
+		return;
+	fputs(before, stdout);
+	output_text(stdout, text);
+}
+
+static void print_one_merged(const struct story *s, const struct story_trigger *t)
+{
+	const struct story_end *end = NULL;
+
+	if (t->kind && !strcmp(t->kind, "exit"))
+		end = story_end_of(s, t->pid);
+	output_text(stdout, t->name ? t->name : "?");
+	if (t->comm && t->tid) {
+		print_words(": ", t->comm);
+		printf(", thread %d", t->tid);
+		if (t->pid != t->tid)
+			printf(" of process %d", t->pid);
+	}
+	print_words(" ", end ? end->text : NULL);
+	print_words(", to ", t->server);
+	print_words(", from ", t->client);
+	print_duration(t->duration, ", ");
+	print_words(", says: ", t->text);
+	putchar('\n');
+}
+
 /* What other triggers fired for before the snapshot was taken. */
 static void print_merged(const struct facts *f, const struct story *s)
 {
-	const char *name = "", *separator = "";
+	const char *name = "", *label = "also fired";
 	bool first = true; /* the one that the snapshot is named after comes first */
 
 	protocol_get_string(f->trigger, "name", &name);
@@ -87,20 +116,10 @@ static void print_merged(const struct facts *f, const struct story *s)
 			first = false;
 			continue;
 		}
-		if (!*separator)
-			print_label("also fired");
-		printf("%s", separator);
-		separator = "; ";
-		output_text(stdout, t->name ? t->name : "?");
-		if (t->comm && t->tid) {
-			printf(": ");
-			output_text(stdout, t->comm);
-			printf(", thread %d", t->tid);
-		}
-		print_duration(t->duration, ", ");
+		print_label(label);
+		label = "";
+		print_one_merged(s, t);
 	}
-	if (*separator)
-		putchar('\n');
 }
 
 /* Who read it and who answered, as far as it came. */

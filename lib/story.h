@@ -126,6 +126,8 @@ struct story_trigger {
 	uint64_t start, end, duration, threshold;
 	int32_t pid, tid;
 	const char *name, *kind, *comm;
+	const char *text; /* what its program, or the daemon, says of it; NULL: nothing */
+	const char *server, *client; /* of a request: the connection's ends; NULL: not known */
 	int32_t reader; /* of a request: tid of who read it, 0: it is none … */
 	uint64_t read;	/* … and when */
 	int32_t beginner; /* of a span: tid of who began it, 0: it is none */
