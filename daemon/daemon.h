@@ -65,10 +65,11 @@ struct losses {
 };
 #define LOSSES_MAX 34
 
-/* A trigger's unit. */
+/* Whom a trigger means. */
 struct subject {
-	char *cgroup;  /* where it was found last, or NULL */
+	char *cgroup;  /* its unit: where it was found last, or NULL */
 	uint64_t next; /* when to search again */
+	bool no_comm;  /* no thread had that name when they were looked at last */
 };
 #define SUBJECT_TEXT_MAX 256
 
@@ -99,6 +100,7 @@ struct daemon {
 	struct spans spans;
 	struct percentile percentile;
 	struct subject subjects[TRIGGERS_MAX];
+	uint64_t next_comms; /* when to look at the names of all threads again */
 	struct users users;
 	uint64_t next_id;
 
@@ -178,6 +180,8 @@ void reload_config(struct daemon *d);
 void subject_configure(struct daemon *d);
 /* True: nobody is there whom trigger i means; buf says so, behind the trigger's name. */
 bool subject_flaw(struct daemon *d, unsigned int i, uint64_t now, char *buf, size_t size);
+/* subject_comm.c: trigger i has a comm that, a minute ago at most, no thread had. */
+bool subject_no_comm(struct daemon *d, unsigned int i, uint64_t now);
 /* Whose thread that is, as /proc has it; 0: it does not live. */
 uint32_t subject_process_of(uint32_t tid);
 

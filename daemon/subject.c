@@ -3,6 +3,7 @@
  * subject.c - is there anybody whom a trigger means? Who waits in vain for one to fire learns from
  * status, and from the log, that there is no such process, listener or unit.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,17 +129,25 @@ static bool pid_flaw(uint32_t pid, char *buf, size_t size)
 	return true;
 }
 
-bool subject_flaw(struct daemon *d, unsigned int i, uint64_t now, char *buf, size_t size)
+/* Who runs it, only the opener may see; whether anybody could, of a whole path all can. */
+static bool exe_flaw(const struct trigger_filter *f, char *buf, size_t size)
 {
-	const struct trigger_filter *f = &d->config.triggers[i].filter;
+	char path[PATH_MAX];
 
-	if (f->filters & FILTER_PID && pid_flaw(f->pid, buf, size))
-		return true;
-	if (f->filters & FILTER_UNIT && !has_unit(&d->subjects[i], f->unit, now)) {
-		snprintf(buf, size, "cannot fire now: no cgroup (v2) matches its unit");
-		return true;
+	if (f->exe[0] != '/' || strpbrk(f->exe, "*?"))
+		return false;
+	if (!realpath(f->exe, path)) {
+		snprintf(buf, size, "sees no file %s now, in frecd's mount namespace", f->exe);
+		return errno == ENOENT;
 	}
-	if (!(f->filters & (FILTER_PORT | FILTER_SOCKET)) || listens(f))
+	snprintf(buf, size, "cannot fire outside of containers: %s is a link to %.*s", f->exe,
+		 GLOB_PATH_MAX, path);
+	return strcmp(path, f->exe);
+}
+
+static bool port_flaw(const struct trigger_filter *f, char *buf, size_t size)
+{
+	if (listens(f))
 		return false;
 	if (f->filters & FILTER_PORT)
 		snprintf(buf, size,
@@ -150,6 +159,27 @@ bool subject_flaw(struct daemon *d, unsigned int i, uint64_t now, char *buf, siz
 	return true;
 }
 
+bool subject_flaw(struct daemon *d, unsigned int i, uint64_t now, char *buf, size_t size)
+{
+	const struct trigger_filter *f = &d->config.triggers[i].filter;
+
+	if (f->filters & FILTER_PID && pid_flaw(f->pid, buf, size))
+		return true;
+	if (f->filters & FILTER_UNIT && !has_unit(&d->subjects[i], f->unit, now)) {
+		snprintf(buf, size, "cannot fire now: no cgroup (v2) matches its unit");
+		return true;
+	}
+	if (f->filters & (FILTER_PORT | FILTER_SOCKET) && port_flaw(f, buf, size))
+		return true;
+	/* span.c looks for the file itself */
+	if (f->filters & FILTER_EXE && f->kind != TRIGGER_SPAN && exe_flaw(f, buf, size))
+		return true;
+	if (!(f->filters & FILTER_COMM) || !subject_no_comm(d, i, now))
+		return false;
+	snprintf(buf, size, "sees no thread of the name %s now (looked at once a minute)", f->comm);
+	return true;
+}
+
 void subject_configure(struct daemon *d)
 {
 	char text[SUBJECT_TEXT_MAX];
@@ -158,6 +188,7 @@ void subject_configure(struct daemon *d)
 		free(d->subjects[i].cgroup);
 		d->subjects[i] = (struct subject){ 0 };
 	}
+	d->next_comms = 0;
 	for (unsigned int i = 0; i < d->config.n_triggers; i++) {
 		const struct config_trigger *t = &d->config.triggers[i];
 
