@@ -38,6 +38,27 @@ static int accept_number(const struct config_key *key, int r, uint64_t value, ui
 	return 0;
 }
 
+/* -EINVAL, -ERANGE where it is but the unit: says so, with an example, and returns 1. */
+static int explain_unit(struct config_load *l, const struct config_key *key, const char *value,
+			const char *such_as, int r)
+{
+	int digits = (int)strspn(value, "0123456789.");
+	const char *unit = value + digits + strspn(value + digits, " \t");
+
+	if (r >= 0 || !digits)
+		return r;
+	if (!*unit)
+		config_mistake(l, &l->here, key->name, value, "%s, with a unit, such as %s",
+			       key->want, such_as);
+	else if (unit > value + digits)
+		config_mistake(l, &l->here, key->name, value,
+			       "%s, without a space before the unit: %.*s%s", key->want, digits,
+			       value, unit);
+	else
+		return r;
+	return 1;
+}
+
 static bool is_zero_word(const struct config_key *key, const char *value)
 {
 	return key->zero && strcmp(value, key->zero) == 0;
@@ -49,8 +70,8 @@ static int parse_duration(struct config_load *l, const struct config_key *key, c
 	uint64_t ns = 0;
 	int r = units_parse_duration(value, &ns);
 
-	(void)l;
-	return accept_number(key, r, ns, field_u64(key, base));
+	r = accept_number(key, r, ns, field_u64(key, base));
+	return strcmp(value, "0") ? explain_unit(l, key, value, "200ms", r) : r;
 }
 
 static int parse_size(struct config_load *l, const struct config_key *key, const char *value,
@@ -59,13 +80,14 @@ static int parse_size(struct config_load *l, const struct config_key *key, const
 	uint64_t bytes = 0;
 	int r;
 
-	(void)l;
 	if (is_zero_word(key, value)) {
 		*field_u64(key, base) = 0;
 		return 0;
 	}
 	r = units_parse_size(value, &bytes);
-	return accept_number(key, r, bytes, field_u64(key, base));
+	r = accept_number(key, r, bytes, field_u64(key, base));
+	/* bytes need none: they are but too few */
+	return bytes <= key->max ? explain_unit(l, key, value, "64M", r) : r;
 }
 
 static int parse_count(struct config_load *l, const struct config_key *key, const char *value,

@@ -369,8 +369,10 @@ static void check_kind(struct config_load *l, struct config_section *s)
 	if (!name)
 		return;
 	if (!has_threshold(f->kind) && threshold.line)
-		config_mistake(l, &kind, "kind", name, "another one, as line %u has a threshold",
-			       threshold.line);
+		config_mistake(
+			l, &kind, "kind", name,
+			"no threshold with it: a trigger of kind %s has none, remove line %u", name,
+			threshold.line);
 	if (has_threshold(f->kind) && !threshold.line)
 		config_mistake(l, &s->place, "threshold", NULL,
 			       "a threshold in [trigger %s], such as 100ms", s->trigger.name);
@@ -385,7 +387,8 @@ static void check_kind(struct config_load *l, struct config_section *s)
 			l, &s->place, "port", NULL,
 			"whose requests: a port, or comm, exe, pid or unit of the server, in [trigger %s]",
 			s->trigger.name);
-	if (!of_requests && port.line)
+	/* of what a percentile is may be what the mistake in it hides */
+	if (!of_requests && (f->kind != TRIGGER_PERCENTILE || f->of) && port.line)
 		config_mistake(l, &kind, "kind", name, "request, as line %u has a port", port.line);
 	if (f->kind != TRIGGER_SYSCALL && syscalls.line)
 		config_mistake(l, &kind, "kind", name, "syscall, as line %u has syscalls",

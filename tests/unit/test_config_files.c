@@ -83,7 +83,7 @@ static void test_dropin_mistakes(void **state)
 	put("conf.d/1.conf", TRIGGER("b"));
 	put("conf.d/2.conf", TRIGGER("c") TRIGGER("a"));
 	snprintf(want, sizeof(want),
-		 "%s/frec.conf:2: window: got '5', want a time from 100ms to 1h\n"
+		 "%s/frec.conf:2: window: got '5', want a time from 100ms to 1h, with a unit, such as 200ms\n"
 		 "%s/conf.d/2.conf:4: [trigger]: got 'a', want another name: "
 		 "%s/frec.conf:3 has this one already\n",
 		 root, root, root);

@@ -77,6 +77,36 @@ static void test_hostile_bytes(void **state)
 	assert_null(strstr(said, "f:101:"));
 }
 
+static void test_units(void **state)
+{
+	(void)state;
+	assert_mistakes("[trigger t]\nkind=lock\nthreshold = 200\n",
+			"f:3: threshold: got '200', want a time from 1us to 24h, with a unit, such as "
+			"200ms\n");
+	assert_mistakes("[trigger t]\nkind=lock\nthreshold = 1.5 ms\n",
+			"f:3: threshold: got '1.5 ms', want a time from 1us to 24h, without a space "
+			"before the unit: 1.5ms\n");
+	assert_mistakes("[trigger t]\nkind=lock\nthreshold = 200msec\n",
+			"f:3: threshold: got '200msec', want a time from 1us to 24h\n");
+	assert_mistakes("[recorder]\nmemory = 64\n",
+			"f:2: memory: got '64', want auto or a size from 1M to 64G, with a unit, such "
+			"as 64M\n");
+	assert_mistakes("[recorder]\nstack_dump = 16 K\n",
+			"f:2: stack_dump: got '16 K', want a size from 0 to 64K, without a space before "
+			"the unit: 16K\n");
+	assert_mistakes("[recorder]\nstack_dump = 70000\n",
+			"f:2: stack_dump: got '70000', want a size from 0 to 64K\n");
+}
+
+/* One mistake in it is one mistake. */
+static void test_percentile_of(void **state)
+{
+	(void)state;
+	assert_mistakes("[trigger t]\nkind=percentile\nport=80\npercentile=p99 20ms/10s\n",
+			"f:4: percentile: got 'p99 20ms/10s', want request or runqueue, then one such "
+			"as p99, then a time from 1us to 10m and its interval from 1s to 1h\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +116,8 @@ int main(void)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_text_forms),
 		cmocka_unit_test(test_hostile_bytes),
+		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_percentile_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, forget_said);
