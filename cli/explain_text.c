@@ -259,6 +259,7 @@ int explain_print(const struct facts *f, const struct story *s, const struct ver
 		  const char *path)
 {
 	verdict_print(s, v);
+	verdict_print_commands(s, v);
 	print_trigger(f);
 	print_merged(f, s);
 	print_request(f);

@@ -212,4 +212,5 @@ void verdict_set_json(json_t *to, const struct story *s, const struct verdict *v
 					      (int)v->cpus));
 	json_object_set_new(to, "chain", chain);
 	json_object_set_new(to, "groups", make_groups(s, v));
+	json_object_set_new(to, "commands", verdict_commands(s, v));
 }

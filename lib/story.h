@@ -26,10 +26,13 @@ struct story_thread {
 	uint32_t waits, n_waits; /* in story.waits */
 };
 
+#define STORY_COMMAND 512
+
 struct story_process {
 	int32_t pid, ppid;
 	bool kthread;
 	const char *name; /* base name of its program, else its comm */
+	const char *command; /* its arguments, spaces between, cut to STORY_COMMAND bytes; NULL: not known */
 	const char *cgroup; /* path, NULL: not known */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* story_read.c - collects what the events of a trace say. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,19 @@ struct story_process *story_process_of(struct story_builder *b, int32_t pid)
 	return &s->processes[*at - 1];
 }
 
+static const char *keep_command(struct story *s, const struct trace_process *p)
+{
+	char text[STORY_COMMAND];
+	size_t used = 0;
+
+	if (p->argv_is_comm || p->kthread || !p->n_argv)
+		return NULL;
+	for (size_t i = 0; i < p->n_argv && used < sizeof(text); i++)
+		used += snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "",
+				 p->argv[i] ? p->argv[i] : "");
+	return story_keep(s, text);
+}
+
 /* The last one said of a pid stands. */
 static int add_process(struct story_builder *b, const struct trace_process *p)
 {
@@ -108,6 +122,7 @@ static int add_process(struct story_builder *b, const struct trace_process *p)
 	of->ppid = p->ppid;
 	of->kthread = p->kthread;
 	of->name = name && *name ? story_keep(b->s, name) : NULL;
+	of->command = keep_command(b->s, p);
 	return story_add_birth(b, (struct birth){ .ts = p->ts, .tid = p->pid, .pid = p->pid });
 }
 

@@ -85,6 +85,20 @@ wait $dead
 says "$(ended $dead)" '^exited with 0$'
 says "$(ended "$killer")" '^None$'
 
+# ---- of many that are called the same: which
+
+python3 -c 'import time; print("yes", flush=True); time.sleep(60)' $'\e[31m' "$(printf '%0300d' 7)" >"$work/runs" &
+python=$!
+pids+=("$python")
+within 10 grep -q yes "$work/runs" || fail "python3 does not run"
+within 5 in_state "$python" S || fail "does not sleep"
+sleep 0.1
+cause "$python" >/dev/null
+says "$(json "$work/why" "d['commands'][0]")" "^[{]\"pid\": $python, \"command\": .*python3.* -c import time; .* \?\[31m 0{299}7\""
+ctl why --pid "$python" >"$work/out" || fail "why"
+grep -Eq "^command    $python: [^ ]*python3[^ ]* -c import time; .*…$" "$work/out" || fail "in words: $(cat "$work/out")"
+[ "$(grep '^command' "$work/out" | LC_ALL=C.UTF-8 wc -m)" = 101 ] || fail "not cut: $(cat "$work/out")"
+
 # ---- not there, or not so
 
 refused() { # PATTERN OPTION…
