@@ -42,6 +42,7 @@ explain pair
 [ "$(why "d['trigger']['span']")" = work_begin ] || fail "span: $(why "d['trigger']")"
 [ "$(why "300e6 < d['trigger']['duration_ns'] < 3e9")" = true ] || fail "duration: $(why "d['trigger']")"
 [[ $(why "d['cause']['wait']") == sleep ]] || fail "cause: $(why "d['cause']")"
+[ "$(why "'main' in d['chain'][0]['stack']")" = true ] || fail "stack: $(why "d['chain']")"
 
 tell dies
 tell other 700 # time enough to take it for one that lasts
@@ -52,6 +53,8 @@ tell returns 300
 within 10 has_snapshots 1 returns || fail "no snapshot of the return: $(cat "$work/frecd.log")"
 explain returns
 [ "$(why "600e6 < d['trigger']['duration_ns'] < 3e9")" = true ] || fail "duration: $(why "d['trigger']")"
+# its return is probed, and leads into the kernel: who called it may be missing, as the manual says
+[ "$(why "'work_all' in d['chain'][0]['stack']")" = true ] || fail "stack: $(why "d['chain']")"
 
 take all
 find_slices all
