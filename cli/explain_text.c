@@ -66,7 +66,7 @@ static void print_trigger(const struct facts *f)
 		       (unsigned long long)number(f->trigger, "pid"));
 	}
 	print_duration(number(f->trigger, "duration_ns"), ", ");
-	print_duration(number(f->trigger, "threshold_ns"), " of at most ");
+	print_duration(number(f->trigger, "threshold_ns"), ", threshold ");
 	print_count(number(f->trigger, "merged"), "more merged", false);
 	print_text(f->trigger, "text", ", says: ");
 	putchar('\n');

@@ -84,6 +84,7 @@ done
 [ "$(ctl explain "$file" --json | json - "d['trigger']['merged']")" = 1 ] || fail "merged is not said"
 [ "$(ctl explain "$file" --json | json - "d['trigger']['also']")" = other ] || fail "which was merged is not said"
 ctl explain "$file" | grep -Eq '^also fired other: [^ ]+, thread [0-9]+, [0-9.]+ m?s$' || fail "in words: $(ctl explain "$file")"
+ctl explain "$file" | grep -Eq '^trigger +post, kind offcpu: .*, [0-9.]+ m?s, threshold 60 ms, 1 more merged$' || fail "in words: $(ctl explain "$file")"
 ctl list | grep -F "$(basename "$file" .pftrace)" | grep -q '; also fired: other$' || fail "list: $(ctl list)"
 
 # fire tests any, whatever the quota; pause: nothing is recorded, nothing fires
