@@ -172,6 +172,9 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	h->clocks.realtime -= behind;
 	h->n_offsets = q->n_offsets;
 	memcpy(h->offsets, q->offsets, q->n_offsets * sizeof(h->offsets[0]));
+	h->n_steps = q->n_steps;
+	if (q->n_steps)
+		memcpy(h->steps, q->steps, q->n_steps * sizeof(h->steps[0]));
 	h->from = h->clocks.monotonic > reach ? h->clocks.monotonic - reach : 0;
 	if (h->from < since && since < h->clocks.monotonic)
 		h->from = since;
@@ -357,6 +360,7 @@ static bool header_ok(const struct capture_header *h, uint64_t size)
 {
 	if (h->magic != CAPTURE_MAGIC || h->size != size || h->n_cpus > CAPTURE_CPUS_MAX ||
 	    h->n_hits > POLICY_HITS_MAX || h->n_offsets > CAPTURE_OFFSETS_MAX ||
+	    h->n_steps > CAPTURE_STEPS_MAX ||
 	    sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]) > size)
 		return false;
 	for (unsigned int i = 0; i < h->n_cpus; i++) {

@@ -47,6 +47,15 @@ struct capture_offset {
 };
 #define CAPTURE_OFFSETS_MAX 16u
 
+/* From then on (MONOTONIC) so much was left out: recording took this share of all CPUs. */
+struct capture_step {
+	uint64_t at;
+	uint32_t level; /* enum governor_level */
+	uint32_t pad;
+	double share;
+};
+#define CAPTURE_STEPS_MAX 16u
+
 struct capture_header {
 	uint64_t magic;
 	uint64_t size; /* of the whole capture */
@@ -66,8 +75,9 @@ struct capture_header {
 	uint32_t n_hits;
 	uint32_t n_offsets;
 	uint32_t anonymous;  /* focus_pid alone, all others are "other" */
-	uint32_t pad;
+	uint32_t n_steps;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX]; /* oldest first */
+	struct capture_step steps[CAPTURE_STEPS_MAX]; /* likewise */
 	struct policy_hit hits[POLICY_HITS_MAX];
 	struct capture_span evidence; /* BPF ring-buffer records, header words included */
 	struct capture_span walked;   /* ev_task of every thread that lives */
@@ -84,6 +94,8 @@ struct capture_request {
 	const struct policy_job *job;
 	const struct capture_offset *offsets; /* at most CAPTURE_OFFSETS_MAX */
 	uint32_t n_offsets;
+	const struct capture_step *steps; /* at most CAPTURE_STEPS_MAX */
+	uint32_t n_steps;
 	const char *text; /* attributes */
 	size_t text_len;
 };

@@ -47,7 +47,8 @@ struct config {
 	uint64_t slow_syscall;	 /* ns */
 	uint64_t stacks;	 /* ns */
 	uint64_t stack_dump;	 /* bytes */
-	double overhead_budget;	 /* share of one CPU: 0.01 is 1 % */
+	double overhead_budget;	 /* share of all CPUs: 0.01 is 1 % */
+	bool no_wakeups;	 /* governor.h alone: they are not recorded */
 
 	char directory[PATH_MAX];
 	uint32_t max_files;	 /* 0: no limit */

@@ -9,6 +9,7 @@
 #include "app.h"
 #include "capture.h"
 #include "config.h"
+#include "governor.h"
 #include "pins.h"
 #include "policy.h"
 #include "percentile.h"
@@ -124,6 +125,11 @@ struct daemon {
 	unsigned int n_losses;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX];
 	uint32_t n_offsets;
+	struct config asked; /* what the governor makes `config` of */
+	struct governor governor;
+	struct cost governed; /* when it was asked last */
+	struct capture_step steps[CAPTURE_STEPS_MAX]; /* the last ones, the oldest first */
+	uint32_t n_steps;
 };
 
 /* ---- setup.c: before anything is recorded ---- */
@@ -173,6 +179,8 @@ bool percentile_flaw(const struct daemon *d, unsigned int i, char *buf, size_t s
 
 /* Reads the configuration anew; with a mistake in it, what is in force stays. */
 void reload_config(struct daemon *d);
+/* Once a second: leaves out what overhead_budget does not allow. */
+void reload_governed(struct daemon *d, uint64_t now);
 
 /* ---- subject.c: whom triggers mean ---- */
 
@@ -255,6 +263,8 @@ uint64_t status_held(struct daemon *d, uint64_t now);
 /* Whether it is too early to judge by how much is held. */
 bool status_filling(const struct daemon *d, uint64_t now);
 /* Of one CPU, since recording began, without helpers and workers. */
+/* ns of CPU of frecd itself, without helpers and workers. */
+uint64_t status_own_cpu(void);
 double status_own_share(struct daemon *d, uint64_t now);
 
 /* ---- warnings.c ---- */

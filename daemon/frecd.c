@@ -223,6 +223,7 @@ int main(int argc, char **argv)
 		       d.config.n_triggers == 1 ? "" : "s");
 		return EXIT_DONE;
 	}
+	d.asked = d.config;
 	raise_descriptors();
 	return o.dry ? dry_run(&d) : run(&d);
 }

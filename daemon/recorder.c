@@ -410,7 +410,7 @@ static uint64_t smallest_own(const struct config *c, enum trigger_kind kind)
 
 static uint32_t kinds_of(const struct config *c)
 {
-	uint32_t kinds = 0;
+	uint32_t kinds = c->no_wakeups ? 0 : 1u << RECORDER_WAKEUPS;
 
 	for (unsigned int i = 0; i < c->n_triggers; i++)
 		kinds |= kinds_taken(&c->triggers[i].filter);

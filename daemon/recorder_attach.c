@@ -18,7 +18,7 @@
 /* In the order of attaching: what ends a thing before what begins it. */
 static const struct recorder_program programs[] = {
 	{"on_sched_switch", PROGRAM_ALWAYS, NULL, 0},
-	{"on_sched_waking", PROGRAM_ALWAYS, NULL, 0},
+	{"on_sched_waking", PROGRAM_KIND, NULL, RECORDER_WAKEUPS},
 	{"on_sched_wakeup_new", PROGRAM_ALWAYS, NULL, 0},
 	{"on_sched_process_exec", PROGRAM_ALWAYS, NULL, 0},
 	{"on_task_rename", PROGRAM_ALWAYS, NULL, 0},

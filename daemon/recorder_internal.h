@@ -24,8 +24,10 @@ struct recorder_program {
 		PROGRAM_KIND_OLD, /* likewise, on kernels that have no such tracepoint yet */
 	} when;
 	const char *tracepoint; /* optional ones: left out where BTF lacks btf_trace_NAME */
-	enum trigger_kind kind;
+	unsigned int kind; /* enum trigger_kind, or RECORDER_WAKEUPS */
 };
+
+#define RECORDER_WAKEUPS 31 /* beyond the kinds of triggers: wake-ups are recorded */
 
 struct recorder_link {
 	const struct recorder_program *program;

@@ -148,7 +148,8 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 int shoot_capture(struct daemon *d, const struct policy_job *job, const struct client *client,
 		  uint64_t now)
 {
-	struct capture_request q = {.job = job, .offsets = d->offsets, .n_offsets = d->n_offsets};
+	struct capture_request q = {.job = job, .offsets = d->offsets, .n_offsets = d->n_offsets,
+				    .steps = d->steps, .n_steps = d->n_steps};
 	struct text text = {0};
 	uint64_t size;
 	int err, fd;

@@ -90,6 +90,11 @@ static uint64_t rusage_ns(int who)
 	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000ull;
 }
 
+uint64_t status_own_cpu(void)
+{
+	return rusage_ns(RUSAGE_SELF);
+}
+
 uint64_t status_cpu_used(void)
 {
 	return rusage_ns(RUSAGE_SELF) + rusage_ns(RUSAGE_CHILDREN);
@@ -176,14 +181,14 @@ static json_t *overhead_json(struct daemon *d, uint64_t now, double bpf_share)
 		cpus += !!recorder_hot(d->recorder, i);
 	return json_pack("{s:f,s:f,s:f,s:i,s:{s:I,s:f,s:f}}", "bpf_share", bpf_share,
 			 "daemon_share", daemon_share(d, now), "budget", d->config.overhead_budget,
-			 "level", 0, "recent", "ns", (json_int_t)wall, "bpf_share",
+			 "level", d->governor.level, "recent", "ns", (json_int_t)wall, "bpf_share",
 			 wall && cpus ? (to.bpf - since.bpf) / wall / cpus : 0.0, "daemon_share",
 			 wall ? (to.daemon - since.daemon) / wall : 0.0);
 }
 
 double status_own_share(struct daemon *d, uint64_t now)
 {
-	uint64_t wall = now - recorder_started(d->recorder), used = rusage_ns(RUSAGE_SELF);
+	uint64_t wall = now - recorder_started(d->recorder), used = status_own_cpu();
 
 	return wall && used > d->cpu_before ? (double)(used - d->cpu_before) / wall : 0;
 }

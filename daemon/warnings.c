@@ -133,6 +133,15 @@ static void warn_quotas(json_t *array, struct daemon *d, uint64_t now)
 	}
 }
 
+static void warn_level(json_t *array, const struct daemon *d)
+{
+	if (d->governor.level)
+		warn(array,
+		     "recording cost more than overhead_budget (%.3g %%): %s and what is listed before "
+		     "it in frec.conf(5) are left out until it costs less",
+		     100 * d->config.overhead_budget, governor_sheds(d->governor.level));
+}
+
 static void warn_overhead(json_t *array, struct daemon *d, uint64_t now, double bpf_share)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -199,6 +208,7 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 	warn_quotas(array, d, now);
 	warn_window(array, d, now);
 	warn_triggers(array, d, now);
+	warn_level(array, d);
 	warn_overhead(array, d, now, bpf_share);
 	warn_refused(array, d, now);
 	if (!recorder_takes_sleepers(d->recorder))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "governor.h"
 #include "worker_internal.h"
 #include "worker_stacks.h"
 
@@ -27,6 +28,7 @@ const char *worker_wait_name(const struct wait_facts *f, char *buf, size_t size)
 
 #define TRACK_TRIGGERS 2u
 #define TRACK_LOSS 3u
+#define TRACK_DETAIL 4u
 #define TRACK_HITS 16u /* + index of the hit */
 #define TRACK_THREADS 0x1000ull /* beyond hits; small numbers take less room */
 
@@ -550,6 +552,38 @@ static void put_loss(struct worker *w)
 	trace_put_slice(w->out, &s);
 }
 
+/* When more or less was left out, as recording cost too much: since then, until the next one. */
+static void put_steps(struct worker *w)
+{
+	struct trace_track track = { .uuid = TRACK_DETAIL,
+				     .parent = WORKER_TRACK_ROOT,
+				     .name = "detail" };
+
+	if (w->h->n_steps)
+		trace_put_track(w->out, &track);
+	for (uint32_t i = 0; i < w->h->n_steps; i++) {
+		const struct capture_step *step = &w->h->steps[i];
+		struct trace_arg args[] = {
+			TRACE_UINT("level", step->level),
+			TRACE_UINT("share_ppm", (uint64_t)(step->share * 1e6)),
+		};
+		char name[64];
+		uint64_t at = step->at > w->h->from ? step->at : w->h->from;
+		struct trace_slice s = { .ts = worker_boot(w, at),
+					 .track = TRACK_DETAIL,
+					 .type = TRACE_INSTANT,
+					 .name = name,
+					 .category = "frec",
+					 .args = args,
+					 .n_args = 2 };
+
+		if (i + 1 < w->h->n_steps && step[1].at <= w->h->from)
+			continue; /* over before the window begins */
+		snprintf(name, sizeof(name), "left out: %s", governor_sheds(step->level));
+		trace_put_slice(w->out, &s);
+	}
+}
+
 void worker_write_triggers(struct worker *w)
 {
 	struct trace_track root = {.uuid = WORKER_TRACK_ROOT, .name = "frec"};
@@ -569,6 +603,7 @@ void worker_write_triggers(struct worker *w)
 		put_hit(w, &w->h->hits[i], lane.uuid);
 	}
 	put_loss(w);
+	put_steps(w);
 	if (w->h->n_hits) {
 		trigger.name = w->h->hits[0].name;
 		trigger.ts = worker_boot(w, w->h->hits[0].record.h.ts);

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Over a million system calls and switches a second cost more than overhead_budget: what is recorded
+# becomes less, step by step, and all of it again when the host is quiet. Each step is in the log, in
+# status and in the trace.
+. "$(dirname "$0")/../lib.sh"
+
+level() {
+	status "d['overhead']['level']"
+}
+
+reaches() {
+	[ "$(level)" -ge "$1" ]
+}
+
+# load COUNT: as many programs of both kinds
+load() {
+	for _ in $(seq "$1"); do
+		dd if=/dev/zero of=/dev/null bs=1 status=none &
+		pids+=($!)
+		"$workloads/switches" --pairs 2 --pin --seconds 100 >/dev/null &
+		pids+=($!)
+	done
+}
+
+write_quiet_config "syscalls = all" "overhead_budget = 1%"
+start_frecd
+[ "$(level)" = 0 ] || fail "it begins at level $(level)"
+load "$(nproc)"
+within 40 reaches 5 || fail "level $(level): $(status "d['overhead']")"
+take shed
+for what in "copies of stacks" stacks "system calls that do not sleep" "system calls" wake-ups; do
+	grep -q "overhead_budget is 1 %: leaving out $what (level [1-5])" "$work/frecd.log" || fail "log: $what"
+done
+python3 - "$work/shed.json" <<'END' || fail "the trace"
+import json, sys
+steps = [e for e in map(json.loads, open(sys.argv[1], errors='replace')) if str(e.get('name')).startswith('left out: ')]
+args = [{a['key']: a.get('value') for a in e['args']} for e in steps]
+levels = [a['level'] for a in args]  # from what was in force as the window begins
+assert levels == list(range(6 - len(levels), 6)) and steps[-1]['name'] == 'left out: wake-ups', steps
+assert all(a['share_ppm'] > 10000 for a in args), steps
+END
+
+# quiet again: the last step is taken back after half a minute
+for pid in "${pids[@]}"; do
+	kill "$pid"
+done
+within 50 grep -q 'wake-ups are recorded again (level 4)' "$work/frecd.log" || fail "not taken back: $(status "d['overhead']")"
+[ "$(level)" -le 4 ] || fail "level $(level)"
