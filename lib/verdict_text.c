@@ -311,7 +311,10 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 	if (runtime && l->next == STORY_NOBODY) {
 		say(v, "the runtime schedules its own tasks (%s): ", runtime);
 		say_who(s, v, l->thread);
-		say(v, " was parked for %s", duration(l->ns));
+		say(v,
+		    " was parked for %s; ask its own profiler%s, or have it call frec_trigger() "
+		    "where a task is slow",
+		    duration(l->ns), strcmp(runtime, "Go") ? "" : " (pprof)");
 		return;
 	}
 	say_who(s, v, l->thread);
@@ -401,9 +404,21 @@ static void tell(const struct story *s, struct verdict *v)
 	}
 }
 
+/* No stack is taken of who runs. */
+static void say_where(const struct story *s, struct verdict *v)
+{
+	uint32_t thread = v->chain[v->n_chain - 1].thread;
+
+	say(v, "; where in its code is not recorded");
+	if (verdict_gone_since(s, v, thread) == UINT64_MAX)
+		say(v, ", `perf record -p %d` shows it while it runs", s->threads[thread].pid);
+}
+
 void verdict_tell(const struct story *s, struct verdict *v)
 {
 	tell(s, v);
+	if (v->cause == VERDICT_RUNNING)
+		say_where(s, v);
 	if (v->chain->wait == VERDICT_EXIT || v->parts[VERDICT_EXIT] < (v->end - v->start) / 20 ||
 	    verdict_gone_since(s, v, v->thread) == UINT64_MAX)
 		return;

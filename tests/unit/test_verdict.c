@@ -145,6 +145,7 @@ static void test_futex(void **state)
 	assert_int_equal(v.chain[0].rests_on, VERDICT_BY_WAKER);
 	assert_true(v.chain[1].ns <= 50 * MS && v.chain[1].ns > 49 * MS);
 	is_cause(s, &v, VERDICT_RUNNING, 12);
+	says(&v, "; where in its code is not recorded, `perf record -p 10` shows it while it runs");
 	story_free(s);
 }
 
@@ -302,6 +303,7 @@ static void test_runtime(void **state)
 		assert_int_equal(v.n_chain, 1);
 		is_cause(s, &v, VERDICT_UNKNOWN, tid);
 		says(&v, "unknown: the runtime schedules its own tasks (Go)");
+		says(&v, "; ask its own profiler (pprof), or have it call frec_trigger() where");
 	}
 	story_free(s);
 }
