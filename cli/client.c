@@ -68,7 +68,8 @@ static int fail_access(const char *dir)
 			   dir, group->gr_name);
 }
 
-static int fail_connect(const char *dir, int err)
+/* wants_files: of those that are there already, a recorder only says where. */
+static int fail_connect(const char *dir, int err, bool wants_files)
 {
 	if (err == -EACCES || err == -EPERM)
 		return fail_access(dir);
@@ -80,9 +81,11 @@ static int fail_connect(const char *dir, int err)
 	if (err == -ENOENT || err == -ECONNREFUSED || err == -ENOTDIR)
 		return output_fail(
 			"no recorder at %s: %s; start it with 'systemctl start frecd' or 'frecd', "
-			"or name another with --run-directory",
-			dir,
-			err == -ECONNREFUSED ? "connection refused" : "no control socket there");
+			"or name another with --run-directory%s",
+			dir, err == -ECONNREFUSED ? "connection refused" : "no control socket there",
+			wants_files ? "; what it has written is read without it by its path: "
+				      "frecctl explain FILE"
+				    : "");
 	return output_fail("cannot reach the recorder at %s: %s", dir, strerror(-err));
 }
 
@@ -164,18 +167,21 @@ static int check_reply(const char *dir, const struct request *request, json_t *r
 
 int client_call(const struct arguments *args, const struct request *request, json_t **ret)
 {
-	const char *dir = args->run_directory;
+	const char *dir = args->run_directory, *command = "";
 	json_t *reply = NULL;
 	int fd = -1, err, status;
+	bool list;
 
 	if (request->not_kept)
 		request->not_kept[0] = '\0';
 	if (!request->message)
 		return output_fail("out of memory");
+	protocol_get_string(request->message, "command", &command);
+	list = strcmp(command, "list") == 0;
 	err = protocol_connect(dir, &fd);
 	if (err) {
 		json_decref(request->message);
-		return fail_connect(dir, err);
+		return fail_connect(dir, err, list);
 	}
 	err = protocol_send(fd, request->message, request->pass);
 	json_decref(request->message);

@@ -81,5 +81,17 @@ shown=$(ctl status | sed -n 's/^ .* % + \([0-9.]*\) % since the start$/\1/p')
 [ "$(status "abs(100 * d['overhead']['daemon_share'] / len(d['window']['per_cpu']) - ${shown:-0}) < 0.1 * ${shown:-0}")" = true ] ||
 	fail "overhead: $shown: $(status "d['overhead']")"
 ctl status | grep -Eq '^overhead +[0-9.]+ % in the kernel \+ [0-9.]+ % frecd of all CPUs over the last [0-9.]+ m?s' || fail "$(ctl status)"
+
+# ---- without a recorder: files are read by their path
+
 stop_frecd || fail "frecd ended with $?"
+for verb in list explain "explain $name" status; do
+	# shellcheck disable=SC2086
+	ctl $verb >/dev/null 2>"$work/out" && fail "$verb without a recorder"
+	grep -q '^frecctl: no recorder at ' "$work/out" || fail "$verb: $(cat "$work/out")"
+	[ "$verb" = status ] || grep -q 'read without it by its path: frecctl explain FILE$' "$work/out" ||
+		fail "$verb: $(cat "$work/out")"
+done
+grep -q 'explain FILE' "$work/out" && fail "status: $(cat "$work/out")"
+ctl explain "$file" | grep -q '^deadlock' || fail "by its path: $(ctl explain "$file")"
 exit 0
