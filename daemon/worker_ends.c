@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* worker_ends.c - processes that ended other than they should: an instant each, and a verdict. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,10 +45,18 @@ static const struct stack *stack_of(struct worker *w, const struct ev_exit *e)
 	return stacks_find(w->stack_index, STACK_EXIT, e->tid, e->h.ts, e->h.ts);
 }
 
-/* By a fault, and not by a signal of that number that somebody sent. */
-static bool is_fault(const struct ev_exit *e)
+/* By the kernel, and not by a signal of that number that somebody sent. */
+static bool by_kernel(const struct ev_exit *e)
 {
 	return e->end <= 64 && e->code > 0;
+}
+
+/* The kernel says where only for these, and not with SI_KERNEL. */
+static bool has_address(const struct ev_exit *e)
+{
+	return by_kernel(e) && e->code < SI_KERNEL &&
+	       (e->end == SIGSEGV || e->end == SIGBUS || e->end == SIGILL || e->end == SIGFPE ||
+		e->end == SIGTRAP);
 }
 
 static bool is_signal(const struct ev_exit *e)
@@ -69,7 +78,7 @@ size_t worker_end_args(const struct ev_exit *e, struct trace_arg ret[WORKER_END_
 		       char text[WORKER_END_TEXT])
 {
 	char *signal = text, *sender = text + 32;
-	const char *reason = is_fault(e) ? signal_reason(e->end, e->code) : NULL;
+	const char *reason = by_kernel(e) ? signal_reason(e->end, e->code) : NULL;
 	size_t n = 0;
 
 	if (!is_signal(e)) {
@@ -80,10 +89,10 @@ size_t worker_end_args(const struct ev_exit *e, struct trace_arg ret[WORKER_END_
 				e->end == END_OOM ? "SIGKILL" : signal_name(e->end, signal, 32));
 	if (e->end == END_OOM)
 		ret[n++] = TRACE_BOOL("oom", true);
-	if (is_fault(e)) {
+	if (has_address(e))
 		ret[n++] = TRACE_POINTER("address", e->address);
+	if (by_kernel(e))
 		ret[n++] = TRACE_INT("signal_code", e->code);
-	}
 	if (reason)
 		ret[n++] = TRACE_STRING("reason", reason);
 	if (e->sender_tid) {
@@ -116,7 +125,7 @@ static void put_end(struct worker *w, const struct ev_exit *e)
 		return;
 	signal_end_text(e->end, name, sizeof(name));
 	n = strlen(name);
-	if (is_fault(e))
+	if (has_address(e))
 		snprintf(name + n, sizeof(name) - n, " at 0x%" PRIx64, (uint64_t)e->address);
 	s.n_args = worker_end_args(e, args, text);
 	s.track = worker_track(w, t);
@@ -220,7 +229,7 @@ static void say_sender(FILE *f, const struct ev_exit *e)
 {
 	char name[COMM_LEN + 1];
 
-	if (!e->sender_tid || e->end == END_OOM || is_fault(e))
+	if (!e->sender_tid || e->end == END_OOM || by_kernel(e))
 		return;
 	if (e->sender_tgid == e->tgid)
 		say(f, ", which it sent itself");
@@ -245,13 +254,13 @@ static void say_memory(FILE *f, const struct ev_exit *e)
 static void say_end(FILE *f, struct worker *w, const struct ev_exit *e)
 {
 	const struct task *leader;
-	const char *reason = is_fault(e) ? signal_reason(e->end, e->code) : NULL;
+	const char *reason = by_kernel(e) ? signal_reason(e->end, e->code) : NULL;
 	char text[64];
 
 	leader = worker_task(w, e->tgid, e->h.ts);
 	say(f, "%.*s (pid %u) %s", COMM_LEN, leader ? leader->comm : e->comm, e->tgid,
 	    signal_end_text(e->end, text, sizeof(text)));
-	if (is_fault(e))
+	if (has_address(e))
 		say(f, " at address 0x%" PRIx64, (uint64_t)e->address);
 	if (reason)
 		say(f, " (%s)", reason);

@@ -64,6 +64,9 @@ const char *signal_reason(int sig, int code)
 	} reasons[] = {
 		{ SIGSEGV, SEGV_MAPERR, "nothing is mapped there" },
 		{ SIGSEGV, SEGV_ACCERR, "access is not allowed there" },
+		{ SIGSEGV, SI_KERNEL,
+		  "address not known, most often a general protection fault: a garbage pointer, "
+		  "not canonical" },
 		{ SIGBUS, BUS_ADRALN, "the address is not aligned" },
 		{ SIGBUS, BUS_ADRERR, "there is no such memory, as behind the end of a file" },
 		{ SIGBUS, BUS_OBJERR, "the hardware reports an error" },

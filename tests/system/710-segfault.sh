@@ -87,8 +87,15 @@ run jump
 died jump "$pid"
 says jump "SIGSEGV at address 0x1234 .*, in die, called by main$"
 
+# through a pointer that is no address: the kernel does not say which, and it is not 0
+run wild
+died wild "$pid"
+says wild "^dies \(pid $pid\) was killed by SIGSEGV \(address not known, .*a garbage pointer, not canonical\), in touch_it, called by die, main$"
+[ "$(json "$work/wild.why" '"address" in d["trigger"]')" = false ] ||
+	fail "wild: $(json "$work/wild.why" 'd["trigger"]')"
+
 # in a mount namespace of its own, where only those that live on in it see the program
-fired=4
+fired=5
 if can_mount; then
 	mkdir "$work/elsewhere"
 	unshare --mount sh -c 'mount -t tmpfs none "$2" && cp "$1" "$2/dies" || exit 1
@@ -100,7 +107,7 @@ if can_mount; then
 	pid=$(cat "$work/elsewhere.pid")
 	died elsewhere "$pid"
 	says elsewhere ", in touch_it, called by handle_report, die, main$"
-	fired=5
+	fired=6
 fi
 
 [ "$(trigger other fired)" = 0 ] || fail "other fired"

@@ -95,6 +95,18 @@ static void test_end(void **state)
 	assert_int_equal(said.ends, 1);
 	assert_string_equal(said.verdict, "worker (pid 100) was killed by SIGSEGV at address 0x10 "
 					  "(nothing is mapped there)");
+	e->code = 0x80; /* SI_KERNEL: without an address */
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.verdict,
+			    "worker (pid 100) was killed by SIGSEGV (address not known, most often "
+			    "a general protection fault: a garbage pointer, not canonical)");
+	e->end = 24;
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.verdict, "worker (pid 100) was killed by SIGXCPU");
+	e->end = 29; /* SIGIO with POLL_IN: what would be the address is a band */
+	e->code = 1;
+	assert_int_equal(run(whole, h->size, &events), 0);
+	assert_string_equal(said.verdict, "worker (pid 100) was killed by SIGIO");
 	e->end = END_CODE + 3;
 	assert_int_equal(run(whole, h->size, &events), 0);
 	assert_string_equal(said.verdict, "worker (pid 100) exited with 3");

@@ -2,7 +2,7 @@
 /*
  * dies.c - ends as it is told to, after some milliseconds in which it sleeps and runs.
  *
- *	dies segv|abort|fpe|jump [MS]	by a signal of its own doing
+ *	dies segv|wild|abort|fpe|jump [MS]	by a signal of its own doing
  *	dies exit CODE [MS]		with an exit code
  *	dies memory [MS]		takes memory until somebody ends it
  *	dies wait			waits to be killed
@@ -76,6 +76,8 @@ static int die(const char *how, int code)
 
 	if (!strcmp(how, "segv"))
 		handle_report();
+	if (!strcmp(how, "wild"))
+		touch_it((int *)0x6b6b6b6b6b6b6b6b);
 	if (!strcmp(how, "abort"))
 		check_it();
 	if (!strcmp(how, "fpe"))
@@ -97,7 +99,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2) {
 		fprintf(stderr,
-			"usage: dies segv|abort|fpe|jump|memory|wait|thread|exit CODE [MS]\n");
+			"usage: dies segv|wild|abort|fpe|jump|memory|wait|thread|exit CODE [MS]\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "exit"))
