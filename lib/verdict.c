@@ -87,6 +87,9 @@ static int blame_piece(void *context, const struct verdict_piece *p)
 	if (p->kind != b->kind || !p->wait || p->segment.state != STORY_SLEEPING ||
 	    !may_be_for_somebody(b->kind, p->wait))
 		return 0;
+	if (p->holder != STORY_NOBODY)
+		return verdict_blame_round(b->s, p->wait, p->holder, p->holder_sure, p->span,
+					   &b->blames);
 	return verdict_blame(b->s, b->kind, &p->segment, p->wait, p->last, p->span, &b->blames);
 }
 
@@ -166,6 +169,7 @@ static int find_next(const struct story *s, const struct verdict_spans *spans,
 		link->rests_on = best->rests_on;
 		link->sure = best->sure && best->ns >= link->ns / 2;
 		link->evidence = best->longest;
+		link->rounds = best->rounds;
 		*ret_spans = best->spans;
 		best->spans = (struct verdict_spans){ 0 };
 		err = before_birth(s, link, ret_spans, best->ns);
@@ -446,6 +450,34 @@ static int follow(const struct story *s, struct verdict *v, const struct verdict
 	return more < 0 ? more : 0;
 }
 
+/* What it did itself took longest; what it waited for took nearly as long. */
+static int find_also(const struct story *s, struct verdict *v, const struct verdict_hand *hand)
+{
+	struct verdict_span span = hand->span;
+	const struct verdict_spans spans = { .list = &span, .n = 1 };
+	struct verdict_link also = { .thread = hand->thread, .next = STORY_NOBODY };
+	struct verdict_spans next = { 0 };
+	struct account a = { 0 };
+	int err;
+
+	if (v->n_chain != 1 || v->chain->wait != VERDICT_RUNNING)
+		return 0;
+	err = verdict_each_piece(s, also.thread, &spans, add_piece, &a);
+	a.parts[VERDICT_RUNNING] = 0;
+	if (!err)
+		err = fill_link(s, &spans, &a, &also);
+	if (err || also.ns < v->chain->ns / 2)
+		return err;
+	if (also.on_others && !is_parked(&also))
+		err = find_next(s, &spans, &also, &next);
+	free(next.list);
+	if (also.evidence)
+		verdict_what(also.evidence, also.wait, also.what, sizeof(also.what));
+	mark_cut(also.what, sizeof(also.what));
+	v->also = also;
+	return err < 0 ? err : 0;
+}
+
 int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, uint32_t thread,
 		       uint64_t start, uint64_t end, struct verdict *ret)
 {
@@ -468,6 +500,8 @@ int verdict_of_request(const struct story *s, uint32_t reader, uint64_t read, ui
 	err = account_for(s, v, hands, n, &most);
 	if (!err)
 		err = follow(s, v, most);
+	if (!err)
+		err = find_also(s, v, most);
 	if (err)
 		return err;
 	if (v->n_chain) {

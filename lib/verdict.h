@@ -63,6 +63,7 @@ struct verdict_link {
 	char what[VERDICT_WHAT];
 	const struct story_wait *evidence; /* the longest one of these waits, or NULL */
 	bool on_others;			   /* most of that wait was for somebody to end it */
+	uint32_t rounds;		   /* it waited again and again for next; 0: at once */
 	uint32_t next;			   /* whom it waited for, or STORY_NOBODY */
 	unsigned int rests_on;		   /* VERDICT_BY_* for next */
 	bool sure;			   /* false: the evidence allows for another next */
@@ -90,6 +91,7 @@ struct verdict {
 	double explained;	       /* share of the interval that events account for */
 	struct verdict_link chain[VERDICT_HOPS];
 	size_t n_chain;
+	struct verdict_link also; /* where it ran most: what took nearly as long; ns 0: nothing */
 	enum verdict_wait cause; /* of the last link; or DEADLOCK, UNKNOWN; LOCK: it ended with the lock */
 	uint32_t culprit;	 /* its thread */
 	uint64_t cause_ns;
@@ -215,6 +217,7 @@ struct verdict_blame {
 	uint64_t ns;
 	const struct story_wait *longest;
 	uint64_t longest_ns;
+	uint32_t rounds; /* that were not ended by it, but whose time was up */
 };
 
 /* Somebody had the lock of the wait at hand from start to end. */
@@ -243,6 +246,9 @@ struct verdict_blames {
 int verdict_blame(const struct story *s, enum verdict_wait kind, const struct story_segment *g,
 		  const struct story_wait *w, const struct story_wait *last,
 		  struct verdict_span part, struct verdict_blames *blames);
+/* The same of a round, see verdict_round_of(). */
+int verdict_blame_round(const struct story *s, const struct story_wait *w, uint32_t holder,
+			bool sure, struct verdict_span part, struct verdict_blames *blames);
 void verdict_blames_free(struct verdict_blames *blames);
 
 /* When the thread ended, if that was before the interval's end; else UINT64_MAX. */

@@ -123,3 +123,153 @@ void verdict_find_again(const struct story *s, uint32_t thread, uint64_t start, 
 		ret->last = last;
 	}
 }
+
+/*
+ * ---- rounds ----
+ *
+ * What goes from thread to thread of a process, such as an interpreter's lock, is waited for in
+ * rounds: the time of one is up, the thread asks for it, and sleeps again until who had it lets go.
+ * That mostly takes less time than is recorded, and now and then none at all.
+ */
+#define ROUNDS_HOPS 32u
+
+/* A futex wait whose time was up, and nothing else ended it. */
+static bool is_round(const struct story *s, const struct story_wait *w)
+{
+	const struct story_wake *k = ended_by(s, w);
+
+	return k && k->irq & TRACE_IRQ_HARD && !w->open && !w->killed && !w->interrupted &&
+	       w->address && strcmp(w->name, "futex") == 0;
+}
+
+/* Who of its process woke it out of what it went back to at once; *ret_again: which is recorded. */
+static uint32_t woken_again_by(const struct story *s, const struct story_wait *w, bool *ret_again)
+{
+	uint64_t spent = 0, at = w->end;
+
+	*ret_again = false;
+	for (unsigned int hops = 0; hops < ROUNDS_HOPS && spent <= AGAIN_NS; hops++) {
+		const struct story_wait *next = story_wait_at(s, w->thread, at);
+		struct story_segment g;
+
+		story_segment(s, w->thread, at, &g);
+		if (g.end <= at || g.state == STORY_UNKNOWN || g.state == STORY_GONE)
+			break;
+		if (g.state == STORY_RUNNING)
+			spent += g.end - at;
+		at = g.end;
+		if (g.state != STORY_SLEEPING)
+			continue;
+		if (!g.wake || g.wake->waker == STORY_NOBODY || (next && !is_same(w, next)))
+			break;
+		if (next)
+			*ret_again = true;
+		if (!g.wake->irq)
+			return s->threads[g.wake->waker].pid == s->threads[w->thread].pid
+				       ? g.wake->waker
+				       : STORY_NOBODY;
+		if (!next || !is_round(s, next))
+			break;
+		spent = 0;
+	}
+	return STORY_NOBODY;
+}
+
+/* Did it run, or want to, for most of this time? */
+static bool is_busy(const struct story *s, uint32_t thread, uint64_t start, uint64_t end)
+{
+	uint64_t busy = 0;
+	struct story_segment g;
+
+	for (uint64_t at = start; at < end; at = g.end) {
+		story_segment(s, thread, at, &g);
+		if (g.end <= at)
+			break;
+		if (g.state == STORY_RUNNING || g.state == STORY_RUNNABLE)
+			busy += (g.end < end ? g.end : end) - at;
+	}
+	return busy > (end - start) / 2;
+}
+
+/*
+ * Who had it in this round, as far as the round itself says. Who let go of it at last may have
+ * waited for it as well, until another let go. Of one that went on unrecorded nothing says that
+ * this was for the same: then who had it must have had something to do with it.
+ */
+static uint32_t had_it(const struct story *s, const struct story_wait *w, bool *ret_again)
+{
+	uint32_t who = is_round(s, w) ? woken_again_by(s, w, ret_again) : STORY_NOBODY;
+	const struct story_wait *its;
+	const struct story_wake *k;
+	bool ignored;
+
+	if (who == STORY_NOBODY)
+		return who;
+	its = story_wait_at(s, who, w->start + (w->end - w->start) / 2);
+	if (its && strcmp(its->name, "futex") == 0 && is_same(its, w)) {
+		k = ended_by(s, its);
+		who = is_round(s, its) ? woken_again_by(s, its, &ignored)
+		      : k && !k->irq   ? k->waker
+				       : STORY_NOBODY;
+		if (who == w->thread || who == STORY_NOBODY ||
+		    s->threads[who].pid != s->threads[w->thread].pid)
+			return STORY_NOBODY;
+	}
+	return *ret_again || is_busy(s, who, w->start, w->end) ? who : STORY_NOBODY;
+}
+
+/* One more that had what is waited for at an address: most of them, by majority. */
+static void vote(struct verdict_turns *t, uint32_t who)
+{
+	t->n++;
+	if (!t->lead)
+		t->who = who;
+	t->lead += t->who == who ? 1 : -1;
+	t->others |= t->who != who;
+}
+
+static struct verdict_turns *turns_at(struct verdict_rounds *r, uint64_t address, bool add)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i].address / 8 == address / 8)
+			return &r->list[i];
+	if (!add || r->n == VERDICT_ROUNDS)
+		return NULL;
+	r->list[r->n] = (struct verdict_turns){ .address = address, .who = STORY_NOBODY };
+	return &r->list[r->n++];
+}
+
+void verdict_find_rounds(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+			 struct verdict_rounds *ret)
+{
+	const struct story_wait *waits = &s->waits[s->threads[thread].waits];
+	bool ignored;
+
+	ret->n = 0;
+	for (uint32_t i = story_waits_until(s, thread, end); i && waits[i - 1].end > start; i--) {
+		uint32_t who = had_it(s, &waits[i - 1], &ignored);
+		struct verdict_turns *t = NULL;
+
+		if (who != STORY_NOBODY)
+			t = turns_at(ret, waits[i - 1].address, true);
+		if (t)
+			vote(t, who);
+	}
+}
+
+uint32_t verdict_round_of(const struct story *s, struct verdict_rounds *r,
+			  const struct story_wait *w, bool *ret_sure)
+{
+	const struct verdict_turns *t = turns_at(r, w->address, false);
+	bool again = false;
+	uint32_t who;
+
+	/* once is chance: a pause, and something else that came right after it */
+	if (!t || t->n < 2 || !is_round(s, w))
+		return STORY_NOBODY;
+	who = had_it(s, w, &again);
+	*ret_sure = who != STORY_NOBODY || !t->others;
+	if (who == STORY_NOBODY && (again || is_busy(s, t->who, w->start, w->end)))
+		who = t->who;
+	return who;
+}

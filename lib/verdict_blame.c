@@ -387,3 +387,16 @@ int verdict_blame(const struct story *s, enum verdict_wait kind, const struct st
 		blame_waker(s, kind, g, &a);
 	return a.err;
 }
+
+int verdict_blame_round(const struct story *s, const struct story_wait *w, uint32_t holder,
+			bool sure, struct verdict_span part, struct verdict_blames *blames)
+{
+	struct accusation a = { .s = s, .blames = blames, .wait = w, .last = w, .part = part };
+	struct verdict_blame *b;
+
+	accuse(&a, holder, part.start, part.end, VERDICT_BY_WAKER, sure);
+	b = a.err ? NULL : blame_of(s, blames, holder);
+	if (b)
+		b->rounds++;
+	return a.err;
+}

@@ -29,6 +29,7 @@ static void piece_at(const struct story *s, uint32_t thread, uint64_t ts, uint64
 static void join_again(const struct verdict_again *again, struct verdict_piece *p)
 {
 	p->last = p->wait;
+	p->holder = STORY_NOBODY;
 	if (!p->wait || !again->first || p->wait < again->first || p->wait >= again->last)
 		return;
 	p->last = again->last;
@@ -36,12 +37,26 @@ static void join_again(const struct verdict_again *again, struct verdict_piece *
 		p->kind = VERDICT_FUTEX;
 }
 
+/* Nor is one that is followed at once by who had it letting go. */
+static void find_holder(const struct story *s, struct verdict_rounds *r, struct verdict_piece *p)
+{
+	if (p->kind != VERDICT_SLEEP || !p->wait || p->segment.state != STORY_SLEEPING)
+		return;
+	p->holder = verdict_round_of(s, r, p->wait, &p->holder_sure);
+	if (p->holder != STORY_NOBODY)
+		p->kind = VERDICT_FUTEX;
+}
+
 int verdict_each_piece(const struct story *s, uint32_t thread, const struct verdict_spans *spans,
 		       verdict_piece_fn fn, void *context)
 {
+	struct verdict_rounds rounds = { 0 };
 	struct verdict_piece p;
 	int err = 0;
 
+	if (spans->n)
+		verdict_find_rounds(s, thread, spans->list[0].start,
+				    spans->list[spans->n - 1].end, &rounds);
 	for (size_t i = 0; i < spans->n && !err; i++) {
 		const struct verdict_span *span = &spans->list[i];
 		struct verdict_again again;
@@ -50,6 +65,7 @@ int verdict_each_piece(const struct story *s, uint32_t thread, const struct verd
 		for (uint64_t ts = span->start; ts < span->end && !err; ts = p.span.end) {
 			piece_at(s, thread, ts, span->end, &p);
 			join_again(&again, &p);
+			find_holder(s, &rounds, &p);
 			err = fn(context, &p);
 		}
 	}

@@ -11,6 +11,8 @@ struct verdict_piece {
 	struct story_segment segment;
 	const struct story_wait *wait; /* of a sleep, or NULL */
 	const struct story_wait *last; /* of those by which the thread went on with it; else wait */
+	uint32_t holder; /* had what this round of several was for; else STORY_NOBODY */
+	bool holder_sure;
 	enum verdict_wait kind;
 };
 
@@ -22,6 +24,27 @@ struct verdict_again {
 /* Those of the thread at the end of this time, which begins at start. */
 void verdict_find_again(const struct story *s, uint32_t thread, uint64_t start, uint64_t until,
 			struct verdict_again *ret);
+
+/* Who had what a thread waits for in rounds at one address. */
+struct verdict_turns {
+	uint64_t address;
+	uint32_t who; /* most of those times that are known */
+	uint32_t n, lead;
+	bool others;
+};
+
+#define VERDICT_ROUNDS 8
+struct verdict_rounds {
+	struct verdict_turns list[VERDICT_ROUNDS];
+	size_t n;
+};
+
+/* What the thread waits for in rounds in that time. */
+void verdict_find_rounds(const struct story *s, uint32_t thread, uint64_t start, uint64_t end,
+			 struct verdict_rounds *ret);
+/* Of a wait whose time was up: who had what it was for, if it is one of them; else STORY_NOBODY. */
+uint32_t verdict_round_of(const struct story *s, struct verdict_rounds *r,
+			  const struct story_wait *w, bool *ret_sure);
 
 /* Returns 0 to go on. */
 typedef int (*verdict_piece_fn)(void *context, const struct verdict_piece *p);

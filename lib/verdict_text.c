@@ -356,6 +356,12 @@ static void say_idle(const struct story *s, struct verdict *v, const struct verd
 	}
 }
 
+static void say_rounds(struct verdict *v, const struct verdict_link *l)
+{
+	if (l->rounds > 1)
+		say(v, " in %u rounds", l->rounds);
+}
+
 static void tell(const struct story *s, struct verdict *v)
 {
 	const struct verdict_link *last = &v->chain[v->n_chain - 1];
@@ -395,7 +401,9 @@ static void tell(const struct story *s, struct verdict *v)
 	if (before && before->wait != VERDICT_LOCK && before->wait != VERDICT_FILE_LOCK) {
 		say(v, "; ");
 		say_who(s, v, before->thread);
-		say(v, " waited for it: %s", before->what);
+		say(v, " waited for it");
+		say_rounds(v, before);
+		say(v, ": %s", before->what);
 	}
 	if (before && before > v->chain && *v->chain->what) { /* whom it was all about, beyond the middle */
 		say(v, "; so ");
@@ -414,9 +422,25 @@ static void say_where(const struct story *s, struct verdict *v)
 		say(v, ", `perf record -p %d` shows it while it runs", s->threads[thread].pid);
 }
 
+/* And nearly as long as it ran … */
+static void say_also(const struct story *s, struct verdict *v, const struct verdict_link *l)
+{
+	say(v, "; it also ");
+	if (l->next == STORY_NOBODY) {
+		say_deed(s, v, l);
+		return;
+	}
+	say(v, "waited %s for ", duration(l->ns));
+	say_who(s, v, l->next);
+	say_rounds(v, l);
+	say(v, ": %s", l->what);
+}
+
 void verdict_tell(const struct story *s, struct verdict *v)
 {
 	tell(s, v);
+	if (v->also.ns)
+		say_also(s, v, &v->also);
 	if (v->cause == VERDICT_RUNNING)
 		say_where(s, v);
 	if (v->chain->wait == VERDICT_EXIT || v->parts[VERDICT_EXIT] < (v->end - v->start) / 20 ||
