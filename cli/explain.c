@@ -165,6 +165,19 @@ static void judge_end(const struct facts *f, struct verdict *v)
 	snprintf(v->text, sizeof(v->text), "%s", text);
 }
 
+static int judge_pressure(struct judged *j, const char *text)
+{
+	const struct story *s = j->story;
+	uint64_t start = s->start, end = s->end;
+
+	for (size_t i = s->n_triggers; i-- > 0;)
+		if (s->triggers[i].kind && !strcmp(s->triggers[i].kind, "pressure")) {
+			start = s->triggers[i].start;
+			end = s->triggers[i].end;
+		}
+	return verdict_pressure(s, text, start, end, &j->verdict);
+}
+
 /* The interval that the snapshot was written for, or without one the worst waits. */
 static int judge(const struct facts *f, const struct arguments *args, struct judged *j)
 {
@@ -178,7 +191,7 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 	protocol_get_string(f->trigger, "kind", &kind);
 	protocol_get_string(f->trigger, "text", &text);
 	if (!pid && !args->unit && !strcmp(kind, "pressure"))
-		return verdict_pressure(j->story, text, &j->verdict);
+		return judge_pressure(j, text);
 	for (size_t i = 0; i < j->story->n_triggers && !args->pid && !args->unit; i++) {
 		const struct story_trigger *t = &j->story->triggers[i];
 
@@ -188,7 +201,7 @@ static int judge(const struct facts *f, const struct arguments *args, struct jud
 		if (!err)
 			judge_end(f, &j->verdict);
 		if (!err && !strcmp(kind, "percentile"))
-			verdict_preface(&j->verdict, text);
+			verdict_percentile(j->story, text, &j->verdict);
 		return err;
 	}
 	return verdict_worst(j->story, pid, args->unit, &j->verdict);

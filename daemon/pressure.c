@@ -42,7 +42,7 @@ uint64_t pressure_window_add(struct pressure_window *w, uint64_t now, uint64_t t
 	uint64_t growth;
 
 	if (w->n && (total < w->looks[w->n - 1].total || now <= w->looks[w->n - 1].ts))
-		w->n = 0; /* another cgroup of that name */
+		w->n = 0;		/* another cgroup of that name */
 	if (w->n == PRESSURE_LOOKS + 2) /* more than a window: the oldest one says nothing */
 		memmove(w->looks, w->looks + 1, --w->n * sizeof(w->looks[0]));
 	w->looks[w->n++] = (struct pressure_look){ now, total };

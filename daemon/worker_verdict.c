@@ -54,6 +54,7 @@ static void keep_verdict(struct worker *w, const struct story *s, const struct v
 
 static void judge_pressure(struct worker *w)
 {
+	const struct wait_facts *f = &w->h->hits[0].record.w;
 	const char *text = w->h->hits[0].text;
 	static struct verdict v;
 	struct story *s = NULL;
@@ -61,7 +62,7 @@ static void judge_pressure(struct worker *w)
 	snprintf(w->verdict.text, sizeof(w->verdict.text), "%s", text);
 	if (read_story(0, &s))
 		return;
-	if (!verdict_pressure(s, text, &v))
+	if (!verdict_pressure(s, text, worker_boot(w, f->start), worker_boot(w, f->end), &v))
 		keep_verdict(w, s, &v);
 	story_free(s);
 }
@@ -91,7 +92,7 @@ void worker_judge(struct worker *w)
 	static struct verdict v; /* some ten KB */
 	struct story *s = NULL;
 	struct story_trigger trigger;
-	uint64_t start, end;
+	uint64_t start, end, from;
 
 	if (!w->h->n_hits)
 		return;
@@ -111,7 +112,10 @@ void worker_judge(struct worker *w)
 	/* of a wait that goes on, all until now, as the file will have it */
 	end = f->flags & WAIT_OPEN ? w->h->clocks.boottime : worker_boot(w, f->end);
 	/* an app that did not say since when: of all there is */
-	if (end < start || read_story(end > start ? start : worker_boot(w, w->h->from), &s))
+	from = end > start ? start : worker_boot(w, w->h->from);
+	if (w->h->hits[0].kind == TRIGGER_PERCENTILE)
+		from = 0; /* the one it is about is one of many */
+	if (end < start || read_story(from, &s))
 		return;
 	if (f->flags & WAIT_OPEN && s->end > end)
 		end = s->end; /* as whoever explains the file sees it */
@@ -119,7 +123,7 @@ void worker_judge(struct worker *w)
 	if (story_thread_at(s, f->tid, end) != STORY_NOBODY &&
 	    !verdict_of_trigger(s, &trigger, &v)) {
 		if (w->h->hits[0].kind == TRIGGER_PERCENTILE)
-			verdict_preface(&v, w->h->hits[0].text);
+			verdict_percentile(s, w->h->hits[0].text, &v);
 		keep_verdict(w, s, &v);
 	}
 	story_free(s);

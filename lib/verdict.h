@@ -154,10 +154,14 @@ bool verdict_is_overload(const struct verdict *v);
 /* The worst of the waits of this thread that began before until, and why it took so long. -ENOMEM. */
 int verdict_worst_of(const struct story *s, uint32_t thread, uint64_t until, struct verdict *ret);
 
-/* The same of a host or cgroup under pressure: text, as the trigger has it, says which. */
-int verdict_pressure(const struct story *s, const char *text, struct verdict *ret);
-/* Puts what the trigger says before the cause. */
-void verdict_preface(struct verdict *v, const char *text);
+/*
+ * The same of a host or cgroup that was under pressure from start to end: text, as the trigger has
+ * it, says which. For CPUs, it begins with who had them.
+ */
+int verdict_pressure(const struct story *s, const char *text, uint64_t start, uint64_t end,
+		     struct verdict *ret);
+/* Puts what a trigger of kind percentile says, and for CPUs who had them, before the cause. */
+void verdict_percentile(const struct story *s, const char *text, struct verdict *v);
 
 /* ---- between the verdict's own files ---- */
 
@@ -191,6 +195,14 @@ bool verdict_joins(const struct story_wait *w);
 bool verdict_is_unconnected(const struct story_wait *w);
 /* Does a runtime that schedules tasks of its own park in this wait? Its name, or NULL. */
 const char *verdict_runtime(const struct story_wait *w);
+
+/*
+ * verdict_users.c: who had the CPUs in that time, most first, in words: "of 2 CPUs sh (pid 7) had
+ * 98 %"; *ret_ours: the recorder's share. -ENODATA, -ENOMEM.
+ */
+#define VERDICT_USERS 512
+int verdict_users(const struct story *s, struct verdict_span span, char buf[VERDICT_USERS],
+		  double *ret_ours);
 
 /* verdict_hands.c: whose turn it was, one after the other and without gaps. */
 #define VERDICT_HANDS 8

@@ -55,7 +55,7 @@ ctl explain "$file" --json >"$work/explain" || fail "explain"
 json "$work/explain" 'd["trigger"]["text"]' | grep -q "^cpu pressure in ${group#"$root"}: some task stalled for .* of 1 s" ||
 	fail "text: $(json "$work/explain" 'd["trigger"]')"
 [ "$(json "$work/explain" '"pid" in d["trigger"]')" = false ] || fail "a subject: $(json "$work/explain" 'd["trigger"]')"
-json "$work/explain" 'd["cause"]["text"]' | grep -q '^cpu pressure in .*; sh (tid [0-9]*) waited .* for a CPU' || fail "cause: $(ctl explain "$file")"
+json "$work/explain" 'd["cause"]["text"]' | grep -q '^cpu pressure in .*; of [0-9]* CPUs\? .* (.*pid [0-9]*) had [0-9]* %.*; sh (tid [0-9]*) waited .* for a CPU' || fail "cause: $(ctl explain "$file")"
 within 5 grep -q "why short: cpu pressure in" "$work/frecd.log" || fail "the log does not say why"
 ctl export "$file" --format json >"$work/events"
 grep -q '"name":"trigger: short"' "$work/events" || fail "no slice of the trigger"

@@ -81,6 +81,7 @@ why() { json "$work/why.json" "$1"; }
 [ "$(why "d['trigger']['kind'] + ' ' + d['trigger']['comm']")" = "percentile frec-spin" ] || fail "$(why "d['trigger']")"
 why "d['trigger']['text']" | grep -Eq '^runqueue p9[09] is .*s, over 1 ms, in the last 1 s: [0-9]+ samples$' || fail "text: $(why "d['trigger']")"
 [ "$(why "d['cause']['wait']")" = runqueue ] || fail "cause: $(why "d['cause']")"
+why "d['cause']['text']" | grep -q ' samples; of [0-9]* CPUs\? .* (.*pid [0-9]*) had [0-9]* %' || fail "cause: $(why "d['cause']")"
 [ "$(why "sum(r['ns'] for r in d['chain'][-1]['ran_instead']) > 0")" = true ] || fail "nobody ran instead: $(why "d['chain']")"
 why "d['summary']" | grep -q 'was ready to run for .* without getting a CPU' || fail "summary: $(why "d['summary']")"
 exit 0

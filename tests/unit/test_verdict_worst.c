@@ -152,7 +152,7 @@ static void test_pressure(void **state)
 		{ "io pressure: some task stalled for 1 s of 2 s", VERDICT_DISK,
 		  "2 s; two (tid 12" },
 		{ "memory pressure: x", VERDICT_MEMORY, "memory pressure: x; three (tid 13" },
-		{ "cpu pressure in /a: b: y", VERDICT_RUNQUEUE, "y; four (tid 14" },
+		{ "cpu pressure in /a: b: y", VERDICT_RUNQUEUE, "y; of 1 CPU server (pid 10) had 95 %; 5 % was idle; four (tid 14" },
 	};
 	struct scene sc = workers();
 	struct verdict v;
@@ -169,7 +169,7 @@ static void test_pressure(void **state)
 	sw(&sc, 0, 11.5, 15, S, 14);
 	s = scene_end(&sc, 100);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(verdict_pressure(s, cases[i].text, &v), 0);
+		assert_int_equal(verdict_pressure(s, cases[i].text, AT(0), AT(20), &v), 0);
 		is_cause(s, &v, cases[i].cause, 12 + i);
 		says(&v, cases[i].says);
 	}
@@ -179,9 +179,54 @@ static void test_pressure(void **state)
 	wait_lock(&sc, 11, 1, 90, LOCK, 15);
 	sleeps(&sc, 15, 1, 90, "nanosleep");
 	s = scene_end(&sc, 100);
-	assert_int_equal(verdict_pressure(s, cases[0].text, &v), 0);
+	assert_int_equal(verdict_pressure(s, cases[0].text, 0, UINT64_MAX, &v), 0);
 	is_cause(s, &v, VERDICT_SLEEP, 15);
 	says(&v, "; no wait for a disk is recorded, but others are; five (tid 15");
+	story_free(s);
+}
+
+/*
+ * Seven shells have had a CPU, one after the other; the longest wait was for the recorder, by chance.
+ * It is told of only where it had much of the time.
+ */
+static void test_cpu_users(void **state)
+{
+	static const char cpu[] = "cpu pressure: x",
+			  p99[] = "runqueue p99 is 76 ms, over 20 ms, in the last 3 s: 7 samples";
+	static const char shells[] =
+		"; of 2 CPUs sh (7 processes, the busiest pid 33) had 47 %, server (pid 10) 2 %, "
+		"frecd (pid 50) 1 %; 50 % was idle; one (tid 11";
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	process(&sc, 50, 1, "/usr/sbin/frecd");
+	thread(&sc, 50, 50, "frecd-worker");
+	for (int pid = 31; pid < 38; pid++) {
+		process(&sc, pid, 1, "/bin/sh");
+		sw(&sc, 0, (pid - 31) * 410, 0, R, pid);
+		sw(&sc, 0, (pid - 31) * 410 + (pid == 33 ? 410 : 400), pid, S, 0);
+	}
+	sw(&sc, 1, 1, 0, R, 50);
+	wake(&sc, 1, 1.5, 50, 11);
+	sw(&sc, 1, 62, 50, S, 12);
+	sw(&sc, 1, 77, 12, S, 11);
+	sw(&sc, 1, 180, 11, S, 0);
+	s = scene_end(&sc, 3000);
+	assert_int_equal(verdict_pressure(s, cpu, AT(0), AT(3000), &v), 0);
+	is_cause(s, &v, VERDICT_RUNQUEUE, 11);
+	says(&v, shells);
+	says(&v, "for a CPU, which ran two (tid 12 of server, pid 10) for 15 ms");
+	assert_int_equal(v.chain[0].n_ran_instead, 2); /* is known, all the same */
+	assert_int_equal(verdict_of(s, who(s, 11), AT(1.5), AT(77), &v), 0);
+	says(&v, "the recorder itself");
+	verdict_percentile(s, p99, &v);
+	says(&v, "7 samples; of 2 CPUs sh (7 ");
+	says(&v, shells);
+	assert_int_equal(verdict_pressure(s, cpu, AT(0), AT(100), &v), 0);
+	says(&v, "sh (pid 31) had 50 %, frecd (pid 50) 31 %, server (pid 10) 19 %;");
+	says(&v, "for a CPU, which ran frecd-worker (tid 50), which is the recorder itself, for 60.5");
 	story_free(s);
 }
 
@@ -221,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_worst_busy),
 		cmocka_unit_test(test_worst_of_server),
 		cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_cpu_users),
 		cmocka_unit_test(test_worst_of_noise),
 	};
 
