@@ -36,6 +36,8 @@ struct client {
 	char text[POLICY_TEXT_MAX]; /* of fire */
 };
 
+/* Until then it may be the spooler of a recorder that has just ended. */
+#define STORE_SHARED 4
 /* What becomes of a snapshot for the spool after its worker; store.c. */
 struct store {
 	bool busy; /* the spooler has it */
@@ -46,6 +48,7 @@ struct store {
 	struct spooler_request request;
 	struct worker_result result;
 	struct spool_state state; /* of the spool, a second ago */
+	unsigned int shared; /* so often, at once, it was another's; from STORE_SHARED on it is told */
 	uint64_t id; /* of the manual request; 0: a trigger's */
 	uint64_t took;
 };
@@ -225,6 +228,8 @@ void store_watch(struct daemon *d, uint64_t now);
 void store_end(struct daemon *d);
 void store_request(const struct daemon *d, uint32_t op, struct spooler_request *ret);
 const char *store_reason(int err);
+/* That the spool is another recorder's too; empty: it is not. */
+const char *store_shared(const struct daemon *d);
 /* Tells how a snapshot went to whoever waits for it; err is why it failed, or 0. */
 void shoot_answer(struct daemon *d, uint64_t id, const struct worker_result *r, uint64_t took,
 		  const char *path);

@@ -79,6 +79,7 @@ static int put_in_force(struct daemon *d, struct config *fresh, char error[RECOR
 		d->policy.triggers[i].suppressed_cooldown += withheld[i];
 	if (strcmp(fresh->directory, d->config.directory)) {
 		memset(&d->store.state, 0, sizeof(d->store.state));
+		d->store.shared = 0;
 		d->store.tag++;
 	}
 	percentile_configure(d, fresh);

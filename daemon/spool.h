@@ -47,7 +47,7 @@ struct spool_removed {
 struct spool_state {
 	uint64_t files, bytes;
 	int32_t error; /* -errno: why no snapshot can be written now; 0 */
-	uint32_t pad;
+	uint32_t shared; /* another recorder has it, whose limits delete what is ours */
 };
 
 /* What a file will be called. */

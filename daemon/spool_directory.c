@@ -369,6 +369,8 @@ void spool_state(struct spool *s, const struct spool_limits *l, uint64_t expecte
 		 struct spool_state *ret)
 {
 	ret->error = find_flaw(s, l, expected);
+	/* who was first has it locked, for as long as it has it open */
+	ret->shared = s->fd >= 0 && flock(s->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
 	ret->files = s->files;
 	ret->bytes = s->bytes;
 }

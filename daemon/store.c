@@ -167,12 +167,24 @@ void store_begin(struct daemon *d, const struct worker_result *r, uint64_t took)
 
 /* ---- the spooler ---- */
 
+static const char shared_text[] = " is the spool of another frecd, too: the limits of each delete "
+				  "what the other wrote; give this one a `directory` of its own";
+
+const char *store_shared(const struct daemon *d)
+{
+	return d->store.shared >= STORE_SHARED ? shared_text : "";
+}
+
 static void take_state(struct daemon *d, const struct spool_state *state)
 {
 	if (state->error && state->error != d->store.state.error)
 		log_error("cannot use %s for snapshots: %s", d->config.directory,
 			  store_reason(state->error));
 	d->store.state = *state;
+	if (!state->shared)
+		d->store.shared = 0;
+	else if (d->store.shared < STORE_SHARED && ++d->store.shared == STORE_SHARED)
+		log_warning("%s%s", d->config.directory, shared_text);
 }
 
 void store_readable(struct daemon *d)

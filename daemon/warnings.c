@@ -94,6 +94,8 @@ static void warn_spool(json_t *array, struct daemon *d, uint64_t now)
 		     "the disk of %s has not answered for %llu s: snapshots wait in memory; `frecctl "
 		     "snapshot -o FILE` writes elsewhere",
 		     d->config.directory, (unsigned long long)(stalled / SECOND_NS));
+	if (*store_shared(d))
+		warn(array, "%s%s", d->config.directory, store_shared(d));
 	if (err)
 		warn(array, "no snapshot can be written to %s: %s: %s", d->config.directory,
 		     store_reason(err), spool_advice(err));

@@ -53,5 +53,21 @@ more() {
 within 10 more || fail "the first does not fire any more"
 [ "$(status "d['window']['held_ns'] >= min($held, d['window']['wanted_ns'])")" = true ] || fail "it lost its window"
 [ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+
+# one spool for both: the limits of either would delete what the other wrote
+sed -i "s|$work/spool2|$work/spool|" "$work/second.conf"
+"$frecd" --config "$work/second.conf" 2>"$work/second.log" &
+second=$!
+pids+=("$second")
+warns() { # CTL
+	"$1" status 2>/dev/null | grep -qF "warning    $work/spool is the spool of another frecd, too"
+}
+silent() {
+	ctl2 status && ! warns ctl2
+}
+within 20 warns ctl2 || fail "nothing said: $(ctl2 status; cat "$work/second.log")"
+grep -qF "$work/spool is the spool of another frecd, too" "$work/second.log" || fail "not logged"
+warns ctl && fail "the first was there before"
 stop_frecd || fail "frecd ended with $?"
+within 20 silent || fail "it is alone now: $(ctl2 status)"
 exit 0
