@@ -195,6 +195,17 @@ static void say_stopped(const struct story *s, struct verdict *v, const struct v
 		say(v, "; `kill -CONT %d` lets it go on", s->threads[l->thread].pid);
 }
 
+/* Of a connection that nobody has accepted, or refused, yet; in poll(2) no such thing is known. */
+static const char *unanswered(const struct verdict_link *l)
+{
+	const struct story_wait *w = l->evidence;
+
+	return w && w->open && w->type && strcmp(w->type, "inet") == 0 &&
+			       strcmp(w->name, "connect") == 0
+		       ? ", which nobody has answered"
+		       : "";
+}
+
 /* What the thread of the last link did itself. */
 static void say_deed(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
@@ -232,7 +243,7 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		say(v, "waited %s for a lock of the kernel: %s", duration(l->ns), l->what);
 		break;
 	case VERDICT_NETWORK:
-		say(v, "waited %s for the network: %s", duration(l->ns), l->what);
+		say(v, "waited %s for the network: %s%s", duration(l->ns), l->what, unanswered(l));
 		break;
 	case VERDICT_UNKNOWN:
 		say(v, "slept %s, and nothing recorded says what for", duration(l->ns));
@@ -274,8 +285,8 @@ static void say_unknown_other(const struct story *s, struct verdict *v,
 	const struct story_process *p =
 		l->evidence ? story_process(s, l->evidence->peer_pid) : NULL;
 
-	say(v, " waited %s for %s, and nothing recorded says ", duration(l->ns),
-	    *l->what ? l->what : verdict_wait_name(l->wait));
+	say(v, " waited %s for %s%s, and nothing recorded says ", duration(l->ns),
+	    *l->what ? l->what : verdict_wait_name(l->wait), unanswered(l));
 	if (p && p->name) {
 		say(v, "which thread of ");
 		say_name(v, p->name, COMM_MAX);

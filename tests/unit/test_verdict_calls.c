@@ -253,6 +253,43 @@ static void test_datagram(void **state)
 	story_free(s);
 }
 
+/* A connect(2) that has not ended was not answered; of one that has, who knows how it ended. */
+static void test_connect(void **state)
+{
+	struct told told = { .tid = 11, .pid = 10, .start = 10, .end = 90, .name = "connect",
+			     .fd = 7, .file = "192.0.2.1:80", .type = "inet", .open = true };
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	wait_for(&sc, told);
+	told.tid = 12;
+	told.file = "127.0.0.1:80";
+	wait_for(&sc, told);
+	told.tid = 13;
+	told.open = false;
+	told.file = "192.0.2.1:80";
+	wait_for(&sc, told);
+	told.tid = 14;
+	told.open = true;
+	told.name = "recvfrom";
+	wait_for(&sc, told);
+	s = scene_end(&sc, 100);
+	v = explain(s, 11, 10, 80);
+	is_cause(s, &v, VERDICT_NETWORK, 11);
+	says(&v, "for the network: connect fd 7 192.0.2.1:80, which nobody has answered");
+	v = explain(s, 12, 10, 80);
+	is_cause(s, &v, VERDICT_UNKNOWN, 12);
+	says(&v, "for connect fd 7 127.0.0.1:80, which nobody has answered, and nothing recorded");
+	for (int tid = 13; tid <= 14; tid++) {
+		v = explain(s, tid, 10, 80);
+		is_cause(s, &v, VERDICT_NETWORK, tid);
+		assert_null(strstr(v.text, "answered"));
+	}
+	story_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_queued),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_datagram),
+		cmocka_unit_test(test_connect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
