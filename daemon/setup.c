@@ -134,6 +134,19 @@ static int lock_run(struct daemon *d)
 
 /* ---- bpffs ---- */
 
+static const char *pins_reason(int err)
+{
+	switch (err) {
+	case -EBUSY:
+		return "another frecd uses it: set pin_directory to one of its own";
+	case -ENOENT:
+		return "the directory that it should be in is not there: make that, or set "
+		       "pin_directory";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* Nothing of this is needed to record. */
 static void open_pins(struct daemon *d)
 {
@@ -143,7 +156,7 @@ static void open_pins(struct daemon *d)
 	if (err) {
 		log_warning("cannot use %s as pin_directory: %s; what is recorded ends with this "
 			    "process",
-			    path, err == -EBUSY ? "another frecd uses it" : strerror(-err));
+			    path, pins_reason(err));
 		return;
 	}
 	if (recorder_clear_pins(path) > 0)

@@ -97,12 +97,13 @@ private() { # unshare(1) keeps its mounts private
 		umount -q /sys/kernel/tracing /sys/kernel/debug/tracing /sys/kernel/debug
 		exec "$@"' - "$@"
 }
-sed "s|^pin_directory.*|pin_directory = /proc/self/frec|" "$work/frec.conf" >"$work/poor.conf"
+sed "s|^pin_directory.*|pin_directory = $work/none/bpf|" "$work/frec.conf" >"$work/poor.conf"
 private "$frecd" --config "$work/poor.conf" 2>"$work/frecd.log" &
 frecd_pid=$!
 within 20 is_recording || fail "does not record without bpffs, tracefs and kallsyms"
 [ "$(status "d['pinned']")" = false ] || fail "claims to be pinned"
-[ "$(grep -c 'cannot use /proc/self/frec as pin_directory' "$work/frecd.log")" = 1 ] || fail "no warning"
+[ "$(grep -c "cannot use $work/none/bpf as pin_directory: the directory that it should be in is not there: make that, or set pin_directory" "$work/frecd.log")" = 1 ] ||
+	fail "no warning, or not what to do: $(cat "$work/frecd.log")"
 ctl snapshot >/dev/null || fail "no snapshot without bpffs, tracefs and kallsyms"
 stop_frecd || fail "ended with $?"
 exit 0
