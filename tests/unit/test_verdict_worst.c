@@ -259,6 +259,27 @@ static void test_worst_of_noise(void **state)
 	story_free(s);
 }
 
+/* On a host, a stop may be meant, however long it is; not in a process that was asked for. */
+static void test_stopped_stands_behind(void **state)
+{
+	struct scene sc = workers();
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	wait_lock(&sc, 11, 10, 40, LOCK, 13);
+	wait_for(&sc,
+		 (struct told){ .tid = 12, .pid = 10, .start = 5, .end = 95, .name = "stopped" });
+	s = scene_end(&sc, 100);
+	assert_int_equal(verdict_worst(s, 0, NULL, &v), 0);
+	assert_int_equal(v.groups[0].wait, VERDICT_LOCK);
+	assert_int_equal(v.groups[1].wait, VERDICT_STOPPED);
+	assert_true(v.groups[0].ns < v.groups[1].ns);
+	assert_int_equal(verdict_worst(s, 10, NULL, &v), 0);
+	assert_int_equal(v.groups[0].wait, VERDICT_STOPPED);
+	story_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_pressure),
 		cmocka_unit_test(test_cpu_users),
 		cmocka_unit_test(test_worst_of_noise),
+		cmocka_unit_test(test_stopped_stands_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
