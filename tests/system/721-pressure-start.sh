@@ -23,7 +23,7 @@ burn() { # on one CPU
 	done
 }
 burn
-within 30 stalled 4000000 || fail "nothing stalls in the cgroup"
+within 30 stalled 2500000 || fail "nothing stalls in the cgroup"
 for pid in "${pids[@]}"; do
 	stop_pid "$pid"
 done
@@ -32,20 +32,23 @@ pids=()
 write_config <<-END
 	[trigger once]
 	kind = pressure
-	pressure = cpu some 1500ms/2s
+	pressure = cpu some 1900ms/2s
 	unit = frec-test-$$
 	cooldown = 1h
 END
+before=$(total)
 start_frecd
 # it hardly ever wants a CPU, but the kernel counts for those only that are in use
-(
-	echo "$BASHPID" >"$group/cgroup.procs"
-	exec taskset -c 0 python3 -c 'import time
-while True: time.sleep(.2)'
-) &
+taskset -c 0 python3 -c 'import os, sys, time
+open(sys.argv[1], "w").write(str(os.getpid()))
+while True: time.sleep(.2)' "$group/cgroup.procs" &
 pids+=($!)
 age() { [ "$(status 'd["uptime_ns"]')" -ge "$1" ]; } # ns
-quiet() { [ "$(trigger once fired)" = 0 ] || fail "$1: $(grep "trigger once" "$work/frecd.log")"; }
+quiet() {
+	[ "$(trigger once fired)" = 0 ] && return
+	[ $(($(total) - before)) -lt 1900000 ] || skip "this host is too busy: what sleeps waits for a CPU"
+	fail "$1: $(grep "trigger once" "$work/frecd.log")"
+}
 within 20 age 3500000000 || fail "no status"
 quiet "fired for what was before the start"
 reload
@@ -58,10 +61,10 @@ burn
 within 30 has_snapshot "*-once-cpu-0" || fail "nothing fired: $(ctl triggers)"
 after=$(total)
 ctl explain "$(snapshots "*-once-cpu-0")" --json >"$work/explain" || fail "explain"
-json "$work/explain" 'd["trigger"]["text"]' | grep -Eq ": some task stalled for (1\.[0-9]+|2) s of 2 s" ||
+json "$work/explain" 'd["trigger"]["text"]' | grep -Eq ": some task stalled for (1\.9[0-9]*|2) s of 2 s" ||
 	fail "text: $(json "$work/explain" 'd["trigger"]')"
 measured=$(json "$work/explain" 'd["trigger"]["duration_ns"]')
 # what little was stalled in the quiet is in it, too
-[ "$measured" -ge 1500000000 ] && [ $((measured / 1000)) -le $((after - before + 500000)) ] ||
+[ "$measured" -ge 1900000000 ] && [ $((measured / 1000)) -le $((after - before + 500000)) ] ||
 	fail "measured $measured ns, of $((after - before)) us"
 exit 0
