@@ -140,6 +140,8 @@ struct story_trigger {
 struct story {
 	uint64_t start, end; /* the window, complete on all CPUs */
 	uint64_t lost;
+	uint64_t refused;	 /* details that the budget withheld, ever … */
+	uint64_t refused_within; /* … and about within the window, where that is known */
 	struct story_thread *threads; /* by tid and time */
 	size_t n_threads;
 	struct story_process *processes; /* by pid; one of each */

@@ -275,6 +275,10 @@ static void add_attribute(struct story *s, const struct trace_attribute *a)
 		s->start = a->number;
 	else if (strcmp(a->key, "frec.window.end_ns") == 0)
 		s->end = a->number;
+	else if (strcmp(a->key, "frec.window.refused") == 0)
+		s->refused = a->number;
+	else if (strcmp(a->key, "frec.window.refused_within") == 0)
+		s->refused_within = a->number;
 	else if (strcmp(a->key, "frec.window.lost") == 0)
 		s->lost = a->number;
 }

@@ -206,6 +206,18 @@ static const char *unanswered(const struct verdict_link *l)
 		       : "";
 }
 
+/* Short waits are the first that go where many are recorded. */
+static void say_nothing(const struct story *s, struct verdict *v, const struct verdict_link *l,
+			const char *space)
+{
+	uint64_t refused = s->refused_within ? s->refused_within : s->refused;
+
+	say(v, "%sslept %s, and nothing recorded says what for", space, duration(l->ns));
+	if (refused)
+		say(v, ": the budget withheld %llu details, a larger `evidence` keeps more",
+		    (unsigned long long)refused);
+}
+
 /* What the thread of the last link did itself. */
 static void say_deed(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
@@ -246,7 +258,7 @@ static void say_deed(const struct story *s, struct verdict *v, const struct verd
 		say(v, "waited %s for the network: %s%s", duration(l->ns), l->what, unanswered(l));
 		break;
 	case VERDICT_UNKNOWN:
-		say(v, "slept %s, and nothing recorded says what for", duration(l->ns));
+		say_nothing(s, v, l, "");
 		break;
 	default:
 		say(v, "waited %s for %s", duration(l->ns), *l->what ? l->what : "something");
@@ -341,7 +353,7 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 	else if (l->wait != VERDICT_UNKNOWN)
 		say_unknown_other(s, v, l);
 	else
-		say(v, " slept %s, and nothing recorded says what for", duration(l->ns));
+		say_nothing(s, v, l, " ");
 }
 
 /* Nobody saw what the thread did before it, which may be why it waits. */

@@ -137,12 +137,78 @@ static void test_chatter(void **state)
 	}
 }
 
+struct turns {
+	int rounds;
+	bool naps;	/* 13 does nothing meanwhile */
+	bool elsewhere; /* each round is at another address */
+	bool alone;	/* nobody wakes it after a time-out */
+	bool lucky;	/* nor need anybody, every other time */
+};
+
+/* 12 wants what 13 has: its time is up, it asks, and sleeps for too short a while to be recorded. */
+static struct story *turns_of(const struct turns *t)
+{
+	struct scene sc = workers();
+	struct told told = { .tid = 12, .pid = 10, .name = "futex", .address = LOCK };
+
+	if (t->naps)
+		sleeps(&sc, 13, 5, 95, "clock_nanosleep");
+	else
+		runs(&sc, 1, 5, 95, 13);
+	runs(&sc, 0, 9, 10, 12);
+	for (int i = 0; i < t->rounds; i++) {
+		told.start = 10 + 10 * i;
+		told.end = told.start + 9;
+		told.address += t->elsewhere ? 64 : 0;
+		wake_in_irq(&sc, 0, told.end - 0.1, 14, 12, TRACE_IRQ_HARD);
+		wait_for(&sc, told);
+		if (t->alone || (t->lucky && i % 2)) {
+			runs(&sc, 0, told.end, told.start + 10, 12);
+			continue;
+		}
+		runs(&sc, 0, told.end, told.end + 0.1, 12);
+		wake(&sc, 1, told.end + 0.3, 13, 12);
+		runs(&sc, 0, told.end + 0.4, told.start + 10, 12);
+	}
+	return scene_end(&sc, 100);
+}
+
+/* Whoever had it is named; a pause is one, whatever comes right after it. */
+static void test_turns(void **state)
+{
+	static const struct turns turns[] = { { .rounds = 5 }, { .rounds = 5, .lucky = true } };
+	static const struct turns pauses[] = {
+		{ .rounds = 1 }, { .rounds = 5, .naps = true }, { .rounds = 5, .elsewhere = true },
+		{ .rounds = 5, .alone = true }
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		struct story *s = turns_of(&turns[i]);
+		struct verdict v = explain(s, 12, 10, 60);
+
+		is_link(s, &v, 0, 12, VERDICT_FUTEX);
+		is_cause(s, &v, VERDICT_RUNNING, 13);
+		assert_true(v.chain[0].sure);
+		says(&v, "waited for it in 5 rounds");
+		story_free(s);
+	}
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+		struct story *s = turns_of(&pauses[i]);
+		struct verdict v = explain(s, 12, 10, 10 + 10 * pauses[i].rounds);
+
+		is_cause(s, &v, VERDICT_SLEEP, 12);
+		story_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_wait),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_chatter),
+		cmocka_unit_test(test_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
