@@ -8,8 +8,9 @@
  * else in the directory is counted or touched; symbolic links are not followed.
  *
  * Until it is complete it is .NAME.tmp, under flock by whoever holds its
- * descriptor: several recorders can share one directory, and the next start
- * removes what a dead one left.
+ * descriptor: of several recorders that share one directory, each leaves the
+ * others' alone (not what they have finished: spool_state() tells of them), and
+ * the next start removes what a dead one left.
  */
 #ifndef FREC_SPOOL_H
 #define FREC_SPOOL_H
