@@ -8,6 +8,7 @@ write_config <<-EOF
 	[recorder]
 	window = 10s
 	evidence = 64M
+	overhead_budget = 100%
 	[trigger turns]
 	kind = request
 	port = $work/sock
@@ -19,6 +20,10 @@ cat >"$work/server" <<'EOF'
 import ctypes, os, socket, sys, threading, time
 
 kind, path = sys.argv[1:]
+try: # one CPU is enough, others may want theirs
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+except PermissionError:
+    pass
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(path)
 listener.listen()
@@ -92,12 +97,12 @@ EOF
 explained() {
 	rm -f "$work"/spool/* "$work/sock"
 	python3 "$work/server" "$1" "$work/sock" || fail "python3"
-	within 5 has_snapshot '*-turns-*' || fail "$1: no snapshot"
+	within 20 has_snapshot '*-turns-*' || fail "$1: no snapshot"
 	ctl explain "$(snapshots '*-turns-*' | head -n 1)" --json >"$work/why.json" || fail "explain"
 	python3 "$work/check" "$1" "$work/why.json"
 }
 
-# on a busy host its threads may wait for a CPU most of the time
+# without that right its threads may wait for a CPU most of the time
 for kind in calls both three pauses; do
 	explained $kind || explained $kind || explained $kind ||
 		fail "$kind: the verdict: $(cat "$work/why.json")"
