@@ -50,9 +50,9 @@ static __always_inline int request_arrives(struct sock *sk)
 	struct request_watch *w = request_watched(sk);
 	struct request_state *st;
 	struct control *ctl;
+	u32 cpu, come = 0, taken = 0;
 	struct cpu_state *c;
 	u64 now;
-	u32 cpu;
 
 	if (!w)
 		return 0;
@@ -61,15 +61,18 @@ static __always_inline int request_arrives(struct sock *sk)
 	ctl = c ? control_live(now, c) : NULL;
 	st = ctl ? request_get(ctl, w, sk) : NULL;
 	/* a server that has shut down its end cannot answer any more */
-	if (!st || !request_unread(sk) || sk->sk_shutdown & SEND_SHUTDOWN_)
+	if (!st || !request_unread(sk, &come, &taken) || sk->sk_shutdown & SEND_SHUTDOWN_)
 		return 0;
-	if (!st->arrived || st->arrived < ctl->live_since)
+	if (!st->arrived || st->arrived < ctl->live_since) {
 		request_begin(st, now, !sk->sk_socket);
-	else if (st->read && !st->next && request_begins_anew(ctl, sk, st, now))
+		st->taken = taken;
+	} else if (st->read && !st->next && request_begins_anew(ctl, sk, st, now)) {
 		request_begin(st, now, false);
-	else if (st->read && !st->next)
+	} else if (st->read && !st->next) {
 		st->next = now;
+	}
 	st->last = now;
+	st->come = come;
 	return 0;
 }
 
@@ -93,7 +96,8 @@ static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 		st->reader_tgid = t->tgid;
 	}
 	st->bytes += ret;
-	if (st->next && !request_unread(sk))
+	st->taken += ret;
+	if (st->next && !request_unread(sk, NULL, NULL))
 		st->next = 0;
 	return 0;
 }
@@ -201,6 +205,22 @@ static __always_inline void request_count(struct control *ctl, u32 cpu, struct s
 				  ns, (u64)sk);
 }
 
+/*
+ * Since when the next request waits: one that nobody had read when the first was read may have come
+ * with it. The usual one has been taken to its end, which is seen without asking the kernel.
+ */
+static __always_inline u64 request_next(struct sock *sk, const struct request_state *st)
+{
+	if (st->next)
+		return st->next;
+	if (st->come == st->taken && sk->__sk_common.skc_family != AF_UNIX)
+		return 0;
+	if (!request_unread(sk, NULL, NULL))
+		return 0;
+	/* no two have come at the same time: it is what tells one from the other */
+	return st->last > st->arrived ? st->last : st->arrived + 1;
+}
+
 static __always_inline int request_answered(struct sock *sk, int ret)
 {
 	struct request_watch *w = ret > 0 ? request_watched(sk) : NULL;
@@ -228,7 +248,7 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 		    end - st->arrived >= ctl->stacks_ns || st->announced == st->arrived)
 			request_slow(ctl, c, cpu, sk, st, now, end, flags, ret);
 	}
-	request_begin(st, st->next, false);
+	request_begin(st, request_next(sk, st), false);
 	return 0;
 }
 

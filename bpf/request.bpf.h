@@ -28,6 +28,7 @@ struct request_state {
 	u64 read;      /* first call that took some of it; 0: not yet */
 	u64 next;      /* first byte that came after the last such call; 0: none */
 	u64 last;      /* last byte that came */
+	u32 come, taken; /* of TCP's stream, by then: sequence numbers */
 	u64 bytes;     /* taken */
 	u64 announced; /* `arrived` of one that a trigger was told of before it was answered */
 	u64 judged;    /* so long it was the server's turn when triggers were asked last; 0: not yet */
@@ -151,19 +152,27 @@ static __always_inline struct request_state *request_get(const struct control *c
 	return st->role == REQUEST_SERVER ? st : NULL;
 }
 
-/* Bytes that wait to be read; the end of the stream is none. */
-static __always_inline bool request_unread(struct sock *sk)
+/*
+ * Does anything wait to be read? The end of the stream is nothing. Of TCP also how far it has come
+ * and was taken, where that is wanted.
+ */
+static __always_inline bool request_unread(struct sock *sk, u32 *ret_come, u32 *ret_taken)
 {
 	struct tcp_sock *tp;
-	u32 bytes;
+	u32 come, taken;
 
 	if (sk->__sk_common.skc_family == AF_UNIX)
 		return sk->sk_receive_queue.qlen;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return false;
-	bytes = tp->rcv_nxt - tp->copied_seq;
-	return sk->sk_shutdown & RCV_SHUTDOWN_ ? bytes > 1 : bytes;
+	come = tp->rcv_nxt;
+	taken = tp->copied_seq;
+	if (ret_come) {
+		*ret_come = come;
+		*ret_taken = taken;
+	}
+	return sk->sk_shutdown & RCV_SHUTDOWN_ ? come - taken > 1 : come != taken;
 }
 
 /*

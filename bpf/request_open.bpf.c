@@ -127,7 +127,7 @@ static __always_inline bool request_is_open(const struct control *ctl, struct so
 {
 	if (st->role != REQUEST_SERVER || !st->arrived || st->arrived < ctl->live_since)
 		return false;
-	return st->read || request_unread(sk); /* else it went another way: splice(2) */
+	return st->read || request_unread(sk, NULL, NULL); /* else it went another way: splice(2) */
 }
 
 /* ---- while they last ---- */

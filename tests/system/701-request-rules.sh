@@ -95,6 +95,15 @@ def pieces(s):  # of one request: it lasts from the first on
     answer(c)
     return c
 
+def behind(s):  # the second has come with the first
+    c, _ = s.accept()
+    c.recv(4)
+    answer(c)
+    c.recv(4)
+    time.sleep(SLOW)
+    answer(c)
+    return c
+
 def ask(c, times=1):
     for _ in range(times):
         c.sendall(b"question")
@@ -118,6 +127,10 @@ def client(case, c):
             c.sendall(b"part")
             time.sleep(SLOW / 2)
         c.recv(100)
+    elif case.endswith("behind"):
+        c.sendall(b"one.two.")
+        while c.recv(100):
+            pass
     else:
         ask(c)
 
@@ -132,9 +145,9 @@ def listen(case):
     return s
 
 CASES = {f.__name__: f for f in (accept_late, read_late, answer_late, peek, hand_over, poll_late,
-                                end_of_stream, fast, greeting, pieces)}
+                                end_of_stream, fast, greeting, pieces, behind)}
 CASES |= {"v6": answer_late, "local_path": answer_late, "local_other": answer_late,
-          "local_abstract": answer_late}
+          "local_abstract": answer_late, "local_behind": behind}
 
 servers = {case: listen(case) for case in CASES}
 for case, s in servers.items():
@@ -159,14 +172,14 @@ python3 "$work/cases.py" "$work" <"$work/orders" >"$work/out" &
 pids+=($!)
 exec 9>"$work/orders"
 within 10 grep -q ready "$work/out" || fail "no server"
-yes="accept_late read_late answer_late peek hand_over poll_late pieces v6 local_path local_abstract"
+yes="accept_late read_late answer_late peek hand_over poll_late pieces behind v6 local_path local_abstract local_behind"
 no="end_of_stream fast greeting"
 {
 	echo "[recorder]"
 	while read -r case port; do
 		[[ " $yes $no " == *" $case "* ]] || continue
 		case $case in
-		local_path) port=$work/local_path.sock ;;
+		local_path | local_behind) port=$work/$case.sock ;;
 		local_abstract) port=@$(basename "$work") ;;
 		esac
 		printf '[trigger %s]\nkind = request\nport = %s\nthreshold = 250ms\ncooldown = 1h\npost = 0\n' "$case" "$port"
@@ -207,5 +220,7 @@ said answer_late "r['unread_ns'] < r['duration_ns'] / 2"
 said peek "r['unread_ns'] > 0.9 * r['duration_ns']"
 said hand_over "r['reader_tid'] != r['tid']"
 said pieces "r['bytes_in'] == 12"
+said behind "r['bytes_in'] == 4 and r['unread_ns'] < r['duration_ns'] / 2"
+said local_behind "r['bytes_in'] == 4"
 said local_path "r['bytes_in'] == 8 and r['bytes_out'] == 6"
 said local_abstract "r['bytes_in'] == 8"
