@@ -151,6 +151,7 @@ struct sock_common {
 
 struct socket;
 struct msghdr;
+struct page;
 
 struct sk_buff_head {
 	u32 qlen;

@@ -293,6 +293,14 @@ int BPF_PROG(on_tcp_sendmsg, struct sock *sk, struct msghdr *msg, u64 size, int 
 	return request_answered(sk, ret);
 }
 
+/* sendfile(2) and splice(2) */
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(on_tcp_sendpage, struct sock *sk, struct page *page, int offset, u64 size, int flags,
+	     int ret)
+{
+	return request_answered(sk, ret);
+}
+
 SEC("fexit/unix_stream_recvmsg")
 int BPF_PROG(on_unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, u64 size,
 	     int flags, int ret)
@@ -304,6 +312,15 @@ int BPF_PROG(on_unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, u6
 
 SEC("fexit/unix_stream_sendmsg")
 int BPF_PROG(on_unix_stream_sendmsg, struct socket *sock, struct msghdr *msg, u64 len, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	return sk ? request_answered(sk, ret) : 0;
+}
+
+SEC("fexit/unix_stream_sendpage")
+int BPF_PROG(on_unix_stream_sendpage, struct socket *sock, struct page *page, int offset, u64 size,
+	     int flags, int ret)
 {
 	struct sock *sk = sock->sk;
 
