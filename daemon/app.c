@@ -24,9 +24,6 @@
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76 /* Linux 6.5 */
 #endif
-#ifndef SCM_PIDFD
-#define SCM_PIDFD 0x04
-#endif
 
 /* ---- the socket ---- */
 
@@ -126,55 +123,31 @@ void app_close(struct daemon *d)
 
 /* ---- messages ---- */
 
-static void keep_passed(struct app_envelope *e, struct cmsghdr *c)
-{
-	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-	for (size_t i = 0; i < n; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-		if (i < APP_PASSED_MAX && e->passed[i] < 0)
-			e->passed[i] = fd;
-		else
-			close(fd);
-	}
-}
-
-static void read_control(struct app_envelope *e, struct msghdr *msg)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET)
-			continue;
-		if (c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len >= CMSG_LEN(sizeof(e->who)))
-			memcpy(&e->who, CMSG_DATA(c), sizeof(e->who));
-		else if (c->cmsg_type == SCM_RIGHTS)
-			keep_passed(e, c);
-		else if (c->cmsg_type == SCM_PIDFD && e->pidfd < 0)
-			memcpy(&e->pidfd, CMSG_DATA(c), sizeof(e->pidfd));
-	}
-}
-
-/* -EAGAIN: there is none. Who sent what has none is a process that we cannot see: pid 0. */
-static int receive(int fd, struct app_envelope *ret)
+/*
+ * Who only triggers passes nothing; what comes nevertheless is never ours to close. Who asks for a
+ * snapshot is answered on a socket that he passes.
+ */
+static int receive(struct daemon *d, struct app_envelope *ret)
 {
 	union {
-		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
-			  CMSG_SPACE(APP_PASSED_MAX * sizeof(int))];
+		char room[CMSG_SPACE(sizeof(struct ucred))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = {ret->bytes, sizeof(ret->bytes)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-			     .msg_controllen = sizeof(control.room)};
-	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct message m;
+	ssize_t n = app_receive(d->app.fd, ret, control.room, sizeof(control.room), MSG_PEEK);
+	bool wanted = n >= 0 && !message_parse(ret->bytes, ret->len, &m) && m.kind == FREC_SNAPSHOT;
+	int err = -EBUSY;
 
 	if (n < 0)
-		return -errno;
-	memset(&ret->who, 0, sizeof(ret->who));
-	ret->pidfd = ret->passed[0] = ret->passed[1] = -1;
-	ret->len = msg.msg_flags & MSG_TRUNC ? sizeof(ret->bytes) : (size_t)n;
-	read_control(ret, &msg);
-	return 0;
+		return (int)n;
+	if (wanted)
+		err = app_receive_passed(&d->app, ret);
+	if (err != -EBUSY)
+		return err;
+	app_impatient(true);
+	n = app_receive(d->app.fd, ret, control.room, sizeof(control.room), 0);
+	app_impatient(false);
+	return n < 0 ? (int)n : 0;
 }
 
 static void envelope_close(struct app_envelope *e)
@@ -253,7 +226,7 @@ void app_readable(struct daemon *d)
 {
 	struct app_envelope e;
 
-	for (int i = 0; i < READS_MAX && !receive(d->app.fd, &e); i++) {
+	for (int i = 0; i < READS_MAX && !receive(d, &e); i++) {
 		take(d, &e);
 		envelope_close(&e);
 	}

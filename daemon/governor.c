@@ -3,7 +3,8 @@
 #include "governor.h"
 
 #define SECOND_NS 1000000000ull
-/* Over the budget for so long, a step is taken. */
+/* Over the budget for so long, a step is taken: the first one not because of a burst. */
+#define FIRST_NS (10 * SECOND_NS)
 #define OVER_NS (3 * SECOND_NS)
 /* Below half of it for so long, one is taken back; twice as long if that was too early. */
 #define CALM_NS (30 * SECOND_NS)
@@ -87,7 +88,7 @@ bool governor_step(struct governor *g, const struct config *asked, double share,
 	g->calm_since = lasting(g->calm_since, share < asked->overhead_budget / 2, now);
 	if (!g->calm_ns || (!g->level && now - g->restored > CALM_MAX_NS))
 		g->calm_ns = CALM_NS;
-	if (g->over_since && now - g->over_since >= OVER_NS) {
+	if (g->over_since && now - g->over_since >= (g->level ? OVER_NS : FIRST_NS)) {
 		g->over_since = now;
 		return leave_out_more(g, asked, now);
 	}

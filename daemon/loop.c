@@ -92,9 +92,11 @@ static void reap(struct daemon *d)
 {
 	pid_t pid;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		app_reaped(&d->app, pid);
 		if (pid == d->opener_pid)
 			opener_died(d);
+	}
 }
 
 static void add_cpus(struct daemon *d)

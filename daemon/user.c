@@ -61,7 +61,9 @@ static void user_free(struct daemon *d, struct user *u)
 	if (u->bytes)
 		munmap((void *)(uintptr_t)u->bytes, u->size);
 	close_fd(u->client.output);
+	app_impatient(true); /* whatever lies in it unread */
 	close_fd(u->socket);
+	app_impatient(false);
 	close_fd(u->caller);
 	close_fd(u->target);
 	free(u);

@@ -94,6 +94,8 @@ write_config() {
 		[snapshots]
 		directory = $work/spool
 		min_free = 0%
+		[recorder]
+		overhead_budget = 100%
 	EOF
 	cat >>"${1:-$work/frec.conf}"
 }
