@@ -12,13 +12,14 @@
 struct daemon;
 
 #define APP_PASSED_MAX 2
+#define APP_UNTAKEN (-2)
 #define APP_CHILDREN_MAX 8 /* of app_passed.c */
 
 /* A message as it came, with who sent it. */
 struct app_envelope {
 	struct ucred who; /* as this process's namespaces have it */
 	int pidfd;	  /* of who; -1: the kernel gives none */
-	int passed[APP_PASSED_MAX]; /* -1: none */
+	int passed[APP_PASSED_MAX]; /* -1: none; APP_UNTAKEN: one that we leave alone */
 	size_t len;
 	char bytes[512];
 };

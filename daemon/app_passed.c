@@ -74,7 +74,7 @@ ssize_t app_receive(int fd, struct app_envelope *ret, void *room, size_t room_si
 
 /* ---- the child ---- */
 
-/* A socket between two programs, or a process: closing neither asks anybody. */
+/* A socket of this host, or what has no file system (a process, a pipe): closing asks nobody. */
 static bool is_harmless(int fd)
 {
 	char path[64], link[64];
@@ -89,7 +89,7 @@ static bool is_harmless(int fd)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, link, sizeof(link) - 1);
 	link[n > 0 ? n : 0] = '\0';
-	return strstr(link, "[pidfd]") == link + strlen("anon_inode:") || !strncmp(link, "pidfd:", 6);
+	return n > 0 && link[0] != '/';
 }
 
 struct answer {
@@ -114,7 +114,7 @@ static void hand_on(int to, struct app_envelope *e)
 	};
 
 	for (int i = 0; i < 1 + APP_PASSED_MAX; i++) {
-		*marks[i] = -1;
+		*marks[i] = *all[i] < 0 ? -1 : APP_UNTAKEN;
 		if (!is_harmless(*all[i]))
 			continue;
 		*marks[i] = a.n;
@@ -175,7 +175,8 @@ static int take_answer(int from, struct app_envelope *ret)
 	*ret = a.envelope;
 	ret->pidfd = ret->pidfd < 0 ? -1 : fds[ret->pidfd];
 	for (int i = 0; i < APP_PASSED_MAX; i++)
-		ret->passed[i] = ret->passed[i] < 0 ? -1 : fds[ret->passed[i]];
+		if (ret->passed[i] >= 0)
+			ret->passed[i] = fds[ret->passed[i]];
 	return 0;
 }
 

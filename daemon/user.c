@@ -154,7 +154,7 @@ const char *user_flaw(const struct client *client)
 /* Whose snapshot it is to be: of the caller, or of the process whose pidfd was passed. */
 static const char *find_target(struct user *u, const struct app_envelope *e)
 {
-	int pid = e->passed[1] >= 0 ? access_pid_of(e->passed[1]) : e->who.pid;
+	int pid = e->passed[1] != -1 ? access_pid_of(e->passed[1]) : e->who.pid;
 
 	u->uid = e->who.uid;
 	u->caller = access_open(e->who.pid, e->pidfd);

@@ -103,6 +103,41 @@ within 15 has_snapshot '*slow-lock*' || fail "no snapshot of a trigger"
 ctl snapshot >/dev/null || fail "frecctl snapshot"
 [ "$(status "d['app']['snapshots']['refused'] >= 6 and d['app']['snapshots']['written'] >= 2")" = true ] ||
 	fail "counts: $(status "d['app']")"
+
+# ---- who passes the last descriptor of a socket that lingers: closing it would take for ever
+
+cat >"$work/linger.py" <<-'EOF'
+	import array, os, socket, struct, sys, time
+	sys.path.insert(0, os.path.dirname(sys.argv[0]))
+	import ask
+	listener = socket.create_server(('127.0.0.1', 0))
+	request = struct.pack('=IHHQIHH', 0x63657266, 1, 2, 0, 1, 0, 0)
+	if not os.fork():
+	    for message, copies in ((b'rubbish', 1), (b'rubbish', 9), (request, 1), (request, 9)):
+	        c = socket.create_connection(listener.getsockname())
+	        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 1000))
+	        c.setblocking(False)
+	        try:
+	            while c.send(bytes(1 << 16)):
+	                pass
+	        except BlockingIOError:
+	            pass
+	        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	        s.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+	                               array.array('i', copies * [c.fileno()]))], 0, ask.path())
+	        c.detach()
+	    print('sent', flush=True)
+	    os._exit(0)  # which waits for nothing, and leaves the last ones in the socket
+	os.wait()
+	time.sleep(60)  # nobody reads
+EOF
+kill -STOP "$frecd_pid"
+(become 12348 "$python" "$work/linger.py" >"$work/linger.out" 2>&1) &
+pids+=($!)
+within 10 grep -q sent "$work/linger.out" || fail "linger.py: $(cat "$work/linger.out")"
+sleep 0.2 # it exits
+kill -CONT "$frecd_pid"
+timeout 20 "$BUILD/frecctl" --run-directory "$work/run" status >/dev/null || fail "frecd waits for a socket of a user's"
 closed() {
 	[ "$(find "/proc/$frecd_pid/fd" -mindepth 1 | wc -l)" -le "$before" ]
 }
