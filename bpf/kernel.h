@@ -147,6 +147,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
 };
 
 struct socket;
@@ -194,6 +195,7 @@ struct inet_sock {
 struct tcp_sock {
 	u32 rcv_nxt;
 	u32 copied_seq;
+	bool is_mptcp; /* where the kernel has MPTCP */
 };
 
 struct unix_sock {

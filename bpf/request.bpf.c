@@ -237,8 +237,13 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
 	st = ctl ? request_get(ctl, w, sk) : NULL;
-	if (!st || !st->arrived || !st->read)
+	if (!st || !st->arrived)
 		return 0;
+	if (!st->read) {
+		if (!request_unread(sk, NULL, NULL))
+			st->arrived = 0; /* taken another way: splice(2) */
+		return 0;
+	}
 	if (!st->answered)
 		request_first_answer(sk, st);
 	if (st->arrived >= ctl->live_since) {

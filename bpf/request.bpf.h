@@ -13,7 +13,7 @@
 #define TCP_LISTEN_ 10
 #define SOCK_STREAM_ 1
 #define IPPROTO_TCP_ 6
-#define RCV_SHUTDOWN_ 1
+#define SOCK_DONE_ 1 /* bit of skc_flags: the client has ended its stream */
 #define SEND_SHUTDOWN_ 2
 
 #ifdef FREC_REQUESTS_DEFINE
@@ -94,12 +94,23 @@ static __always_inline bool request_port(const struct request_watch *w, const st
 }
 
 /*
+ * Part of an MPTCP connection: what it gets is read from, and answered on, another socket, which is
+ * none of IPPROTO_TCP.
+ */
+static __always_inline bool request_is_mptcp(struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	return tp && bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp;
+}
+
+/*
  * Is this the server's end of a connection that a trigger may mean? A server's TCP port is its own,
  * and what a listener has made keeps its backlog, which who connects has none of; the server's end
  * of a UNIX connection has its listener's name, the client's hardly ever has one.
  */
 static __always_inline enum request_role request_role(const struct request_watch *w,
-						      const struct sock *sk)
+						      struct sock *sk)
 {
 	u16 family = sk->__sk_common.skc_family;
 
@@ -112,9 +123,9 @@ static __always_inline enum request_role request_role(const struct request_watch
 	}
 	if ((family != AF_INET && family != AF_INET6) || sk->sk_protocol != IPPROTO_TCP_)
 		return REQUEST_NONE;
-	if (request_port(w, sk))
-		return REQUEST_SERVER;
-	return w->any && sk->sk_max_ack_backlog ? REQUEST_SERVER : REQUEST_NONE;
+	if (!request_port(w, sk) && !(w->any && sk->sk_max_ack_backlog))
+		return REQUEST_NONE;
+	return request_is_mptcp(sk) ? REQUEST_NONE : REQUEST_SERVER;
 }
 
 /*
@@ -172,7 +183,7 @@ static __always_inline bool request_unread(struct sock *sk, u32 *ret_come, u32 *
 		*ret_come = come;
 		*ret_taken = taken;
 	}
-	return sk->sk_shutdown & RCV_SHUTDOWN_ ? come - taken > 1 : come != taken;
+	return come - taken > (sk->__sk_common.skc_flags >> SOCK_DONE_ & 1);
 }
 
 /*

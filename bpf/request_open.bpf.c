@@ -262,7 +262,7 @@ int BPF_PROG(on_inet_sock_set_state, struct sock *sk, int before, int state)
 	now = bpf_ktime_get_ns();
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
-	if (ctl && st->role == REQUEST_SERVER && st->arrived >= ctl->live_since &&
+	if (ctl && request_is_open(ctl, sk, st) &&
 	    (st->announced == st->arrived || now - request_turn(st) >= ctl->hung_request_ns))
 		request_ends(ctl, c, cpu, sk, st, now, before == TCP_CLOSE_WAIT_);
 	st->arrived = 0;

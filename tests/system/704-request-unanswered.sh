@@ -8,10 +8,11 @@ cat >"$work/cases.py" <<'END'
 import os, socket, struct, sys, threading, time
 
 work = sys.argv[1]
+IPPROTO_MPTCP = 262
 over = threading.Event()
 
 def connect(s):
-    c = socket.socket(s.family)
+    c = socket.socket(s.family, s.type, s.proto)
     c.connect(s.getsockname())
     return c
 
@@ -72,6 +73,39 @@ def dropped(s):  # by the server
     a.close()
     c.recv(100)
 
+def dropped_unread(s):  # a single byte
+    c, a = pair(s)
+    c.sendall(b"?")
+    time.sleep(0.4)
+    a.close()
+
+def splice(c, a):  # read without being seen
+    r, w = os.pipe()
+    c.sendall(b"question")
+    os.splice(a.fileno(), w, 100)
+
+def spliced(s):
+    c, a = pair(s)
+    splice(c, a)
+    time.sleep(0.4)
+    c.close()
+    a.close()
+
+def spliced_first(s):
+    c, a = pair(s)
+    splice(c, a)
+    a.sendall(b"answer")
+    c.recv(100)
+    time.sleep(0.4)
+    ask(c, a)
+
+def multipath(s):  # MPTCP
+    c, a = pair(s)
+    ask(c, a)
+    time.sleep(0.4)
+    c.close()
+    a.close()
+
 def idle(s):
     c, a = pair(s)
     ask(c, a)
@@ -130,13 +164,22 @@ def listen(case):
         s = socket.socket(socket.AF_UNIX)
         s.bind(f"{work}/local.sock")
     else:
-        s = socket.socket()
+        s = socket.socket(proto=IPPROTO_MPTCP if case == "multipath" else 0)
         s.bind(("127.0.0.1", 0))
     s.listen(16)
     return s
 
-CASES = {f.__name__: f for f in (never, unread, queued, left, reset, dropped, idle, half_closed, parted,
-                                sends, mute, loose)}
+def can_multipath():
+    try:
+        socket.socket(proto=IPPROTO_MPTCP).close()
+    except OSError:
+        return False
+    return True
+
+CASES = {f.__name__: f for f in (never, unread, queued, left, reset, dropped, dropped_unread,
+                                spliced, spliced_first, multipath, idle, half_closed, parted,
+                                sends, mute, loose)
+         if f is not multipath or can_multipath()}
 CASES["local"] = never
 servers = {case: listen(case) for case in CASES}
 for case, s in servers.items():
@@ -149,7 +192,8 @@ threads = [threading.Thread(target=lambda case=case: kept.append(CASES[case](ser
 for t in threads:
     t.start()
 for t in threads:
-    if t.name in ("sends", "loose"):
+    if t.name in ("sends", "loose", "spliced", "spliced_first",
+                  "multipath"):
         t.join()
 print("done", flush=True)
 sys.stdin.readline()
@@ -161,8 +205,9 @@ server=$!
 pids+=("$server")
 exec 9>"$work/orders"
 within 10 grep -q ready "$work/out" || fail "no server"
-yes="never unread queued left reset dropped local"
-no="idle half_closed parted sends"
+yes="never unread queued left reset dropped dropped_unread local"
+no="idle half_closed parted sends spliced spliced_first"
+! grep -q '^multipath ' "$work/out" || no+=" multipath"
 while read -r case port; do
 	[ "$case" != ready ] || break
 	threshold=300ms
