@@ -186,15 +186,18 @@ static void log_open(const struct policy_hit *hit)
 {
 	const struct wait_facts *w = &hit->record.w;
 	unsigned long long ms = hit->record.duration / 1000000;
+	char server[POLICY_TEXT_MAX];
 
 	if (hit->kind == TRIGGER_REQUEST)
+		log_notice("trigger %s: a request to %s has not been answered for %llu ms",
+			   hit->name, policy_server(w, server, sizeof(server)), ms);
+	else if (hit->kind == TRIGGER_SPAN)
 		log_notice(
-			"trigger %s: a request to %.16s (pid %u) has not been answered for %llu ms",
-			hit->name, w->comm, w->tgid, ms);
+			"trigger %s: %.16s (tid %u, pid %u) has been in a span for %llu ms and still is",
+			hit->name, w->comm, w->tid, w->tgid, ms);
 	else
-		log_notice("trigger %s: %.16s (tid %u, pid %u) has %s %llu ms and still does",
-			   hit->name, w->comm, w->tid, w->tgid,
-			   hit->kind == TRIGGER_SPAN ? "been in a span for" : "waited", ms);
+		log_notice("trigger %s: %.16s (tid %u, pid %u) has waited %llu ms and still does",
+			   hit->name, w->comm, w->tid, w->tgid, ms);
 }
 
 static void on_trigger(void *arg, const struct trigger_record *t)

@@ -512,3 +512,12 @@ uint64_t policy_suppressed(const struct policy_trigger *t)
 	return t->suppressed_cooldown + t->suppressed_hour + t->suppressed_total +
 	       t->suppressed_paused;
 }
+
+const char *policy_server(const struct wait_facts *w, char *buf, size_t size)
+{
+	if (w->tgid)
+		snprintf(buf, size, "%.*s (pid %u)", COMM_LEN, w->comm, w->tgid);
+	else
+		snprintf(buf, size, "a process that is not known");
+	return buf;
+}

@@ -192,4 +192,7 @@ int policy_newly_spent(struct policy *p, uint64_t now);
 /* Sum of the suppressed_* of one trigger. */
 uint64_t policy_suppressed(const struct policy_trigger *t);
 
+/* Who serves a request, in words. */
+const char *policy_server(const struct wait_facts *w, char *buf, size_t size);
+
 #endif

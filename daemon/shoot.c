@@ -245,8 +245,8 @@ static void log_hit(const struct policy_hit *hit)
 			   hit->name, f->comm, f->tid, f->tgid, *hit->text ? " '" : " so",
 			   hit->text, *hit->text ? "'" : "");
 	else if (hit->kind == TRIGGER_REQUEST)
-		log_notice("trigger %s: a request to %.16s (pid %u) %s %llu ms, writing a snapshot",
-			   hit->name, f->comm, f->tgid,
+		log_notice("trigger %s: a request to %s %s %llu ms, writing a snapshot",
+			   hit->name, policy_server(f, text, sizeof(text)),
 			   f->flags & WAIT_OPEN ? "lasts longer than" : "took", ms);
 	else
 		log_notice("trigger %s: %.16s (tid %u, pid %u) waited %llu ms, writing a snapshot",

@@ -431,6 +431,18 @@ static void test_ended(void **state)
 	}
 }
 
+/* Who closes before anybody has read leaves a request without a process. */
+static void test_server(void **state)
+{
+	struct wait_facts w = {.tgid = 7, .comm = "guess-worker-16c"};
+	char text[64];
+
+	(void)state;
+	assert_string_equal(policy_server(&w, text, sizeof(text)), "guess-worker-16c (pid 7)");
+	w = (struct wait_facts){.start = 1};
+	assert_string_equal(policy_server(&w, text, sizeof(text)), "a process that is not known");
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -454,6 +466,7 @@ int main(void)
 		TEST(test_ended),
 		TEST(test_span_ends),
 		TEST(test_rubbish),
+		TEST(test_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
