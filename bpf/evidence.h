@@ -272,6 +272,8 @@ struct request_watch {
 	__u64 ports[REQUEST_PORT_WORDS]; /* bit set: connections to this port of this host */
 	__u32 any;   /* a trigger names no port: all connections over TCP … */
 	__u32 local; /* … and UNIX; or one names a UNIX socket */
+	__u32 scan; /* of those that last: the number of the one under way */
+	__u32 pad;
 };
 
 /* ---- spans of programs ---- */

@@ -67,7 +67,7 @@ REQUESTS_MAP struct {
 struct request_server {
 	u64 task; /* task_struct, see task_still(); 0: none found */
 	u32 tid;
-	u32 asked;   /* who has it is, or has been, looked for */
+	u32 asked;   /* scan that wanted to know who has it; 0: none */
 	u32 answers; /* it has sent something on some connection */
 	u32 silent;  /* times that a trigger fired though it has never answered */
 	u32 loose;   /* times that a client sent more after a silence, without having been answered */

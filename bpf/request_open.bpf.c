@@ -45,15 +45,22 @@ static __always_inline struct task_struct *request_hand(struct sock *sk,
 	return server ? task_still(server->task, server->tid) : t;
 }
 
-/* True: who has it was not looked for yet, or has gone; iter_request_owners is to look. */
-static __always_inline bool request_ask(struct sock *sk)
+/*
+ * True: who has it was not looked for yet, or has gone; iter_request_owners is to look. Of one
+ * server many may be due: all that come in this scan wait for what the first has asked for.
+ */
+static __always_inline bool request_ask(const struct request_watch *w, struct sock *sk)
 {
 	struct request_server *server = request_server(request_owner_key(sk));
 
-	if (!server || (server->asked && !server->task))
+	if (!server)
+		return false;
+	if (server->asked == w->scan)
+		return true;
+	if (server->asked && !server->task)
 		return false;
 	server->task = 0;
-	server->asked = 1;
+	server->asked = w->scan;
 	return true;
 }
 
@@ -138,13 +145,14 @@ int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct request_state *st = ctx->value;
 	struct sock *sk = ctx->sk;
+	struct request_watch *w;
 	struct scratch *scratch;
 	struct task_struct *t;
 	struct control *ctl;
 	struct cpu_state *c;
+	u32 cpu, zero = 0;
 	u64 now, turn;
 	u8 wanted = 1;
-	u32 cpu;
 
 	/* there may be thousands, and nearly all have none under way */
 	if (!st || !sk || !st->arrived || st->announced == st->arrived)
@@ -159,7 +167,8 @@ int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (now < turn || now - turn < ctl->hung_request_ns || !request_may_fire(sk, st))
 		return 0;
 	t = request_hand(sk, st);
-	if (!t && request_ask(sk)) {
+	w = bpf_map_lookup_elem(&request_watch, &zero);
+	if (!t && w && request_ask(w, sk)) {
 		bpf_seq_write(ctx->meta->seq, &wanted, sizeof(wanted));
 		return 0;
 	}

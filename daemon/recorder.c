@@ -434,7 +434,7 @@ static uint32_t queue_histograms(const struct config *c)
 /* Which connections the kernel looks at; while this changes it may miss a request. */
 static void watch_requests(struct recorder *r, const struct config *c)
 {
-	struct request_watch w = {0};
+	struct request_watch w = {.scan = r->requests->scan};
 
 	for (unsigned int i = 0; i < c->n_triggers; i++) {
 		const struct trigger_filter *f = &c->triggers[i].filter;

@@ -103,6 +103,12 @@ static int iterate_requests(struct recorder *r, const char *name, uint8_t **ret,
 	return iterate(r, name, &info, ret, ret_len);
 }
 
+static int judge_requests(struct recorder *r, uint8_t **ret, size_t *ret_len)
+{
+	r->requests->scan++;
+	return iterate_requests(r, "iter_requests_due", ret, ret_len);
+}
+
 int recorder_judge_requests(struct recorder *r)
 {
 	uint8_t *bytes;
@@ -111,14 +117,14 @@ int recorder_judge_requests(struct recorder *r)
 
 	if (r->control->hung_request_ns == UINT64_MAX)
 		return 0;
-	err = iterate_requests(r, "iter_requests_due", &bytes, &len);
+	err = judge_requests(r, &bytes, &len);
 	if (err)
 		return err;
 	free(bytes);
 	if (!len)
 		return 0;
 	err = iterate(r, "iter_request_owners", NULL, NULL, NULL);
-	return err ? err : iterate_requests(r, "iter_requests_due", NULL, NULL);
+	return err ? err : judge_requests(r, NULL, NULL);
 }
 
 void recorder_forget_requests(struct recorder *r)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Whose request it is that nobody reads: not of the program that had a connection at the same place in
-# the kernel's memory before.
+# the kernel's memory before, and of a server that accepts none of many its all the same.
 . "$(dirname "$0")/../lib.sh"
 
 # accepts what is asked for, reads nothing, and lets go of all
@@ -43,7 +43,8 @@ start() {
 declare -a pid port to
 start 1
 start 2
-for i in 1 2; do
+start 3
+for i in 1 2 3; do
 	printf '[trigger unread-%s]\nkind = request\nport = %s\nthreshold = 200ms\ncooldown = 0\npost = 0\n' \
 		$i "${port[i]}"
 done | write_config
@@ -70,3 +71,8 @@ ask 2 200
 within 20 has_snapshot '*-unread-2-*' || fail "the second server: did not fire"
 grep 'unread-2: a request' "$work/frecd.log" | grep -vF "(pid ${pid[2]})" >"$work/wrong"
 [ ! -s "$work/wrong" ] || fail "the first server, ${pid[1]}, is said to have it: $(cat "$work/wrong")"
+
+ask 3 20
+within 20 has_snapshot '*-unread-3-*' || fail "the third server: did not fire"
+grep 'unread-3: a request' "$work/frecd.log" | grep -vF "(pid ${pid[3]})" >"$work/wrong"
+[ ! -s "$work/wrong" ] || fail "the third server, ${pid[3]}, is not said to have it: $(cat "$work/wrong")"
