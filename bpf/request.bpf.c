@@ -16,23 +16,26 @@
 /* ---- arrival ---- */
 
 /*
- * More came after a silence long enough to fire, though all had been read and nothing answered:
+ * More came after a silence long enough to matter, though all had been read and nothing answered:
  * what it follows was not a request, or its client did not wait for the answer. True once this
- * server has shown often enough that it is the former.
+ * server has shown often enough that it is the former. What is too short for a trigger on single
+ * requests is counted by itself: it takes from no such trigger what it may fire for.
  */
 static __always_inline bool request_begins_anew(struct control *ctl, struct sock *sk,
 						const struct request_state *st, u64 now)
 {
 	struct request_server *server;
+	u32 *times;
 
-	if (now - st->last < ctl->hung_request_ns)
+	if (now - st->last < ctl->min_request_ns)
 		return false;
 	server = request_server(request_server_key(sk));
 	if (!server)
 		return false;
-	if (server->loose < REQUEST_PATIENCE)
-		__sync_fetch_and_add(&server->loose, 1);
-	return server->loose >= REQUEST_PATIENCE;
+	times = now - st->last < ctl->hung_request_ns ? &server->notes : &server->loose;
+	if (*times < REQUEST_PATIENCE)
+		__sync_fetch_and_add(times, 1);
+	return *times >= REQUEST_PATIENCE;
 }
 
 static __always_inline void request_begin(struct request_state *st, u64 arrived, bool queued)

@@ -71,7 +71,7 @@ struct request_server {
 	u32 answers; /* it has sent something on some connection */
 	u32 silent;  /* times that a trigger fired though it has never answered */
 	u32 loose;   /* times that a client sent more after a silence, without having been answered */
-	u32 pad;
+	u32 notes;   /* likewise after one long enough to count among many, though not to fire alone */
 };
 
 REQUESTS_MAP struct {
