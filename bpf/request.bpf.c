@@ -43,6 +43,7 @@ static __always_inline void request_begin(struct request_state *st, u64 arrived,
 	st->arrived = arrived;
 	st->read = 0;
 	st->next = 0;
+	st->reset = 0;
 	st->bytes = 0;
 	st->judged = 0;
 	st->queued = queued;

@@ -28,6 +28,7 @@ struct request_state {
 	u64 read;      /* first call that took some of it; 0: not yet */
 	u64 next;      /* first byte that came after the last such call; 0: none */
 	u64 last;      /* last byte that came */
+	u64 reset;     /* its client gave up then, and whose it is has to be looked for; 0: not so */
 	u32 come, taken; /* of TCP's stream, by then: sequence numbers */
 	u64 bytes;     /* taken */
 	u64 announced; /* `arrived` of one that a trigger was told of before it was answered */

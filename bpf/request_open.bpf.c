@@ -139,7 +139,10 @@ static __always_inline bool request_is_open(const struct control *ctl, struct so
 
 /* ---- while they last ---- */
 
-/* Tells triggers of those that they were not told of yet; writes something if an owner is wanted. */
+/*
+ * Tells triggers of those that they were not told of yet; writes something if an owner is wanted. Of
+ * those, too, whose client gave up when no thread was known that has them.
+ */
 SEC("iter/bpf_sk_storage_map")
 int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
@@ -151,8 +154,9 @@ int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct control *ctl;
 	struct cpu_state *c;
 	u32 cpu, zero = 0;
-	u64 now, turn;
+	u64 now, turn, lasted;
 	u8 wanted = 1;
+	bool fires;
 
 	/* there may be thousands, and nearly all have none under way */
 	if (!st || !sk || !st->arrived || st->announced == st->arrived)
@@ -172,15 +176,23 @@ int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 		bpf_seq_write(ctx->meta->seq, &wanted, sizeof(wanted));
 		return 0;
 	}
-	request_fill(&scratch->request, sk, st, now, REQUEST_OPEN);
+	lasted = st->reset ? st->reset - request_turn(st) : now - turn;
+	request_fill(&scratch->request, sk, st, now,
+		     st->reset ? REQUEST_CLOSED | REQUEST_LEFT : REQUEST_OPEN);
+	if (st->reset)
+		scratch->request.end = st->reset;
 	request_whose(&scratch->request, t);
 	request_facts(scratch, t);
-	judge_one(scratch, ctl, cpu, now, TRIGGER_REQUEST, now - turn);
+	judge_one(scratch, ctl, cpu, now, TRIGGER_REQUEST, lasted);
 	scratch->judge.before = st->judged;
-	st->judged = now - turn;
-	if (!trigger_run(SCRATCH_ITER))
+	st->judged = lasted;
+	fires = trigger_run(SCRATCH_ITER);
+	if (fires)
+		request_fired(sk, st);
+	if (st->reset)
+		st->arrived = 0;
+	if (!fires)
 		return 0;
-	request_fired(sk, st);
 	scratch->request.h.cpu = cpu;
 	evidence_output(ctl, c, now, BUDGET_FIRES, &scratch->request, sizeof(scratch->request));
 	return 0;
@@ -198,7 +210,7 @@ int iter_requests(struct bpf_iter__bpf_sk_storage_map *ctx)
 	u32 zero = 0;
 
 	ctl = bpf_map_lookup_elem(&control, &zero);
-	if (!st || !sk || !scratch || !ctl || !request_is_open(ctl, sk, st) ||
+	if (!st || !sk || !scratch || !ctl || st->reset || !request_is_open(ctl, sk, st) ||
 	    now < st->arrived || now - st->arrived < ctl->stacks_ns)
 		return 0;
 	request_fill(&scratch->request, sk, st, now, REQUEST_OPEN);
@@ -239,7 +251,11 @@ static __always_inline void request_ends(struct control *ctl, struct cpu_state *
 	if (!scratch)
 		return;
 	if (!st->read || !t)
-		t = own ? bpf_get_current_task_btf() : NULL;
+		t = own ? bpf_get_current_task_btf() : request_hand(sk, st);
+	if (!t && !own && st->announced != st->arrived && sk->sk_socket) {
+		st->reset = now; /* iter_requests_due looks for who has the socket still */
+		return;
+	}
 	request_fill(&scratch->request, sk, st, now,
 		     REQUEST_CLOSED | (left || !own ? REQUEST_LEFT : 0));
 	request_whose(&scratch->request, t);
@@ -274,7 +290,8 @@ int BPF_PROG(on_inet_sock_set_state, struct sock *sk, int before, int state)
 	if (ctl && request_is_open(ctl, sk, st) &&
 	    (st->announced == st->arrived || now - request_turn(st) >= ctl->hung_request_ns))
 		request_ends(ctl, c, cpu, sk, st, now, before == TCP_CLOSE_WAIT_);
-	st->arrived = 0;
+	if (!st->reset)
+		st->arrived = 0;
 	return 0;
 }
 

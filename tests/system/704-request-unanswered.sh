@@ -65,6 +65,15 @@ def reset(s):
     over.wait()
     return a
 
+def reset_unread(s):
+    c, a = pair(s)
+    c.sendall(b"question")
+    time.sleep(0.4)
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+    over.wait()
+    return a
+
 def dropped(s):  # by the server
     c, a = pair(s)
     c.sendall(b"question")
@@ -176,8 +185,8 @@ def can_multipath():
         return False
     return True
 
-CASES = {f.__name__: f for f in (never, unread, queued, left, reset, dropped, dropped_unread,
-                                spliced, spliced_first, multipath, idle, half_closed, parted,
+CASES = {f.__name__: f for f in (never, unread, queued, left, reset, reset_unread, dropped,
+                                dropped_unread, spliced, spliced_first, multipath, idle, half_closed, parted,
                                 sends, mute, loose)
          if f is not multipath or can_multipath()}
 CASES["local"] = never
@@ -205,7 +214,7 @@ server=$!
 pids+=("$server")
 exec 9>"$work/orders"
 within 10 grep -q ready "$work/out" || fail "no server"
-yes="never unread queued left reset dropped dropped_unread local"
+yes="never unread queued left reset reset_unread dropped dropped_unread local"
 no="idle half_closed parted sends spliced spliced_first"
 ! grep -q '^multipath ' "$work/out" || no+=" multipath"
 while read -r case port; do
@@ -216,7 +225,7 @@ while read -r case port; do
 	sends) threshold=1500ms ;;
 	unread) filter="exe = *python3*" ;;
 	queued) filter="pid = $server" ;;
-	never) filter="comm = python3*" ;;
+	never | reset_unread) filter="comm = python3*" ;;
 	esac
 	printf '[trigger %s]\nkind = request\nport = %s\nthreshold = %s\ncooldown = 1h\npost = 0\n%s\n' \
 		"$case" "$port" "$threshold" "$filter"
@@ -273,4 +282,5 @@ said queued "r['answered'] == 'not yet' and 'reader_tid' not in r and r['queued'
 said local "r['answered'] == 'not yet' and r['reader_comm'] == 'python3'"
 said left "r['answered'] == 'never' and r['closed_by'] == 'client'"
 said reset "r['answered'] == 'never' and r['closed_by'] == 'client'"
+said reset_unread "r['answered'] == 'never' and r['closed_by'] == 'client' and 'reader_tid' not in r and r['pid'] == $server"
 said dropped "r['answered'] == 'never' and r['closed_by'] == 'server'"
