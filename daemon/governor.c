@@ -4,7 +4,7 @@
 
 #define SECOND_NS 1000000000ull
 /* Over the budget for so long, a step is taken: the first one not because of a burst. */
-#define FIRST_NS (10 * SECOND_NS)
+#define FIRST_NS (20 * SECOND_NS)
 #define OVER_NS (3 * SECOND_NS)
 /* Below half of it for so long, one is taken back; twice as long if that was too early. */
 #define CALM_NS (30 * SECOND_NS)

@@ -41,9 +41,9 @@ static void test_in_steps(void **state)
 {
 	(void)state;
 	for (unsigned int level = GOVERNOR_NO_DUMPS; level < GOVERNOR_LEVELS; level++) {
-		unsigned int wait = level == GOVERNOR_NO_DUMPS ? 10 : 3;
+		unsigned int wait = level == GOVERNOR_NO_DUMPS ? 20 : 3;
 
-		assert_in_range(until_change(0.02, 20), wait, wait + 1);
+		assert_in_range(until_change(0.02, 30), wait, wait + 1);
 		assert_int_equal(g.level, level);
 	}
 	assert_int_equal(until_change(1, 100), 0); /* there is no more to leave out */
@@ -54,7 +54,7 @@ static void test_a_burst_is_none(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(until_change(0.5, 8), 0);
+		assert_int_equal(until_change(0.5, 18), 0);
 		assert_int_equal(until_change(0.009, 1), 0);
 	}
 	assert_int_equal(g.level, GOVERNOR_ALL);
@@ -64,7 +64,7 @@ static void test_a_burst_is_none(void **state)
 static void test_hysteresis(void **state)
 {
 	(void)state;
-	until_change(0.02, 20);
+	until_change(0.02, 30);
 	assert_int_equal(until_change(0.006, 1000), 0);
 	assert_int_equal(g.level, GOVERNOR_NO_DUMPS);
 	assert_in_range(until_change(0.004, 100), 30, 31);
@@ -79,12 +79,12 @@ static void test_longer_each_time(void **state)
 	unsigned int wait = 30;
 
 	for (int i = 0; i < 12; i++) {
-		until_change(0.02, 20);
+		until_change(0.02, 30);
 		assert_in_range(until_change(0, 5000), wait, wait + 1);
 		wait = wait < 1800 ? wait * 2 : 3600;
 	}
 	assert_int_equal(until_change(0, 4000), 0);
-	until_change(0.02, 20);
+	until_change(0.02, 30);
 	assert_in_range(until_change(0, 5000), 30, 31); /* long ago */
 }
 
@@ -94,10 +94,10 @@ static void test_what_is_off_already(void **state)
 	(void)state;
 	asked.stacks = 3600 * SECOND;
 	asked.syscalls = SYSCALLS_SLOW;
-	until_change(0.02, 20);
+	until_change(0.02, 30);
 	assert_int_equal(g.level, GOVERNOR_SYSCALLS_OFF);
 	asked.syscalls = SYSCALLS_OFF; /* by a reload */
-	until_change(0.02, 20);
+	until_change(0.02, 30);
 	assert_int_equal(g.level, GOVERNOR_NO_WAKEUPS);
 	until_change(0, 100);
 	assert_int_equal(g.level, GOVERNOR_ALL);
