@@ -285,6 +285,7 @@ struct control {
 	__u64 slow_ns;	 /* waits from here on are evidence */
 	__u64 stacks_ns; /* waits from here on get stacks */
 	__u64 stack_dump; /* bytes of user stack at most; 0: frame pointers only */
+	__u64 crash_dump; /* the same of a thread that crashes */
 	__u64 fd_syscalls[SYSCALL_WORDS];   /* bit set: argument 0 is a descriptor … */
 	__u64 poll_syscalls[SYSCALL_WORDS]; /* … or points to a struct pollfd */
 	__u64 send_syscalls[SYSCALL_WORDS]; /* may send, or end a connection */

@@ -41,11 +41,12 @@ static __always_inline u64 stack_take_dump(struct control *ctl, struct cpu_state
 {
 	u32 index = cpu * 2 + which, len;
 	struct dump_room *room = bpf_map_lookup_elem(&dump_rooms, &index);
-	struct dump_walk w = {.room = room, .want = ctl->stack_dump};
+	struct dump_walk w = {.room = room, .want = key->role == STACK_EXIT ? ctl->crash_dump :
+								 ctl->stack_dump};
 	struct hash_walk hash = {.hash = key->tgid};
 	u64 top;
 
-	if (!room)
+	if (!room || !w.want)
 		return 0;
 	w.sp = room->e.sp = regs_copy((void *)bpf_task_pt_regs(t), &room->e);
 	top = stack_top(t, w.sp);
@@ -124,8 +125,7 @@ int stack_user(u32 role, u32 wait_tid, u64 wait_at, u32 which, u32 class)
 	if (!c || !ctl)
 		return 0;
 	process_note(t, now);
-	if (ctl->stack_dump)
-		id = stack_take_dump(ctl, c, cpu, now, t, &room->frames.key, which, class);
+	id = stack_take_dump(ctl, c, cpu, now, t, &room->frames.key, which, class);
 	stack_put_frames(ctl, c, cpu, now, room,
 			 bpf_get_task_stack(t, room->pcs, STACK_FRAMES_MAX * 8, BPF_F_USER_STACK),
 			 id, class);

@@ -48,6 +48,7 @@ struct config {
 	uint64_t stacks;	 /* ns */
 	uint64_t stack_dump;	 /* bytes */
 	double overhead_budget;	 /* share of all CPUs: 0.01 is 1 % */
+	uint64_t crash_dump;	 /* bytes; governor.h alone: stack_dump as it was asked for */
 	bool no_wakeups;	 /* governor.h alone: they are not recorded */
 
 	char directory[PATH_MAX];

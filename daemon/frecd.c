@@ -224,6 +224,7 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	d.asked = d.config;
+	governor_shape(&d.config, GOVERNOR_ALL);
 	raise_descriptors();
 	return o.dry ? dry_run(&d) : run(&d);
 }

@@ -25,6 +25,7 @@ const char *governor_sheds(unsigned int level)
 
 void governor_shape(struct config *c, unsigned int level)
 {
+	c->crash_dump = c->stack_dump; /* there are few of those, and nobody can look again */
 	if (level >= GOVERNOR_NO_DUMPS)
 		c->stack_dump = 0;
 	if (level >= GOVERNOR_NO_STACKS)

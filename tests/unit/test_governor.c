@@ -109,13 +109,16 @@ static void test_shape(void **state)
 	struct config c = asked;
 
 	governor_shape(&c, GOVERNOR_NO_DUMPS);
+	assert_true(c.crash_dump == asked.stack_dump);
 	assert_true(!c.stack_dump && c.stacks == asked.stacks && c.syscalls == SYSCALLS_ALL);
+	c = asked;
 	governor_shape(&c, GOVERNOR_SYSCALLS_SLOW);
 	assert_true(c.stacks > asked.stacks && c.syscalls == SYSCALLS_SLOW && !c.no_wakeups);
 	governor_shape(&c, GOVERNOR_NO_WAKEUPS);
 	assert_true(c.syscalls == SYSCALLS_OFF && c.no_wakeups);
 	c = asked;
 	governor_shape(&c, GOVERNOR_ALL);
+	c.crash_dump = 0;
 	assert_memory_equal(&c, &asked, sizeof(c));
 }
 
