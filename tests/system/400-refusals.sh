@@ -23,15 +23,15 @@ config() { # TEXT: a configuration of this test that ends with TEXT
 
 # ---- configuration
 
-refused 2 'unknown.conf:8: .*colour' "$frecd" --config "$(config $'[recorder]\ncolour = red' unknown)"
-refused 2 "bad.conf:8: window: got 'soon', want " "$frecd" --config "$(config $'[recorder]\nwindow = soon' bad)"
-refused 2 "bad.conf:8: window: got 'soon', want " "$frecd" --check-config --config "$work/bad.conf"
-refused 2 "bad.conf:8: window: got 'soon', want " "$frecd" --dry-run --config "$work/bad.conf"
+refused 2 'unknown.conf:10: .*colour' "$frecd" --config "$(config $'[recorder]\ncolour = red' unknown)"
+refused 2 "bad.conf:10: window: got 'soon', want " "$frecd" --config "$(config $'[recorder]\nwindow = soon' bad)"
+refused 2 "bad.conf:10: window: got 'soon', want " "$frecd" --check-config --config "$work/bad.conf"
+refused 2 "bad.conf:10: window: got 'soon', want " "$frecd" --dry-run --config "$work/bad.conf"
 refused 2 "section" "$frecd" --config "$(config $'[painter]\nx = 1' section)"
 refused 2 "none.conf.*No such file" "$frecd" --config "$work/none.conf"
 # the terminal does not obey a name
 refused 2 "/[?]\[31m[?].conf: cannot be read: No such file" "$frecd" --config "$work/"$'\e[31m\xc2\x9b.conf'
-refused 2 "/[?]\[31m[?].conf:8: .*colour" "$frecd" --config "$(config $'[recorder]\ncolour = red' $'\e[31m\xc2\x9b')"
+refused 2 "/[?]\[31m[?].conf:10: .*colour" "$frecd" --config "$(config $'[recorder]\ncolour = red' $'\e[31m\xc2\x9b')"
 "$frecd" --bogus >"$work/out" 2>&1
 [ $? = 2 ] || fail "--bogus did not end with 2"
 "$frecd" now >"$work/out" 2>&1

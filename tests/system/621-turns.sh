@@ -8,7 +8,6 @@ write_config <<-EOF
 	[recorder]
 	window = 10s
 	evidence = 64M
-	overhead_budget = 100%
 	[trigger turns]
 	kind = request
 	port = $work/sock
