@@ -9,8 +9,8 @@ libprotobuf-c-dev protobuf-c-compiler libinih-dev libjansson-dev libsystemd-dev 
 tests="libcmocka-dev gcc-multilib libclang-rt-14-dev python3 trace-cmd linux-perf sysbench stress-ng
 rt-tests util-linux mount e2fsprogs procps psmisc iproute2 cppcheck systemd qemu-system-x86 busybox-static cpio build-essential
 debhelper dpkg-dev lintian mandoc"
-# Without these some tests are skipped.
-servers="nginx-light redis-server redis-tools postgresql-15 wrk"
+# Without these some tests and benchmarks are skipped.
+servers="nginx-light redis-server redis-tools postgresql-15 wrk bpftrace"
 
 case ${1:-} in
 build) ;;

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-from . import cost, daemon, requests, snapshot, spans, stacks
+from . import cost, daemon, requests, rivals, snapshot, spans, stacks
 from .common import BUILD, CPUS, Setting, rows, stop_on_signals
 
 GROUPS = {"start": daemon.bench_start, "load": daemon.bench_load, "snapshot": snapshot.bench_snapshot,
@@ -35,6 +35,7 @@ def main():
         sys.exit("bench: needs root")
     Setting.quick = "--quick" in sys.argv
     stop_on_signals()
+    rivals.mount_tracefs()
     try:
         for name in names or GROUPS:
             Setting.group = name

@@ -52,7 +52,7 @@ def report(what, value, unit="", note="", **more):
            "rounds": None, "against": None, "busy": None, "note": note, **more}
     rows.append(row)
     if value is None:
-        print(f"{what:52} {'skipped':>14} {'':10} {note}", flush=True)
+        print(f"{what:56} {'skipped':>14} {'':10} {note}", flush=True)
         return
 
     def number(v):
@@ -61,7 +61,7 @@ def report(what, value, unit="", note="", **more):
             if row["rounds"] else "",
             f"against {row['against']}" if row["against"] else "",
             f"CPUs {row['busy']:.0f} % busy" if row["busy"] is not None else "", note]
-    print(f"{what:52} {number(value):>14} {unit:10} {'; '.join(filter(None, told))}", flush=True)
+    print(f"{what:56} {number(value):>14} {unit:10} {'; '.join(filter(None, told))}", flush=True)
 
 
 def report_median(what, values, unit, note="", **more):

@@ -1,34 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What recording adds to a switch and to a syscall."""
-import os
+"""What recording adds to a switch and to a syscall, beside what others add that record the same."""
+import json
 import re
-import subprocess
-import tempfile
+import statistics
 
-from .common import Recorder, on_cpu, quick_or, report
+from .common import BUILD, on_cpu, quick_or, report_median, run
+from .rivals import CALLS, SWITCHES, frec, variants
+from .rounds import BARE, column, interleave, note
 
-
-def ftrace(events):
-    """The kernel's own ring buffer, overwritten, in an instance of ours; returns the way to stop it."""
-    base = tempfile.mkdtemp(prefix="frec-bench.")
-    subprocess.run(["mount", "-t", "tracefs", "bench", base], check=True)
-    instance = f"{base}/instances/frec-bench"
-    os.mkdir(instance)
-    for event in events:
-        with open(f"{instance}/events/{event}/enable", "w") as f:
-            f.write("1")
-
-    def stop():
-        os.rmdir(instance)
-        subprocess.run(["umount", base], check=True)
-        os.rmdir(base)
-    return stop
-
-
-def recorder(mode):
-    triggers = "".join(f"[trigger t{i}]\nkind = {k}\nthreshold = 10s\n" for i, k in enumerate(
-        ["lock", "futex", "offcpu", "runqueue", "iowait", "lock", "runqueue", "iowait"]))
-    return Recorder(f"[recorder]\nsyscalls = {mode}\n{triggers}").stop
+TARGETS = {("switch", "frec slow"): 0.7, ("getppid", "frec slow"): 0.15, ("getppid", "frec all"): 0.6}
 
 
 def switch_ns(loops=100000):
@@ -37,37 +17,62 @@ def switch_ns(loops=100000):
     return float(re.search(r"([\d.]+) usecs/op", out).group(1)) * 1000 / 2
 
 
-def syscall_ns():
-    out = on_cpu(1, "perf", "bench", "syscall", "basic", "-l", "2000000")
-    return float(re.search(r"([\d.]+) usecs/op", out).group(1)) * 1000
+def message_ns():
+    """40 processes a group send to each other; 400 messages a loop and group."""
+    loops = quick_or(100, 500)
+    out = run("hackbench", "-g", "4", "-l", str(loops))
+    return float(re.search(r"Time: ([\d.]+)", out)[1]) * 1e9 / (4 * 400 * loops)
 
 
-def interleaved(measure, variants, rounds):
-    """Rounds of A B C, A B C …; added ns against the first of the same round."""
-    added = {name: [] for name in variants}
-    for _ in range(rounds):
-        base = None
-        for name, begin in variants.items():
-            end = begin()
-            value = min(measure() for _ in range(2))
-            end()
-            base = value if base is None else base
-            added[name].append(value - base if name != "bare" else value)
-    return added
+def call_ns(name):
+    out = on_cpu(1, f"{BUILD}/tests/micro", name, "--seconds", quick_or("200ms", "500ms"))
+    return json.loads(out)["ns"]
+
+
+def turn_ns():
+    """Two threads on one CPU hand over a turn: futex wake, futex wait, switch."""
+    out = json.loads(on_cpu(1, f"{BUILD}/tests/switches", "--via", "futex", "--pin", "--seconds",
+                            quick_or("200ms", "500ms")))
+    return (out["end_ns"] - out["begin_ns"]) / out["round_trips"] / 2
+
+
+def twice(measure):
+    """The better of two: what comes in between only ever adds."""
+    return lambda: {"ns": min(measure() for _ in range(2))}
+
+
+def report_added(what, by_variant):
+    """Added ns by variant, against bare in the same round; then shares of what ftrace added."""
+    bare = column(by_variant[BARE], "ns")
+    added = {}
+    for variant, samples in by_variant.items():
+        ns = column(samples, "ns")
+        busy = statistics.median(column(samples, "busy"))
+        if variant == BARE:
+            report_median(f"{what}: {variant}", ns, "ns", busy=busy)
+            continue
+        added[variant] = [a - b for a, b in zip(ns, bare)]
+        report_median(f"{what}: {variant}", added[variant], "ns added", note(samples), against=BARE, busy=busy)
+    for variant, values in added.items():
+        if variant.startswith("frec") and "ftrace" in added:
+            target = TARGETS.get((what.split()[0], variant))
+            report_median(f"{what}: {variant}", [a / b for a, b in zip(values, added["ftrace"])], "x ftrace",
+                          f"target: upper bound <= {target}" if target else "", against="what ftrace adds")
 
 
 def bench_cost():
-    bare = {"bare": lambda: lambda: None}
-    plans = [
-        ("a switch and its wake-up", switch_ns,
-         bare | {"ftrace": lambda: ftrace(["sched/sched_switch", "sched/sched_waking"]),
-                 "frec": lambda: recorder("slow")}),
-        ("a syscall that does not sleep", syscall_ns,
-         bare | {"ftrace": lambda: ftrace(["raw_syscalls"]), "frec off": lambda: recorder("off"),
-                 "frec slow": lambda: recorder("slow"), "frec all": lambda: recorder("all")}),
-    ]
-    for what, measure, variants in plans:
-        for name, values in interleaved(measure, variants, quick_or(4, 10)).items():
-            values.sort()
-            report(f"{what}: {name}", values[len(values) // 2], "ns",
-                   f"{'' if name == 'bare' else 'added, '}middle half {values[len(values) // 4]:.0f} to {values[-1 - len(values) // 4]:.0f}")
+    modes = ("off", "slow", "all")
+    rounds = quick_or(3, 20)
+    plans = (
+        (variants(SWITCHES, modes) | {"frec, stacks off": lambda: frec(more="stacks = 1h")},
+         {"switch and wake-up (pipe, one CPU)": twice(switch_ns),
+          "message (hackbench, all CPUs)": twice(message_ns)}),
+        (variants(CALLS, modes),
+         {"getppid": twice(lambda: call_ns("getppid")),
+          "futex, nobody waits": twice(lambda: call_ns("futex")),
+          "read of a byte": twice(lambda: call_ns("read"))}),
+        (variants(SWITCHES + CALLS, modes), {"futex, two threads in turns (one CPU)": twice(turn_ns)}),
+    )
+    for compared, measures in plans:
+        for what, by_variant in interleave(compared, measures, rounds).items():
+            report_added(what, by_variant)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rounds of A B C, then B C A, …: what is compared is compared within a round."""
+from .common import CannotRun, Machine, or_skipped, report
+
+BARE = "bare"
+
+
+def able(measures):
+    """Those that can run, each of which has run once."""
+    found = {}
+    for name, measure in measures.items():
+        with or_skipped(name):
+            measure()
+            found[name] = measure
+    return found
+
+
+def sample(measure, recorder):
+    machine = Machine()
+    values = measure()
+    values["busy"] = machine.busy()
+    if recorder:
+        status = recorder.status()
+        values["level"] = status["overhead"]["level"]
+        values["lost"] = status["events"]["lost"]
+    return values
+
+
+def interleave(variants, measures, rounds):
+    """
+    variants: context managers by name; measures: functions by name that return values by name.
+    Returns by measure and variant a list of what was returned in each round, with the busy share.
+    """
+    measures = able(measures)
+    taken = {m: {v: [] for v in variants} for m in measures}
+    order = list(variants) if measures else []
+    for _ in range(rounds):
+        for variant in list(order):
+            try:
+                with variants[variant]() as recorder:
+                    for name, measure in measures.items():
+                        taken[name][variant].append(sample(measure, recorder))
+            except CannotRun as e:
+                report(f"{', '.join(measures)}: {variant}", None, note=str(e))
+                order.remove(variant)
+                for by_variant in taken.values():
+                    del by_variant[variant]
+        order.append(order.pop(0))
+    return taken
+
+
+def column(samples, key):
+    return [s[key] for s in samples]
+
+
+def note(samples, *more):
+    """What has to be said of them."""
+    level = max(s.get("level", 0) for s in samples)
+    lost = sum(s.get("lost", 0) for s in samples)
+    return "; ".join(filter(None, [*more, f"the governor stepped in, up to level {level}" if level else "",
+                                   f"{lost} events lost" if lost else ""]))
