@@ -25,7 +25,7 @@ static __always_inline bool request_begins_anew(struct control *ctl, struct sock
 						const struct request_state *st, u64 now)
 {
 	struct request_server *server;
-	u32 *times;
+	s32 *times;
 
 	if (now - st->last < ctl->min_request_ns)
 		return false;
@@ -33,9 +33,9 @@ static __always_inline bool request_begins_anew(struct control *ctl, struct sock
 	if (!server)
 		return false;
 	times = now - st->last < ctl->hung_request_ns ? &server->notes : &server->loose;
-	if (*times < REQUEST_PATIENCE)
-		__sync_fetch_and_add(times, 1);
-	return *times >= REQUEST_PATIENCE;
+	if (*times < REQUEST_LOOSE_MAX)
+		__sync_fetch_and_add(times, REQUEST_SILENCE);
+	return *times > REQUEST_LOOSE;
 }
 
 static __always_inline void request_begin(struct request_state *st, u64 arrived, bool queued)
@@ -161,14 +161,29 @@ static __always_inline void request_slow(struct control *ctl, struct cpu_state *
 		trigger_run(SCRATCH_REQUEST);
 }
 
-/* Of each connection once: the server answers. */
-static __always_inline void request_first_answer(struct sock *sk, struct request_state *st)
+/* Of a connection, or of as many as count like one. */
+static __always_inline bool request_is_first(struct request_state *st)
+{
+	return !(st->answers++ % REQUEST_ANSWERS);
+}
+
+/* Two at once may take one too many: below 0 is no harm. */
+static __always_inline void request_forgive(s32 *times)
+{
+	if (*times > 0)
+		__sync_fetch_and_add(times, -1);
+}
+
+static __always_inline void request_first_answer(struct sock *sk)
 {
 	struct request_server *server = request_server(request_server_key(sk));
 
-	st->answered = 1;
-	if (server && !server->answers)
+	if (!server)
+		return;
+	if (!server->answers)
 		server->answers = 1;
+	request_forgive(&server->loose);
+	request_forgive(&server->notes);
 }
 
 /* Bits of the histograms of triggers that mean this connection: asked again after a reload. */
@@ -248,8 +263,8 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 			st->arrived = 0; /* taken another way: splice(2) */
 		return 0;
 	}
-	if (!st->answered)
-		request_first_answer(sk, st);
+	if (request_is_first(st))
+		request_first_answer(sk);
 	if (st->arrived >= ctl->live_since) {
 		end = request_end(ctl, st, now, &flags);
 		request_count(ctl, cpu, sk, st, now, end - st->arrived);

@@ -36,9 +36,9 @@ struct request_state {
 	u64 reader;    /* task_struct that read it: see task_still() */
 	u32 reader_tid, reader_tgid;
 	u32 bank;    /* configuration that `role` was told under */
-	u8 role;     /* enum request_role */
-	u8 queued;   /* it arrived before the connection was accepted */
-	u8 answered; /* the server has sent something on this connection */
+	u8 role;    /* enum request_role */
+	u8 queued;  /* it arrived before the connection was accepted */
+	u8 answers; /* that the server has sent on this connection: see request_is_first() */
 	u8 pad;
 	u32 histograms;	     /* bit set: of a trigger that means this connection … */
 	u32 histograms_bank; /* … of this configuration */
@@ -71,8 +71,9 @@ struct request_server {
 	u32 asked;   /* scan that wanted to know who has it; 0: none */
 	u32 answers; /* it has sent something on some connection */
 	u32 silent;  /* times that a trigger fired though it has never answered */
-	u32 loose;   /* times that a client sent more after a silence, without having been answered */
-	u32 notes;   /* likewise after one long enough to count among many, though not to fire alone */
+	/* Of clients that sent more after a silence, without having been answered: see REQUEST_LOOSE. */
+	s32 loose;
+	s32 notes; /* likewise after one long enough to count among many, though not to fire alone */
 };
 
 REQUESTS_MAP struct {
@@ -82,8 +83,18 @@ REQUESTS_MAP struct {
 	__type(value, struct request_server);
 } request_servers SEC(".maps");
 
-/* From so many on a server is taken for one that does not answer everything. */
+/* From so many on a server that has never answered is taken for one that does not. */
 #define REQUEST_PATIENCE 3
+
+/*
+ * A server that does not answer everything shows it again and again; of one that does, a client may
+ * make it seem so, or a few that send slowly. So each such silence weighs as much as 16 connections
+ * that are answered, or 1024 answers. Above REQUEST_LOOSE, from the third on, it is believed.
+ */
+#define REQUEST_SILENCE 16
+#define REQUEST_LOOSE 32
+#define REQUEST_LOOSE_MAX 200
+#define REQUEST_ANSWERS 64 /* of a connection: take away as much as its first does */
 
 /* ---- which connections ---- */
 

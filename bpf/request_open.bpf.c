@@ -112,7 +112,7 @@ static __always_inline bool request_may_fire(struct sock *sk, const struct reque
 	if (!st->read || st->next)
 		return true;
 	server = request_server(request_server_key(sk));
-	return server && server->loose < REQUEST_PATIENCE &&
+	return server && server->loose <= REQUEST_LOOSE &&
 	       (server->answers || server->silent < REQUEST_PATIENCE);
 }
 
