@@ -12,11 +12,11 @@ import json
 import os
 import sys
 
-from . import cost, daemon, requests, rivals, snapshot, spans, stacks
+from . import cost, daemon, programs, rivals, snapshot, spans, stacks
 from .common import BUILD, CPUS, Setting, rows, stop_on_signals
 
 GROUPS = {"start": daemon.bench_start, "load": daemon.bench_load, "snapshot": snapshot.bench_snapshot,
-          "cost": cost.bench_cost, "stacks": stacks.bench_stacks, "requests": requests.bench_requests,
+          "cost": cost.bench_cost, "stacks": stacks.bench_stacks, "programs": programs.bench_programs, "requests": programs.bench_requests,
           "spans": spans.bench_spans}
 
 

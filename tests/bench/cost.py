@@ -19,7 +19,7 @@ def switch_ns(loops=100000):
 
 def message_ns():
     """40 processes a group send to each other; 400 messages a loop and group."""
-    loops = quick_or(100, 500)
+    loops = quick_or(100, 200)
     out = run("hackbench", "-g", "4", "-l", str(loops))
     return float(re.search(r"Time: ([\d.]+)", out)[1]) * 1e9 / (4 * 400 * loops)
 
@@ -62,7 +62,7 @@ def report_added(what, by_variant):
 
 def bench_cost():
     modes = ("off", "slow", "all")
-    rounds = quick_or(3, 20)
+    rounds = quick_or(2, 12)
     plans = (
         (variants(SWITCHES, modes) | {"frec, stacks off": lambda: frec(more="stacks = 1h")},
          {"switch and wake-up (pipe, one CPU)": twice(switch_ns),

@@ -98,9 +98,9 @@ def triggers(count=8):
     return "".join(f"[trigger t{i}]\nkind = {kind}\nthreshold = 10s\n" for i, kind in zip(range(count), kinds))
 
 
-def frec(syscalls="slow", budget="100%", more="", count=8):
+def frec(syscalls="slow", budget="100%", more="", count=8, after=""):
     """The default configuration with 8 triggers; budget: 100%, so that all is recorded at any rate."""
-    return Recorder(f"[recorder]\nsyscalls = {syscalls}\noverhead_budget = {budget}\n{more}\n{triggers(count)}")
+    return Recorder(f"[recorder]\nsyscalls = {syscalls}\noverhead_budget = {budget}\n{more}\n{triggers(count)}{after}")
 
 
 def variants(events, modes=("slow",), **options):
