@@ -196,7 +196,7 @@ scenarios: programs ## is the verdict right: latencies with a known cause, RUNS 
 soak: programs ## an hour of build, pgbench and wrk, as shipped: how often do triggers fire? (as root)
 	$(Q)BUILD=$(BUILD) tests/soak.sh
 
-bench: programs ## figures of the README, beside other tools; BENCH="--quick NAME…" (as root, on a quiet machine)
+bench: programs ## what recording costs, beside other tools, an hour; BENCH="--quick NAME…" (as root, on a quiet machine)
 	$(Q)BUILD=$(BUILD) tests/bench.sh $(BENCH)
 
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

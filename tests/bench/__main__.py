@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-from . import cost, daemon, programs, rivals, snapshot, spans, stacks
+from . import cost, daemon, plot, programs, rivals, snapshot, spans, stacks
 from .common import BUILD, CPUS, Setting, rows, stop_on_signals
 
 GROUPS = {"start": daemon.bench_start, "load": daemon.bench_load, "snapshot": snapshot.bench_snapshot,
@@ -44,6 +44,8 @@ def main():
         with open(f"{BUILD}/bench.json", "w") as f:
             json.dump({"kernel": os.uname().release, "cpus": CPUS, "quick": Setting.quick, "rows": rows},
                       f, indent=1)
+        with open(f"{BUILD}/bench.svg", "w") as f:
+            f.write(plot.svg(rows))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 bench.json, below BUILD: {"kernel", "cpus", "quick", "rows": […]}. A row:
     group    the name that bench.sh takes
     what     was measured, with the variant
+    subject, variant, key  its parts, where variants are compared; key: ns, throughput, p50 or p99
     value    the median, in `unit`; null if it was skipped, and `note` says why
     low high bounds of the median that hold with 95 %, by order statistics; null: a single value
     rounds   so many values are behind it; of the same round are those that were compared
@@ -48,8 +49,9 @@ class CannotRun(Exception):
 
 
 def report(what, value, unit="", note="", **more):
-    row = {"group": Setting.group, "what": what, "value": value, "unit": unit, "low": None, "high": None,
-           "rounds": None, "against": None, "busy": None, "note": note, **more}
+    row = {"group": Setting.group, "what": what, "subject": None, "variant": None,
+           "key": None, "value": value, "unit": unit, "low": None, "high": None, "rounds": None,
+           "against": None, "busy": None, "note": note, **more}
     rows.append(row)
     if value is None:
         print(f"{what:56} {'skipped':>14} {'':10} {note}", flush=True)
@@ -67,6 +69,12 @@ def report(what, value, unit="", note="", **more):
 def report_median(what, values, unit, note="", **more):
     middle, low, high = median_interval(values)
     report(what, middle, unit, note, low=low, high=high, rounds=len(values), **more)
+
+
+def report_variant(subject, variant, key, values, unit, note="", **more):
+    """Of what variants are compared in."""
+    what = f"{subject}: {variant}" + ("" if key == "ns" else f": {key}")
+    report_median(what, values, unit, note, subject=subject, variant=variant, key=key, **more)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import json
 import re
 import statistics
 
-from .common import BUILD, on_cpu, quick_or, report_median, run
+from .common import BUILD, on_cpu, quick_or, report_variant, run
 from .rivals import CALLS, SWITCHES, frec, variants
 from .rounds import BARE, column, interleave, note
 
@@ -49,15 +49,15 @@ def report_added(what, by_variant):
         ns = column(samples, "ns")
         busy = statistics.median(column(samples, "busy"))
         if variant == BARE:
-            report_median(f"{what}: {variant}", ns, "ns", busy=busy)
+            report_variant(what, variant, "ns", ns, "ns", busy=busy)
             continue
         added[variant] = [a - b for a, b in zip(ns, bare)]
-        report_median(f"{what}: {variant}", added[variant], "ns added", note(samples), against=BARE, busy=busy)
+        report_variant(what, variant, "ns", added[variant], "ns added", note(samples), against=BARE, busy=busy)
     for variant, values in added.items():
         if variant.startswith("frec") and "ftrace" in added:
             target = TARGETS.get((what.split()[0], variant))
-            report_median(f"{what}: {variant}", [a / b for a, b in zip(values, added["ftrace"])], "x ftrace",
-                          f"target: upper bound <= {target}" if target else "", against="what ftrace adds")
+            report_variant(what, variant, "ns", [a / b for a, b in zip(values, added["ftrace"])], "x ftrace",
+                           f"target: upper bound <= {target}" if target else "", against="what ftrace adds")
 
 
 def bench_cost():

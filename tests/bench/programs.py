@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 
-from .common import SOURCE, or_skipped, quick_or, report_median, run
+from .common import SOURCE, or_skipped, quick_or, report_variant, run
 from .rivals import SWITCHES, frec, nothing, variants
 from .rounds import BARE, column, interleave, note
 from .servers import Nginx, NginxFile, Postgres, Redis, sysbench
@@ -45,12 +45,12 @@ def report_shares(name, by_variant, targets):
         busy = statistics.median(column(samples, "busy"))
         for key in filter(samples[0].get, UNITS):
             if variant == BARE:
-                report_median(f"{name}: {variant}: {key}", column(samples, key), UNITS[key], busy=busy)
+                report_variant(name, variant, key, column(samples, key), UNITS[key], busy=busy)
                 continue
             shares = [s[key] / b[key] * 100 for s, b in zip(samples, by_variant[BARE])]
             target = targets.get(key, "") if variant.startswith("frec") else ""
-            report_median(f"{name}: {variant}: {key}", shares, "% of bare", note(samples, target), against=BARE,
-                          busy=busy)
+            report_variant(name, variant, key, shares, "% of bare", note(samples, target), against=BARE,
+                           busy=busy)
 
 
 def compare(program, make_variants, rounds, targets):

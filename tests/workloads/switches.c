@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Makes switches and wake-ups: pairs of threads pass a byte, or the turn at a futex, as fast as
- * they can. */
+ * they can, or at a rate. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -22,10 +22,10 @@ struct pair {
 #define TURN_END 2
 
 static struct pair pairs[PAIRS_MAX];
-static long pair_count = 1, run_ms = 5000;
+static long pair_count = 1, run_ms = 5000, rate;
 static const char *via = "pipe";
 static bool pin, stopped;
-static uint64_t end_ns;
+static uint64_t begin_ns, end_ns;
 
 static void stop(int sig)
 {
@@ -38,6 +38,17 @@ static bool time_over(unsigned long trips)
 {
 	return __atomic_load_n(&stopped, __ATOMIC_RELAXED) ||
 	       (trips % 64 == 0 && clock_ns() >= end_ns);
+}
+
+/* Sleeps until so many trips are due, a thousand times a second at most. */
+static void trip_pace(unsigned long trips)
+{
+	uint64_t due = begin_ns + trips * (WORKLOAD_NS_PER_S / rate);
+	struct timespec ts = { .tv_sec = due / WORKLOAD_NS_PER_S,
+			       .tv_nsec = due % WORKLOAD_NS_PER_S };
+
+	if (trips % (rate / 1000 + 1) == 0)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
 static void turn_give(struct pair *pair, uint32_t turn)
@@ -79,6 +90,8 @@ static void *first_main(void *argument)
 		if (futex ? !turn_wait(pair, 0) : !byte_give(pair, 1) || !byte_wait(pair, 0))
 			break;
 		pair->trips++;
+		if (rate)
+			trip_pace(pair->trips);
 	}
 	turn_give(pair, TURN_END);
 	close(pair->fds[1][1]);
@@ -131,6 +144,8 @@ static const struct option_row options[] = {
 	{ "via", OPTION_TEXT, &via, 0, 0, "pipe or futex (pipe)" },
 	{ "pin", OPTION_FLAG, &pin, 0, 0,
 	  "both threads of a pair on one CPU, pairs spread over the CPUs" },
+	{ "rate", OPTION_NUMBER, &rate, 0, 1000000,
+	  "round trips of a pair a second (0: as many as it can)" },
 	{ "seconds", OPTION_SECONDS, &run_ms, 1, 86400000, "end after so long (5)" },
 	{ 0 },
 };
@@ -139,15 +154,14 @@ int main(int argc, char **argv)
 {
 	struct rusage usage;
 	unsigned long trips = 0;
-	uint64_t begin;
 
 	if (options_parse(argc, argv, "[options]", options) ||
 	    (strcmp(via, "pipe") && strcmp(via, "futex")))
 		die(2, "want options, and --via pipe or futex (see --help)");
 	signal(SIGTERM, stop);
 	signal(SIGINT, stop);
-	begin = clock_ns();
-	end_ns = begin + run_ms * WORKLOAD_NS_PER_MS;
+	begin_ns = clock_ns();
+	end_ns = begin_ns + run_ms * WORKLOAD_NS_PER_MS;
 	for (long i = 0; i < pair_count; i++)
 		pair_start(i);
 	for (long i = 0; i < pair_count; i++) {
@@ -156,7 +170,7 @@ int main(int argc, char **argv)
 		trips += pairs[i].trips;
 	}
 	getrusage(RUSAGE_SELF, &usage);
-	event_print("switches", begin, clock_ns(),
+	event_print("switches", begin_ns, clock_ns(),
 		    "\"round_trips\":%lu,\"voluntary\":%ld,\"involuntary\":%ld,\"switches\":%ld",
 		    trips, usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_nvcsw + usage.ru_nivcsw);
 	return 0;
