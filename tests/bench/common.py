@@ -251,10 +251,16 @@ class Recorder:
         CPUCLOCK_SCHED = 2
         return time.clock_gettime(~self.process.pid << 3 | CPUCLOCK_SCHED)
 
-    def children(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(path) as f:
-            return [int(p) for p in f.read().split()]
+    def workers(self):
+        """Processes that write a snapshot."""
+        found = []
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
+            pids = f.read().split()
+        for pid in pids:
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as f:
+                if f.read() == "frecd-worker\n":
+                    found.append(int(pid))
+        return found
 
     def files(self):
         d = f"{self.work}/spool"

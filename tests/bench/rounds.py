@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Rounds of A B C, then B C A, …: what is compared is compared within a round."""
+import time
+
 from .common import CannotRun, Machine, or_skipped, report
 
 BARE = "bare"
@@ -16,20 +18,24 @@ def able(measures):
 
 
 def sample(measure, recorder):
-    machine = Machine()
+    """What it measures; how busy the machine was; what the recorder took and did meanwhile."""
+    before = recorder.status() if recorder else None
+    machine, cpu, began = Machine(), recorder.cpu() if recorder else 0, time.monotonic()
     values = measure()
     values["busy"] = machine.busy()
     if recorder:
-        status = recorder.status()
-        values["level"] = status["overhead"]["level"]
-        values["lost"] = status["events"]["lost"]
+        took, used, status = time.monotonic() - began, recorder.cpu() - cpu, recorder.status()
+        values |= {"daemon": used / took * 100, "rss": status["memory"]["daemon_rss"] / 2**20,
+                   "rate": (status["events"]["recorded"] - before["events"]["recorded"]) / took,
+                   "level": status["overhead"]["level"], "lost": status["events"]["lost"]}
     return values
 
 
-def interleave(variants, measures, rounds):
+def interleave(variants, measures, rounds, settle=0):
     """
     variants: context managers by name; measures: functions by name that return values by name.
-    Returns by measure and variant a list of what was returned in each round, with the busy share.
+    settle: seconds between the start of a variant and the first measure. Returns by measure and
+    variant a list of what was returned in each round, with the busy share.
     """
     measures = able(measures)
     taken = {m: {v: [] for v in variants} for m in measures}
@@ -38,6 +44,7 @@ def interleave(variants, measures, rounds):
         for variant in list(order):
             try:
                 with variants[variant]() as recorder:
+                    time.sleep(settle)
                     for name, measure in measures.items():
                         taken[name][variant].append(sample(measure, recorder))
             except CannotRun as e:

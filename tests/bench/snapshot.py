@@ -22,10 +22,8 @@ def watch_worker(r, seen):
     while True:
         if time.monotonic() > until:
             sys.exit("bench: the trigger has written no snapshot: " + r.said())
-        for pid in r.children():
+        for pid in r.workers():
             try:
-                if open(f"/proc/{pid}/comm").read().strip() != "frecd-worker":
-                    continue
                 peak = max(peak, memory_of(pid, "RssAnon"))
                 both = max(both, memory_of(pid, "RssAnon", "RssShmem"))
             except (OSError, TypeError):
@@ -59,6 +57,13 @@ def snapshot_of_full_window(r, name, busy):
            "MiB", f"target <= {2.5 * window + 32:.0f}")
 
 
+def until_full(r, size):
+    """Until as many slots of 32 bytes are written as the window has, and a fifth more."""
+    before = r.status()["events"]["recorded"]
+    while (r.status()["events"]["recorded"] - before) * 32 < 1.2 * size:
+        time.sleep(0.2)
+
+
 def bench_snapshot():
     r = Recorder("[recorder]\nmemory = 64M\nwindow = 1m\nstacks = 2ms\n"
                  "[trigger lock]\nkind = lock\nthreshold = 100ms\npost = 0\ncooldown = 0\n"
@@ -69,11 +74,9 @@ def bench_snapshot():
             "hackbench -g 6 -l 10000000", "sysbench threads --threads=16 --time=600 run",
             "stress-ng --switch 4", "stress-ng --futex 4"))
     for name, begin, keep in loads[:quick_or(2, None)]:
-        before = r.status()["events"]["recorded"]
         busy = load(60) if begin is load else spawn(*begin.split())
         try:
-            while (r.status()["events"]["recorded"] - before) * 32 < 1.2 * size:
-                time.sleep(0.2)
+            until_full(r, size)
             if not keep:
                 end(busy)
             snapshot_of_full_window(r, f"64 MiB, {name}", busy)
