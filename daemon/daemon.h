@@ -116,6 +116,7 @@ struct daemon {
 	char rejected[1024]; /* when, and why, a reload was; empty: the last one was not */
 	bool restart_wanted; /* for what a reload does not change */
 	uint64_t notes_taken; /* of the recorder's process notes */
+	uint64_t tick;	      /* ns between two, as the timer has it */
 	uint64_t next_scan;   /* when the task table is looked at again */
 	uint64_t next_requests; /* likewise the requests under way */
 	uint64_t next_second; /* when the next once-a-second work is due */
@@ -252,7 +253,7 @@ json_t *status_json(struct daemon *d);
 /* Once a second: notes what recording costs, for the mean of the last minute. */
 void status_note_cost(struct daemon *d, uint64_t now);
 /* Likewise what is lost and refused, for status_losses(). */
-void status_note_losses(struct daemon *d, uint64_t now);
+void status_note_losses(struct daemon *d, uint64_t now, const struct recorder_totals *t);
 /*
  * What was lost and refused of the last `last` ns (0: the whole window) as far as they are held, and
  * up to a 32nd of the window or a second more. -ENOENT: who had the window before us knows.

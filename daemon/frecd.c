@@ -2,6 +2,7 @@
 /* frecd.c - the recorder's daemon: arguments, start, end. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,7 @@ static int start_recording(struct daemon *d)
 		d->pinned = false;
 	}
 	warn_of_kernel(d->recorder);
+	recorder_forget_kernel();
 	scan_configure(&d->scan, &d->config);
 	window_init(&d->window, evidence_span(&d->config), recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));
@@ -176,6 +178,13 @@ static int run(struct daemon *d)
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* What a snapshot took for a moment goes back at once, whatever lies behind it. */
+static void spare_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+}
+
 static int dry_run(struct daemon *d)
 {
 	char error[RECORDER_ERROR_MAX] = "";
@@ -226,5 +235,6 @@ int main(int argc, char **argv)
 	d.asked = d.config;
 	governor_shape(&d.config, GOVERNOR_ALL);
 	raise_descriptors();
+	spare_memory();
 	return o.dry ? dry_run(&d) : run(&d);
 }

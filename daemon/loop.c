@@ -16,9 +16,10 @@
 #include "clock.h"
 #include "log.h"
 
-#define TICK_NS 50000000ull /* the evidence is sampled so often */
+#define TICK_NS 50000000ull /* while something is under way; else a tick is a scan */
 #define SECOND_NS 1000000000ull
 #define SCAN_NS 250000000ull
+#define EARLY_NS (TICK_NS / 2) /* a tick that is a little early is the one that is meant */
 #define REQUESTS_PART 400
 #define REQUESTS_PAUSE_MAX_NS 2000000000ull
 #define SCAN_MAX 256 /* threads judged at one scan: each costs some 20 µs */
@@ -57,20 +58,17 @@ static void note_offset(struct daemon *d, uint64_t now)
 	d->offsets[d->n_offsets++] = (struct capture_offset){now, offset};
 }
 
-static void report_losses(struct daemon *d)
+static void report_losses(struct daemon *d, const struct recorder_totals *t)
 {
-	struct recorder_totals t;
-
-	recorder_totals(d->recorder, &t);
-	if (t.lost <= d->lost_said)
+	if (t->lost <= d->lost_said)
 		return;
 	log_warning("%llu events lost since the start (window %llu, evidence %llu, triggers %llu, "
 		    "threads %llu, table %llu, recursion %llu)",
-		    (unsigned long long)t.lost, (unsigned long long)t.lost_hot,
-		    (unsigned long long)t.lost_evidence, (unsigned long long)t.lost_trigger,
-		    (unsigned long long)t.lost_task, (unsigned long long)t.lost_slot,
-		    (unsigned long long)t.recursion);
-	d->lost_said = t.lost * 2; /* one line for each doubling, not for each loss */
+		    (unsigned long long)t->lost, (unsigned long long)t->lost_hot,
+		    (unsigned long long)t->lost_evidence, (unsigned long long)t->lost_trigger,
+		    (unsigned long long)t->lost_task, (unsigned long long)t->lost_slot,
+		    (unsigned long long)t->recursion);
+	d->lost_said = t->lost * 2; /* one line for each doubling, not for each loss */
 }
 
 static void opener_died(struct daemon *d)
@@ -109,17 +107,20 @@ static void add_cpus(struct daemon *d)
 
 static void every_second(struct daemon *d, uint64_t now)
 {
-	if (now < d->next_second)
+	struct recorder_totals totals;
+
+	if (now + EARLY_NS < d->next_second)
 		return;
 	d->next_second = now + SECOND_NS;
 	note_offset(d, now);
 	add_cpus(d);
-	report_losses(d);
+	recorder_totals(d->recorder, &totals);
+	report_losses(d, &totals);
 	reap(d);
 	store_watch(d, now);
 	warnings_log(d, now);
 	status_note_cost(d, now);
-	status_note_losses(d, now);
+	status_note_losses(d, now, &totals);
 	reload_governed(d, now);
 	control_expire(d, now);
 	app_check(d);
@@ -147,7 +148,7 @@ static void scan(struct daemon *d, uint64_t now)
 	uint32_t tids[SCAN_MAX];
 	size_t n_slots, n;
 
-	if (now < d->next_scan || recorder_paused(d->recorder))
+	if (now + EARLY_NS < d->next_scan || recorder_paused(d->recorder))
 		return;
 	d->next_scan = now + SCAN_NS;
 	slots = recorder_tasks(d->recorder, &n_slots);
@@ -257,9 +258,44 @@ void loop_block_signals(sigset_t *ret)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Looks that a trigger takes more often than the scan. */
+static bool has_short_looks(const struct config_trigger *t)
+{
+	return (t->filter.kind == TRIGGER_PRESSURE &&
+		t->pressure_window < SCAN_NS * PRESSURE_LOOKS) ||
+	       (t->filter.kind == TRIGGER_PERCENTILE &&
+		t->percentile_interval < SCAN_NS * PERCENTILE_LOOKS);
+}
+
+/*
+ * Each tick is a wake-up of a recorder that shall not be felt, and a cold cache: some 0.1 ms of CPU.
+ * So while nothing is under way, none but those for the scans.
+ */
+static uint64_t tick_wanted(const struct daemon *d)
+{
+	if (d->snapshot.pid || d->spans.at || policy_next_due(&d->policy) != POLICY_NEVER)
+		return TICK_NS;
+	for (unsigned int i = 0; i < d->config.n_triggers; i++)
+		if (has_short_looks(&d->config.triggers[i]))
+			return TICK_NS;
+	return SCAN_NS;
+}
+
+static int pace(struct daemon *d)
+{
+	uint64_t wanted = tick_wanted(d);
+	struct itimerspec it = {{0, (long)wanted}, {0, (long)wanted}};
+
+	if (wanted == d->tick)
+		return 0;
+	if (timerfd_settime(d->timer_fd, 0, &it, NULL))
+		return -errno;
+	d->tick = wanted;
+	return 0;
+}
+
 static int open_sources(struct daemon *d)
 {
-	struct itimerspec it = {{0, TICK_NS}, {0, TICK_NS}};
 	sigset_t set;
 	int err;
 
@@ -267,10 +303,11 @@ static int open_sources(struct daemon *d)
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (d->epoll_fd < 0 || d->signal_fd < 0 || d->timer_fd < 0 ||
-	    timerfd_settime(d->timer_fd, 0, &it, NULL))
+	if (d->epoll_fd < 0 || d->signal_fd < 0 || d->timer_fd < 0)
 		return -errno;
-	err = loop_add(d, d->signal_fd, LOOP_SIGNAL);
+	err = pace(d);
+	if (!err)
+		err = loop_add(d, d->signal_fd, LOOP_SIGNAL);
 	if (!err)
 		err = loop_add(d, d->timer_fd, LOOP_TIMER);
 	if (!err)
@@ -334,6 +371,7 @@ int loop_run(struct daemon *d)
 		for (int i = 0; i < n; i++)
 			dispatch(d, events[i].data.u32);
 		shoot_due(d, clock_monotonic());
+		pace(d);
 	}
 	sd_notify(0, "STOPPING=1");
 	return 0;

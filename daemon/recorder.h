@@ -199,7 +199,10 @@ struct recorder_totals {
 	double bpf_share; /* of the CPUs, estimated from sampled runs */
 	double bpf_busy; /* the same in ns of one CPU */
 };
+/* Asks the kernel of each program: a system call each. */
 void recorder_totals(struct recorder *r, struct recorder_totals *ret);
+/* bpf_busy alone, which takes none. */
+double recorder_cost_ns(const struct recorder *r);
 
 #define RECORDER_NO_INTERRUPTS "none"
 
@@ -207,6 +210,8 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret);
 const char *recorder_variant(const struct recorder *r);
 /* Are soft interrupts threads' work here (PREEMPT_RT), so that they are not told? */
 bool recorder_realtime(void);
+/* Once all is set up: the kernel's types take more memory than all else here. They can be read again. */
+void recorder_forget_kernel(void);
 /* Who tells that a syscall has ended, in mode slow: "thread" or "tracepoint". */
 const char *recorder_call_ends(const struct recorder *r);
 

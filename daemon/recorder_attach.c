@@ -83,13 +83,19 @@ static bool has_tracepoint(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
 }
 
+static struct btf *kernel;
+
 const struct btf *recorder_kernel(void)
 {
-	static struct btf *btf;
+	if (!kernel)
+		kernel = btf__load_vmlinux_btf();
+	return kernel;
+}
 
-	if (!btf)
-		btf = btf__load_vmlinux_btf();
-	return btf;
+void recorder_forget_kernel(void)
+{
+	btf__free(kernel);
+	kernel = NULL;
 }
 
 bool recorder_program_wanted(const struct recorder_program *p)

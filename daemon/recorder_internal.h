@@ -86,8 +86,6 @@ int recorder_iterate(struct recorder *r, const char *name, uint32_t tid, uint8_t
 void recorder_find_call_end(struct recorder *r);
 /* How long the way into a program takes, before any is attached. */
 void recorder_calibrate(struct recorder *r);
-/* What those that run often have taken of all CPUs together, by a sample. */
-double recorder_cost_ns(const struct recorder *r);
 /* Of connections that no trigger means now. */
 void recorder_forget_requests(struct recorder *r);
 /* Tells the kernel side which syscalls wait on a descriptor. */

@@ -128,11 +128,10 @@ void reload_config(struct daemon *d)
 /* Share of all CPUs that recording has taken since the last time, snapshots aside. */
 static double taken(struct daemon *d, uint64_t now)
 {
-	struct recorder_totals t;
 	struct cost before = d->governed;
 
-	recorder_totals(d->recorder, &t);
-	d->governed = (struct cost){ .ts = now, .bpf = t.bpf_busy, .daemon = status_own_cpu() };
+	d->governed = (struct cost){ .ts = now, .bpf = recorder_cost_ns(d->recorder),
+				     .daemon = status_own_cpu() };
 	if (!before.ts || now <= before.ts)
 		return 0;
 	return (d->governed.bpf - before.bpf + d->governed.daemon - before.daemon) /

@@ -126,15 +126,12 @@ void status_note_cost(struct daemon *d, uint64_t now)
 
 #define STARTED_BY_US_NS 5000000000ull
 
-static struct losses losses_now(struct daemon *d, uint64_t now)
+static struct losses losses_of(const struct recorder_totals *t, uint64_t now)
 {
-	struct recorder_totals t;
-
-	recorder_totals(d->recorder, &t);
-	return (struct losses){now, t.lost, t.refused, t.refused_stacks};
+	return (struct losses){now, t->lost, t->refused, t->refused_stacks};
 }
 
-void status_note_losses(struct daemon *d, uint64_t now)
+void status_note_losses(struct daemon *d, uint64_t now, const struct recorder_totals *t)
 {
 	uint64_t started = recorder_started(d->recorder);
 
@@ -145,16 +142,19 @@ void status_note_losses(struct daemon *d, uint64_t now)
 		return;
 	if (d->n_losses == LOSSES_MAX)
 		memmove(d->losses, d->losses + 1, --d->n_losses * sizeof(d->losses[0]));
-	d->losses[d->n_losses++] = losses_now(d, now);
+	d->losses[d->n_losses++] = losses_of(t, now);
 }
 
 int status_losses(struct daemon *d, uint64_t now, uint64_t last, struct losses *ret)
 {
 	uint64_t held = cut(status_held(d, now), d->config.window);
 	uint64_t from = now - (last ? cut(held, last) : held);
-	struct losses to = losses_now(d, now);
 	const struct losses *since;
+	struct recorder_totals t;
+	struct losses to;
 
+	recorder_totals(d->recorder, &t);
+	to = losses_of(&t, now);
 	if (from < recorder_started(d->recorder))
 		from = recorder_started(d->recorder);
 	for (unsigned int i = d->n_losses; i-- > 0;) {
