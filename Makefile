@@ -24,9 +24,9 @@ LDFLAGS += $(SANITIZERS)
 override BUILD := $(BUILD)/sanitize
 endif
 
-DAEMON_LIBS := -lbpf -ldw -lstdc++ -lelf -lz -linih -ljansson -lsystemd -lcap-ng -lseccomp \
+DAEMON_LIBS := -lbpf -ldw -lstdc++ -lelf -lz -ldeflate -linih -ljansson -lsystemd -lcap-ng -lseccomp \
 	       -lprotobuf-c -lm
-CLI_LIBS    := -lbpf -lelf -lz -ljansson -lprotobuf-c -lseccomp -lm
+CLI_LIBS    := -lbpf -lelf -lz -ldeflate -ljansson -lprotobuf-c -lseccomp -lm
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_WRITE  := $(addprefix lib/,trace_write.c trace_host.c trace_track.c trace_stack.c \
@@ -223,7 +223,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJ) -linih -lseccomp -ljansson \
-		-lprotobuf-c -ldw -lelf -lstdc++ -lz -lm
+		-lprotobuf-c -ldw -lelf -lstdc++ -lz -ldeflate -lm
 
 # stories that the unit tests tell are where the fuzzer of stories begins
 SEEDS := $(BUILD)/corpus/fuzz_story/.made

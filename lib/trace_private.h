@@ -3,7 +3,7 @@
 #ifndef FREC_TRACE_PRIVATE_H
 #define FREC_TRACE_PRIVATE_H
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "trace_pb.h"
 #include "trace_write.h"
@@ -88,7 +88,7 @@ struct trace_writer {
 	int fd;
 	int error;
 	struct trace_counters counters;
-	z_stream z;
+	struct libdeflate_compressor *deflate;
 	uint8_t *block; /* TRACE_BLOCK_SIZE: whole packets, framed */
 	size_t block_used;
 	uint8_t *out; /* one deflated block */

@@ -231,33 +231,40 @@ static int unpack(struct trace_reader *r, const uint8_t *data, size_t length)
 	return damaged(r, "a packet is garbled");
 }
 
+/* All at once: whoever made it did not say how much room it takes. */
+static enum libdeflate_result inflate_into(struct trace_reader *r, const ProtobufCBinaryData *data,
+					   size_t *ret_used, size_t *ret_size)
+{
+	static const uint8_t gzip[] = {0x1f, 0x8b};
+
+	if (data->len > sizeof(gzip) && !memcmp(data->data, gzip, sizeof(gzip)))
+		return libdeflate_gzip_decompress_ex(r->inflate, data->data, data->len, r->block,
+						     r->block_size, ret_used, ret_size);
+	return libdeflate_zlib_decompress_ex(r->inflate, data->data, data->len, r->block,
+					     r->block_size, ret_used, ret_size);
+}
+
 static int inflate_block(struct trace_reader *r, const ProtobufCBinaryData *data)
 {
-	int status;
+	enum libdeflate_result result;
+	size_t used, size;
 
-	/* zlib and gzip alike */
-	if (!r->z_ready && inflateInit2(&r->z, 32 + 15) != Z_OK)
+	if (!r->inflate)
+		r->inflate = libdeflate_alloc_decompressor();
+	if (!r->inflate)
 		return no_memory(r);
-	r->z_ready = true;
-	inflateReset(&r->z);
-	r->z.next_in = data->data;
-	r->z.avail_in = data->len;
-	do {
-		size_t done = r->z.total_out;
-
-		if (done >= TRACE_READ_MAX)
+	if (!r->block_size && grow(r, &r->block, &r->block_size, 1u << 20))
+		return r->error;
+	while ((result = inflate_into(r, data, &used, &size)) == LIBDEFLATE_INSUFFICIENT_SPACE) {
+		if (r->block_size >= TRACE_READ_MAX)
 			return damaged(r, "a block inflates to more than frec reads");
-		if (done >= r->block_size &&
-		    grow(r, &r->block, &r->block_size, done ? 2 * done : 1u << 20))
+		if (grow(r, &r->block, &r->block_size, 2 * r->block_size))
 			return r->error;
-		r->z.next_out = r->block + done;
-		r->z.avail_out = r->block_size - done;
-		status = inflate(&r->z, Z_NO_FLUSH);
-	} while (status == Z_OK);
-	if (status != Z_STREAM_END || r->z.avail_in)
+	}
+	if (result != LIBDEFLATE_SUCCESS || used != data->len)
 		return damaged(r, "a block does not inflate");
 	r->inner = r->block;
-	r->inner_left = r->z.total_out;
+	r->inner_left = size;
 	return 0;
 }
 
@@ -385,8 +392,7 @@ void trace_reader_close(struct trace_reader *r)
 		return;
 	if (r->gz)
 		gzclose(r->gz);
-	if (r->z_ready)
-		inflateEnd(&r->z);
+	libdeflate_free_decompressor(r->inflate);
 	trace_reader_free_interned(r);
 	trace_arena_free(&r->arena);
 	free(r->record);

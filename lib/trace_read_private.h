@@ -3,6 +3,7 @@
 #ifndef FREC_TRACE_READ_PRIVATE_H
 #define FREC_TRACE_READ_PRIVATE_H
 
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "trace_read.h"
@@ -87,8 +88,7 @@ struct trace_reader {
 	char text[160];
 	uint8_t *record;
 	size_t record_size;
-	z_stream z;
-	bool z_ready;
+	struct libdeflate_decompressor *inflate; /* made for the first block */
 	uint8_t *block; /* inflated */
 	size_t block_size;
 	const uint8_t *inner; /* what is left of it */

@@ -4,7 +4,7 @@
 # built; asks the network only when something is missing.
 set -eu
 
-packages="make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libstdc++-12-dev
+packages="make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libdeflate-dev libstdc++-12-dev
 libprotobuf-c-dev protobuf-c-compiler libinih-dev libjansson-dev libsystemd-dev libcap-ng-dev libseccomp-dev"
 tests="libcmocka-dev gcc-multilib libclang-rt-14-dev python3 trace-cmd linux-perf sysbench stress-ng
 rt-tests util-linux mount e2fsprogs procps psmisc iproute2 cppcheck systemd qemu-system-x86 busybox-static cpio build-essential
