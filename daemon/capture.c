@@ -15,11 +15,14 @@
 /* Out of order by nested interrupts, at most so much. */
 #define SLACK_NS 10000000ull
 
-/* A file under construction: grows, and is written through one mapping. */
+/*
+ * A file under construction. It is written, not mapped: that takes half the CPU, as no page is
+ * cleared first nor mapped for a moment.
+ */
 struct builder {
 	int fd;
-	uint8_t *base;
-	uint64_t used, size;
+	int err; /* of the first that could not be written */
+	uint64_t used;
 };
 
 static uint64_t align(uint64_t n)
@@ -37,25 +40,16 @@ static struct capture_span reserve(struct builder *b, uint64_t len)
 
 static void fill(struct builder *b, struct capture_span s, const void *from)
 {
-	if (s.len)
-		memcpy(b->base + s.offset, from, s.len);
-}
+	const uint8_t *p = from;
 
-static int builder_map(struct builder *b, uint64_t size)
-{
-	b->size = size;
-	b->fd = memfd_create("frec-capture", MFD_CLOEXEC);
-	if (b->fd < 0)
-		return -errno;
-	if (ftruncate(b->fd, size))
-		return -errno;
-	/* at once: page by page it takes twice as long, and the writers go on meanwhile */
-	b->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, b->fd, 0);
-	if (b->base == MAP_FAILED) {
-		b->base = NULL;
-		return -errno;
+	for (uint64_t done = 0; done < s.len && !b->err;) {
+		ssize_t n = pwrite(b->fd, p + done, s.len - done, s.offset + done);
+
+		if (n > 0)
+			done += n;
+		else if (!n || errno != EINTR)
+			b->err = n ? -errno : -EIO;
 	}
-	return 0;
 }
 
 /* ---- sizes first: what will be copied ---- */
@@ -98,16 +92,18 @@ static unsigned int plan_cpus(struct recorder *r, uint64_t from, struct capture_
 /* The writer was faster than the copy, e.g. on a starved host: what is left begins later. */
 static void held_from(const struct builder *b, struct capture_cpu *c)
 {
-	const struct hot_slot *slots = (const void *)(b->base + c->slots.offset);
+	struct hot_slot s;
 
 	for (uint64_t pos = c->good; pos < c->end; pos += HOT_SLOT_SIZE) {
-		const struct hot_slot *s = &slots[(pos - c->begin) / HOT_SLOT_SIZE];
-		unsigned int kind = window_good(s, pos);
+		unsigned int kind;
 
+		if (pread(b->fd, &s, sizeof(s), c->slots.offset + pos - c->begin) != sizeof(s))
+			break;
+		kind = window_good(&s, pos);
 		if (!kind || kind == HOT_SYS_ARGS)
 			continue;
-		if (s->ts > c->held_since)
-			c->held_since = s->ts;
+		if (s.ts > c->held_since)
+			c->held_since = s.ts;
 		return;
 	}
 	c->held_since = clock_monotonic(); /* nothing is left */
@@ -115,9 +111,12 @@ static void held_from(const struct builder *b, struct capture_cpu *c)
 
 static void copy_cpu(struct recorder *r, struct builder *b, struct capture_cpu *c)
 {
-	uint64_t size = recorder_sizes(r)->hot_cpu;
+	uint64_t size = recorder_sizes(r)->hot_cpu, at = c->slots.offset;
+	struct iovec runs[2];
 
-	window_copy(recorder_hot(r, c->cpu), size, c->begin, c->end, b->base + c->slots.offset);
+	window_runs(recorder_hot(r, c->cpu), size, c->begin, c->end, runs);
+	for (int i = 0; i < 2; at += runs[i++].iov_len)
+		fill(b, (struct capture_span){at, runs[i].iov_len}, runs[i].iov_base);
 	__sync_synchronize();
 	c->good = window_begin(size, recorder_cpu(r, c->cpu)->pos);
 	if (c->good <= c->begin)
@@ -126,21 +125,27 @@ static void copy_cpu(struct recorder *r, struct builder *b, struct capture_cpu *
 		held_from(b, c);
 }
 
-/* Only threads that wait: since is what makes a slot worth telling. */
-static uint64_t copy_table(struct recorder *r, struct task_slot *dst)
+/* Only threads that wait: since is what makes a slot worth telling. Last of all, as it grows. */
+static struct capture_span copy_table(struct recorder *r, struct builder *b)
 {
+	struct task_slot some[64];
 	const struct task_slot *t;
-	uint64_t used = 0;
-	size_t n;
+	struct capture_span all = reserve(b, 0);
+	size_t n, used = 0;
 
 	t = recorder_tasks(r, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct task_slot s = t[i];
 
 		if (s.tid && s.since)
-			dst[used++] = s;
+			some[used++] = s;
+		if (used == 64 || (used && i == n - 1)) {
+			fill(b, (struct capture_span){all.offset + all.len, used * sizeof(s)}, some);
+			all.len += used * sizeof(s);
+			used = 0;
+		}
 	}
-	return used * sizeof(*dst);
+	return all;
 }
 
 static uint64_t held_since(const struct capture_cpu *cpus, unsigned int n, uint64_t evidence)
@@ -203,35 +208,34 @@ static int build(struct recorder *r, const struct capture_request *q, struct cap
 {
 	const struct recorder_ring *ring = recorder_evidence(r);
 	uint64_t consumer = *ring->consumer, producer;
-	size_t n_slots;
-	int err;
+	struct capture_span head;
 
 	h->n_cpus = plan_cpus(r, h->from, h->cpus);
 	/* after the walk: who is missing there has its exit in here */
 	producer = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
 	if (producer - consumer > ring->size)
 		return -EBADMSG;
-	reserve(b, sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]));
+	head = reserve(b, sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]));
 	for (unsigned int i = 0; i < h->n_cpus; i++)
 		h->cpus[i].slots = reserve(b, h->cpus[i].end - h->cpus[i].begin);
 	h->evidence = reserve(b, producer - consumer);
 	h->walked = reserve(b, walked_len);
 	h->text = reserve(b, q->text_len);
-	recorder_tasks(r, &n_slots);
-	h->table = reserve(b, n_slots * sizeof(struct task_slot));
-	err = builder_map(b, b->used);
-	if (err)
-		return err;
+	b->fd = memfd_create("frec-capture", MFD_CLOEXEC);
+	if (b->fd < 0)
+		return -errno;
 	for (unsigned int i = 0; i < h->n_cpus; i++)
 		copy_cpu(r, b, &h->cpus[i]);
 	fill(b, h->evidence, ring->data + (consumer & (ring->size - 1)));
 	fill(b, h->walked, walked);
 	fill(b, h->text, q->text);
-	h->table.len = copy_table(r, (void *)(b->base + h->table.offset));
+	h->table = copy_table(r, b);
 	h->size = h->table.offset + h->table.len;
 	h->held_since = held_since(h->cpus, h->n_cpus, h->evidence_since);
-	memcpy(b->base, h, sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]));
-	return ftruncate(b->fd, h->size) ? -errno : 0;
+	fill(b, head, h);
+	if (!b->err && ftruncate(b->fd, h->size)) /* the last may be empty */
+		b->err = -errno;
+	return b->err;
 }
 
 /* ---- threads whose stacks are wanted though they still sleep ---- */
@@ -324,8 +328,6 @@ static int take(struct recorder *r, const struct window *window, const struct co
 		walk_more(r, h, &walked, &walked_len);
 		err = build(r, q, h, walked, walked_len, &b);
 	}
-	if (b.base)
-		munmap(b.base, b.size);
 	if (err && b.fd >= 0)
 		close(b.fd);
 	if (!err) {

@@ -70,14 +70,13 @@ uint64_t window_find(const struct hot_slot *slots, uint64_t size, uint64_t begin
 	return lo * HOT_SLOT_SIZE;
 }
 
-size_t window_copy(const struct hot_slot *slots, uint64_t size, uint64_t begin, uint64_t end,
-		   void *dst)
+void window_runs(const struct hot_slot *slots, uint64_t size, uint64_t begin, uint64_t end,
+		 struct iovec ret[2])
 {
-	const uint8_t *src = (const uint8_t *)slots;
+	uint8_t *bytes = (uint8_t *)(uintptr_t)slots;
 	uint64_t at = begin & (size - 1), len = end - begin;
 	uint64_t run = size - at < len ? size - at : len;
 
-	memcpy(dst, src + at, run);
-	memcpy((uint8_t *)dst + run, src, len - run);
-	return len;
+	ret[0] = (struct iovec){bytes + at, run};
+	ret[1] = (struct iovec){bytes, len - run};
 }

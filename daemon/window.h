@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "../bpf/record.h"
 
@@ -60,12 +61,12 @@ static inline uint64_t window_begin(uint64_t size, uint64_t pos)
 }
 
 /*
- * Copies [begin, end) of the ring into dst, oldest first, while it may be
- * overwritten. Returns the bytes copied. Which of them are good only the
- * writer's position afterwards tells: window_good().
+ * Where [begin, end) of the ring stands, oldest first, in at most two runs: the bytes to copy, while
+ * they may be overwritten. Which of them are good only the writer's position afterwards tells:
+ * window_good().
  */
-size_t window_copy(const struct hot_slot *slots, uint64_t size, uint64_t begin, uint64_t end,
-		   void *dst);
+void window_runs(const struct hot_slot *slots, uint64_t size, uint64_t begin, uint64_t end,
+		 struct iovec ret[2]);
 
 /* Is this the record that belongs at position pos? Its kind, or 0: torn, overtaken or unfinished. */
 static inline unsigned int window_good(const struct hot_slot *s, uint64_t pos)

@@ -224,6 +224,16 @@ static void test_good(void **state)
 	assert_int_equal(window_good(&s, 0), 0);
 }
 
+static size_t copy_runs(const struct hot_slot *slots, uint64_t begin, uint64_t end, void *dst)
+{
+	struct iovec runs[2];
+
+	window_runs(slots, SIZE, begin, end, runs);
+	memcpy(dst, runs[0].iov_base, runs[0].iov_len);
+	memcpy((uint8_t *)dst + runs[0].iov_len, runs[1].iov_base, runs[1].iov_len);
+	return runs[0].iov_len + runs[1].iov_len;
+}
+
 static void test_copy(void **state)
 {
 	struct hot_slot slots[SLOTS], copy[SLOTS + 1];
@@ -235,8 +245,8 @@ static void test_copy(void **state)
 			size_t n = (end - begin) * HOT_SLOT_SIZE;
 
 			memset(copy, 0xaa, sizeof(copy));
-			assert_int_equal(window_copy(slots, SIZE, begin * HOT_SLOT_SIZE,
-						     end * HOT_SLOT_SIZE, copy), n);
+			assert_int_equal(copy_runs(slots, begin * HOT_SLOT_SIZE,
+						   end * HOT_SLOT_SIZE, copy), n);
 			for (uint64_t i = begin; i < end; i++)
 				assert_int_equal(window_good(&copy[i - begin], i * HOT_SLOT_SIZE),
 						 HOT_SWITCH);
@@ -255,7 +265,7 @@ static void test_copy_overtaken(void **state)
 	for (uint64_t i = 1000; i < 1010; i++)
 		put(slots, i * HOT_SLOT_SIZE, HOT_WAKING, 100 * (i + 1));
 	slots[1010 % SLOTS].seq = 0; /* in the middle of it */
-	window_copy(slots, SIZE, begin, pos, copy);
+	copy_runs(slots, begin, pos, copy);
 	for (uint64_t i = 0; i < SLOTS; i++)
 		good += !!window_good(&copy[i], begin + i * HOT_SLOT_SIZE);
 	assert_int_equal(good, SLOTS - 11);
