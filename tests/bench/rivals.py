@@ -95,7 +95,7 @@ def bpftrace(events):
 
 def triggers(count=8):
     kinds = itertools.cycle(["lock", "futex", "offcpu", "runqueue", "iowait"])
-    return "".join(f"[trigger t{i}]\nkind = {kind}\nthreshold = 10s\n" for i, kind in zip(range(count), kinds))
+    return "".join(f"[trigger t{i}]\nkind = {kind}\nthreshold = 1h\n" for i, kind in zip(range(count), kinds))
 
 
 def frec(syscalls="slow", budget="100%", more="", count=8, after=""):
