@@ -269,6 +269,13 @@ struct app_sender {
 	char comm[COMM_LEN];
 };
 
+/* What is sent to the trigger socket and not let in. */
+struct app_flood {
+	__u64 one;   /* messages of who sends too fast */
+	__u64 many;  /* that came while there was too much of all together */
+	__u64 until; /* when all that was let in of those that are not calm will have been earned */
+};
+
 /* ---- control and counters ---- */
 
 enum syscall_mode { SYSCALLS_OFF = 0, SYSCALLS_SLOW = 1, SYSCALLS_ALL = 2 };

@@ -202,13 +202,13 @@ static void print_histograms(const json_t *status)
 
 static void print_app(const json_t *status)
 {
-	static const char *const causes[] = { "flood", "malformed", "unknown", "filtered",
-					      "strangers" };
+	static const char *const causes[] = { "flood",   "crowd",    "malformed",
+					      "unknown", "filtered", "strangers" };
 	const json_t *app = json_object_get(status, "app"),
 		     *own = json_object_get(app, "snapshots");
 	char buf[OUTPUT_COUNT_MAX], written[OUTPUT_COUNT_MAX], refused[OUTPUT_COUNT_MAX];
 
-	if (!number(app, "received") && !number(app, "flood"))
+	if (!number(app, "received") && !number(app, "flood") && !number(app, "crowd"))
 		return;
 	printf("%-10s %s messages", "programs", output_count(number(app, "received"), buf));
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)

@@ -64,15 +64,15 @@ uint32_t recorder_bank(const struct recorder *r);
 struct trigger_count *recorder_trigger_count(struct recorder *r, unsigned int index);
 
 /*
- * Has the kernel drop what one user sends to this datagram socket beyond a few messages a second,
- * before it takes a place in the queue. -errno.
+ * Has the kernel drop what is sent to this datagram socket beyond a few messages a second, of one user
+ * or of all but those who seldom send, before it takes a place in the queue. -errno.
  */
 int recorder_guard(const struct recorder *r, int fd);
 /* The last of its senders that is a thread of pid with this tid in its own namespace. -ENOENT. */
 int recorder_sender(const struct recorder *r, uint32_t pid, uint32_t own_tid,
 		    struct app_sender *ret);
-/* How many messages it has dropped. */
-uint64_t recorder_flood(const struct recorder *r);
+/* How many messages it has dropped; 0 where that is not known. */
+void recorder_flood(const struct recorder *r, struct app_flood *ret);
 
 /* ---- memory ---- */
 

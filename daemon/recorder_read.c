@@ -44,13 +44,13 @@ int recorder_sender(const struct recorder *r, uint32_t pid, uint32_t own_tid,
 	return bpf_map_lookup_elem(map, &key, ret) ? -ENOENT : 0;
 }
 
-uint64_t recorder_flood(const struct recorder *r)
+void recorder_flood(const struct recorder *r, struct app_flood *ret)
 {
 	int map = bpf_object__find_map_fd_by_name(r->object, "app_flood");
-	uint64_t n = 0;
 	uint32_t zero = 0;
 
-	return map < 0 || bpf_map_lookup_elem(map, &zero, &n) ? 0 : n;
+	memset(ret, 0, sizeof(*ret));
+	bpf_map_lookup_elem(map, &zero, ret);
 }
 
 int recorder_trigger_fd(const struct recorder *r)
