@@ -13,7 +13,7 @@ import os
 import sys
 
 from . import cost, daemon, growth, plot, programs, rivals, snapshot, spans, stacks, windows
-from .common import BUILD, CPUS, Setting, rows, stop_on_signals
+from .common import BUILD, CPUS, Setting, or_skipped, rows, stop_on_signals
 
 GROUPS = {"start": daemon.bench_start, "rates": daemon.bench_rates, "load": daemon.bench_load,
           "snapshot": snapshot.bench_snapshot, "windows": windows.bench_windows,
@@ -41,7 +41,8 @@ def main():
     try:
         for name in names or GROUPS:
             Setting.group = name
-            GROUPS[name]()
+            with or_skipped(name):
+                GROUPS[name]()
     finally:
         with open(f"{BUILD}/bench.json", "w") as f:
             json.dump({"kernel": os.uname().release, "cpus": CPUS, "quick": Setting.quick, "rows": rows},

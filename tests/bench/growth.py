@@ -32,8 +32,8 @@ def grow(name, sizes, begin, measure, rounds):
             except CannotRun as e:
                 report(what, None, note=str(e))
                 del order[what], taken[what]
-        first = next(iter(order))
-        order[first] = order.pop(first)
+        for first in list(order)[:1]:
+            order[first] = order.pop(first)
     return taken
 
 
@@ -93,8 +93,8 @@ def bench_sizes():
     for what, samples in taken.items():
         report_median(f"{what}: start to recording", column(samples, "start"), "ms")
         report_median(f"{what}: with evidence and daemon", column(samples, "memory"), "MiB")
-        smallest = taken[f"window of {WINDOWS[0]} MiB"]
-        if samples is not smallest:
+        smallest = taken.get(f"window of {WINDOWS[0]} MiB")
+        if smallest and samples is not smallest:
             report_median(f"{what}: switch and wake-up",
                           [a - b for a, b in zip(column(samples, "switch"), column(smallest, "switch"))],
                           "ns added", against=f"window of {WINDOWS[0]} MiB")

@@ -39,8 +39,8 @@ def interleave(variants, measures, rounds, settle=0):
     """
     measures = able(measures)
     taken = {m: {v: [] for v in variants} for m in measures}
-    order = list(variants) if measures else []
-    for _ in range(rounds):
+    order = list(variants)
+    for _ in range(rounds if measures else 0):
         for variant in list(order):
             try:
                 with variants[variant]() as recorder:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Servers and their clients: each is a context manager, and measures its throughput and latency."""
+import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
+import subprocess
 import tempfile
 import time
 
@@ -51,6 +54,9 @@ class Server:
 
     def __exit__(self, *_):
         if self.process:
+            self.process.send_signal(signal.SIGINT)  # PostgreSQL has shared memory to remove
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
             end(self.process)
         shutil.rmtree(self.work, ignore_errors=True)
 
