@@ -4,6 +4,7 @@
 #define FREC_LIFE_BPF_H
 
 #include "path.bpf.h"
+#include "task_state.bpf.h"
 
 /* Fills s->task but for its strings; they are put behind it, into s->text. */
 static __always_inline void life_fill(struct scratch *s, struct task_struct *t, u32 event, u64 now,
