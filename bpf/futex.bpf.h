@@ -162,15 +162,13 @@ static __always_inline u32 lock_owner(struct task_struct *t, u32 tid, bool share
 	return tid;
 }
 
-/* t, which is current, goes to sleep: what for, if that is a futex? */
+/* t, which is current, goes to sleep in a call that futex_is_wait(): what for? */
 static __always_inline void futex_look(struct task_struct *t, struct task_state *s, bool compat)
 {
 	u64 args[6], key;
 	struct futex_call f;
 	u32 owner = 0;
 
-	if (!futex_is_wait(s->nr, compat))
-		return;
 	regs_args((void *)bpf_task_pt_regs(t), compat, args);
 	if (!futex_call(s->nr, args, &f))
 		return;

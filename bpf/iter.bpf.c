@@ -105,6 +105,7 @@ int iter_adopt(struct bpf_iter__task *ctx)
 	/* it may have exited since the first look, before it had a state to clean up */
 	if (*(volatile unsigned int *)&t->flags & PF_EXITING) {
 		task_slot_release(s);
+		task_state_release(t);
 		ns_tid_remove(t);
 	}
 	return 0;

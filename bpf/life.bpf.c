@@ -103,13 +103,16 @@ int BPF_PROG(on_task_newtask, struct task_struct *t, u64 clone_flags)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_sched_process_exec, struct task_struct *t, pid_t old_pid)
 {
-	struct task_state *s = task_state_get(t);
+	struct task_state *s;
 	struct cpu_state *c;
 	u32 cpu;
 
 	c = cpu_self(&cpu);
 	if (!c)
 		return 0;
+	if (old_pid != t->pid)
+		task_state_move(t, old_pid, c);
+	s = task_state_get(t);
 	/* a thread that was no leader is one now, with the leader's tid */
 	if (old_pid != t->pid && s) {
 		task_slot_release(s);

@@ -179,6 +179,25 @@ MAP struct {
 	__type(value, struct task_slot);
 } task_table SEC(".maps");
 
+/*
+ * Where most threads' states are: finding one in the storage of tasks costs as much as the rest of a
+ * wake-up. A thread has one place here, by its tid; where that is taken, its state is in its storage.
+ */
+#define NEAR_STATES (1u << 14)
+
+struct near_state {
+	u64 task;  /* task_struct; 0: free */
+	u64 start; /* of that thread */
+	struct task_state state;
+};
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NEAR_STATES);
+	__type(key, u32);
+	__type(value, struct near_state);
+} near_states SEC(".maps");
+
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -85,7 +85,8 @@ static __always_inline void wait_begin(struct control *ctl, struct cpu_state *c,
 	s->switches = switches;
 	barrier();
 	*(volatile u64 *)&s->out = now;
-	futex_look_apart(prev, s, hot_flags & SWITCH_COMPAT);
+	if (futex_is_wait(nr, hot_flags & SWITCH_COMPAT)) /* a call, even of ours, is not free */
+		futex_look_apart(prev, s, hot_flags & SWITCH_COMPAT);
 	e = task_slot_of(s);
 	if (!e)
 		return;
@@ -290,7 +291,9 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 
 	if (!switch_sleeps(preempt, prev, prev_state))
 		wait_preempted(ctl, c, prev, now);
-	else if (prev->pid && !(prev_state & TASK_DEAD_))
+	else if (prev_state & TASK_DEAD_)
+		task_state_release(prev);
+	else if (prev->pid)
 		wait_begin(ctl, c, prev, now, prev_state, state, nr, in_call, flags);
 	c->armed = 0;
 	if (next->pid)

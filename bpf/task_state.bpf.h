@@ -86,20 +86,93 @@ static __always_inline void task_slot_release(struct task_state *s)
 
 /* ---- state ---- */
 
+static __always_inline struct near_state *near_state_at(u32 tid)
+{
+	tid &= NEAR_STATES - 1;
+	return bpf_map_lookup_elem(&near_states, &tid);
+}
+
+static __always_inline bool near_state_is(const struct near_state *n, const struct task_struct *t)
+{
+	return n && n->task == (u64)t && n->start == t->start_time;
+}
+
 static __always_inline struct task_state *task_state_get(struct task_struct *t)
 {
+	struct near_state *n = near_state_at(t->pid);
+
+	if (near_state_is(n, t))
+		return &n->state;
 	return bpf_task_storage_get(&task_states, t, 0, 0);
+}
+
+/* Of a thread that has no state yet: false where the place is another's. */
+static __always_inline bool near_state_claim(struct near_state *n, struct task_struct *t)
+{
+	u64 task = *(volatile u64 *)&n->task;
+
+	/* whoever was at this address has ended unseen */
+	if (task && task != (u64)t)
+		return false;
+	if (__sync_val_compare_and_swap(&n->task, task, 1) != task)
+		return false;
+	task_slot_release(&n->state);
+	__builtin_memset(&n->state, 0, sizeof(n->state));
+	n->start = t->start_time;
+	__sync_lock_test_and_set(&n->task, (u64)t); /* not before what it is about, on any CPU */
+	return true;
 }
 
 static __always_inline struct task_state *task_state_make(struct task_struct *t,
 							  struct cpu_state *c)
 {
-	struct task_state *s =
-		bpf_task_storage_get(&task_states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_state *s = task_state_get(t);
+	struct near_state *n;
 
+	if (s)
+		return s;
+	n = near_state_at(t->pid);
+	if (n && near_state_claim(n, t))
+		return &n->state;
+	s = bpf_task_storage_get(&task_states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
 		__sync_fetch_and_add(&c->lost_task, 1);
 	return s;
+}
+
+/* By exec, a thread that was no leader has got the leader's tid and time of start. */
+static __always_inline void task_state_move(struct task_struct *t, u32 old_tid,
+					    struct cpu_state *c)
+{
+	struct near_state *n = near_state_at(old_tid);
+	struct task_state *s;
+
+	if (!n || n->task != (u64)t)
+		return;
+	if (n == near_state_at(t->pid)) {
+		n->start = t->start_time;
+		return;
+	}
+	s = task_state_get(t);
+	if (s) { /* made since */
+		task_slot_release(&n->state);
+	} else {
+		s = task_state_make(t, c);
+		if (s)
+			__builtin_memcpy(s, &n->state, sizeof(*s));
+	}
+	*(volatile u64 *)&n->task = 0;
+}
+
+/* The thread leaves its CPU for the last time. */
+static __always_inline void task_state_release(struct task_struct *t)
+{
+	struct near_state *n = near_state_at(t->pid);
+
+	if (!near_state_is(n, t))
+		return;
+	task_slot_release(&n->state);
+	*(volatile u64 *)&n->task = 0;
 }
 
 /* ---- what a pause has made of a thread's state ---- */
