@@ -48,7 +48,7 @@ def main():
           f'rejected by the writer: {snapshot.attributes.get("frec.events.rejected")}')
     items = collections.defaultdict(list)
     for item in snapshot.slices() + snapshot.syscalls():
-        begin = item[0] if item[0] is not None else snapshot.start
+        begin = item[0] if item[0] is not None else 0  # waits may have begun before the window
         end = item[1] if item[1] is not None else snapshot.end
         items[item[3]].append([begin, end] + item[2:])
     unseen = hidden_comings(snapshot)
