@@ -2,15 +2,19 @@
 #include "capture.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "snapshot.h"
 
 /* Out of order by nested interrupts, at most so much. */
 #define SLACK_NS 10000000ull
@@ -202,10 +206,21 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	memcpy(h->hits, q->job->hits, sizeof(h->hits));
 }
 
-/* All spans and copies; h lives outside of b until the end. */
-static int build(struct recorder *r, const struct capture_request *q, struct capture_header *h,
-		 const uint8_t *walked, size_t walked_len, struct builder *b)
+struct capture {
+	struct recorder *r;
+	pthread_t thread;
+	int done; /* eventfd: the thread has come to its end */
+	char *text;
+	size_t text_len;
+	int err, fd;			 /* what has become of it */
+	struct capture_header h;	 /* until it is in the file; with room for the CPUs behind */
+};
+
+/* All spans and copies. */
+static int build(struct capture *c, const uint8_t *walked, size_t walked_len, struct builder *b)
 {
+	struct recorder *r = c->r;
+	struct capture_header *h = &c->h;
 	const struct recorder_ring *ring = recorder_evidence(r);
 	uint64_t consumer = *ring->consumer, producer;
 	struct capture_span head;
@@ -220,7 +235,7 @@ static int build(struct recorder *r, const struct capture_request *q, struct cap
 		h->cpus[i].slots = reserve(b, h->cpus[i].end - h->cpus[i].begin);
 	h->evidence = reserve(b, producer - consumer);
 	h->walked = reserve(b, walked_len);
-	h->text = reserve(b, q->text_len);
+	h->text = reserve(b, c->text_len);
 	b->fd = memfd_create("frec-capture", MFD_CLOEXEC);
 	if (b->fd < 0)
 		return -errno;
@@ -228,7 +243,7 @@ static int build(struct recorder *r, const struct capture_request *q, struct cap
 		copy_cpu(r, b, &h->cpus[i]);
 	fill(b, h->evidence, ring->data + (consumer & (ring->size - 1)));
 	fill(b, h->walked, walked);
-	fill(b, h->text, q->text);
+	fill(b, h->text, c->text);
 	h->table = copy_table(r, b);
 	h->size = h->table.offset + h->table.len;
 	h->held_since = held_since(h->cpus, h->n_cpus, h->evidence_since);
@@ -310,44 +325,90 @@ static void walk_more(struct recorder *r, const struct capture_header *h, uint8_
 		append(walked, walked_len, bytes, len);
 }
 
-static int take(struct recorder *r, const struct window *window, const struct config *c,
-		const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
+/* ---- the thread ---- */
+
+static int take(struct capture *c)
 {
-	struct capture_header *h;
 	struct builder b = {.fd = -1};
 	uint8_t *walked = NULL;
 	size_t walked_len = 0;
 	int err;
 
-	h = calloc(1, sizeof(*h) + CAPTURE_CPUS_MAX * sizeof(h->cpus[0]));
-	if (!h)
-		return -ENOMEM;
-	fill_header(r, window, c, q, h);
-	err = recorder_walk_tasks(r, &walked, &walked_len);
+	err = recorder_walk_tasks(c->r, &walked, &walked_len);
 	if (!err) {
-		walk_more(r, h, &walked, &walked_len);
-		err = build(r, q, h, walked, walked_len, &b);
+		walk_more(c->r, &c->h, &walked, &walked_len);
+		err = build(c, walked, walked_len, &b);
 	}
 	if (err && b.fd >= 0)
 		close(b.fd);
-	if (!err) {
-		*ret_fd = b.fd;
-		*ret_size = h->size;
-	}
+	if (!err)
+		c->fd = b.fd;
 	free(walked);
-	free(h);
 	return err;
 }
 
-int capture_take(struct recorder *r, const struct window *window, const struct config *c,
-		 const struct capture_request *q, int *ret_fd, uint64_t *ret_size)
+static void *thread_main(void *arg)
 {
-	int nice = getpriority(PRIO_PROCESS, 0), err;
+	struct capture *c = arg;
 
-	/* among hundreds that are ready to run, what was to be copied would be overwritten by then */
-	setpriority(PRIO_PROCESS, 0, -19);
-	err = take(r, window, c, q, ret_fd, ret_size);
-	setpriority(PRIO_PROCESS, 0, nice);
+	prctl(PR_SET_NAME, "frecd-capture");
+	/* crowded: else what was to be copied would be overwritten by then; of this thread alone */
+	setpriority(PRIO_PROCESS, 0, snapshot_is_crowded() ? SNAPSHOT_NICE : 0);
+	c->err = take(c);
+	eventfd_write(c->done, 1);
+	return NULL;
+}
+
+static void capture_free(struct capture *c)
+{
+	if (c->done >= 0)
+		close(c->done);
+	free(c->text);
+	free(c);
+}
+
+int capture_begin(struct recorder *r, const struct window *window, const struct config *config,
+		  const struct capture_request *q, struct capture **ret)
+{
+	struct capture *c = calloc(1, sizeof(*c) + CAPTURE_CPUS_MAX * sizeof(c->h.cpus[0]));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->r = r;
+	c->fd = -1;
+	c->text_len = q->text_len;
+	c->text = malloc(q->text_len + 1);
+	c->done = eventfd(0, EFD_CLOEXEC);
+	if (!c->text || c->done < 0) {
+		capture_free(c);
+		return -ENOMEM;
+	}
+	memcpy(c->text, q->text, q->text_len);
+	fill_header(r, window, config, q, &c->h);
+	err = pthread_create(&c->thread, NULL, thread_main, c);
+	if (err) {
+		capture_free(c);
+		return -err;
+	}
+	*ret = c;
+	return 0;
+}
+
+int capture_done_fd(const struct capture *c)
+{
+	return c->done;
+}
+
+int capture_end(struct capture *c, int *ret_fd)
+{
+	int err;
+
+	pthread_join(c->thread, NULL);
+	err = c->err;
+	if (!err)
+		*ret_fd = c->fd;
+	capture_free(c);
 	return err;
 }
 

@@ -100,12 +100,20 @@ struct capture_request {
 	size_t text_len;
 };
 
+struct capture;
+
 /*
- * Copies the window into a new memfd. window: that of the evidence. Returns 0
- * or -errno (-ENOMEM: no room for a copy).
+ * Copies the window into a new memfd, in a thread of its own: the walk of ten thousand threads, a
+ * hostile stack, and the copy itself hold nobody up. window: that of the evidence, whose consumer
+ * must not move until capture_end(); all else that is passed is read at once, but for the recorder.
+ * Returns 0 or -errno.
  */
-int capture_take(struct recorder *r, const struct window *window, const struct config *c,
-		 const struct capture_request *q, int *ret_fd, uint64_t *ret_size);
+int capture_begin(struct recorder *r, const struct window *window, const struct config *c,
+		  const struct capture_request *q, struct capture **ret);
+/* Becomes readable at its end. */
+int capture_done_fd(const struct capture *c);
+/* Waits for that end, and takes c. Returns 0 or -errno (-ENOMEM: no room for a copy). */
+int capture_end(struct capture *c, int *ret_fd);
 
 /*
  * Maps a capture for reading and sorting in place, every span checked against

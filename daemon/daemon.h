@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* daemon.h - the one recorder of this process, and what its parts share. One thread. */
+/*
+ * daemon.h - the one recorder of this process, and what its parts share. One thread, but for
+ * capture.c's.
+ */
 #ifndef FREC_DAEMON_H
 #define FREC_DAEMON_H
 
@@ -87,6 +90,8 @@ struct daemon {
 	uid_t uid;	     /* owner of files, (uid_t)-1: as we are */
 	gid_t gid;
 	struct snapshot_identity worker;
+	struct capture *capture; /* under way; NULL: none is, a worker may be at the last */
+	uint64_t capture_since;	 /* MONOTONIC ns */
 	struct snapshot snapshot;
 	uint64_t writing_id; /* of the manual request that the worker is at; 0: a trigger's */
 	bool writing_aside;  /* while the spooler is at another */
@@ -208,9 +213,11 @@ void loop_publish(struct daemon *d);
 
 /* Takes what is due, if the worker is free. */
 void shoot_due(struct daemon *d, uint64_t now);
-/* Copies the window, and starts the worker. -EACCES: client may no longer have it. */
+/* Begins to copy the window. */
 int shoot_capture(struct daemon *d, const struct policy_job *job, const struct client *client,
 		  uint64_t now);
+/* The copy has been made: starts the worker. */
+void shoot_captured(struct daemon *d);
 /* The worker has ended, or not yet. */
 void shoot_finish(struct daemon *d);
 

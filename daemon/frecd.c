@@ -139,12 +139,16 @@ static int start_recording(struct daemon *d)
 static void end_worker(struct daemon *d)
 {
 	pid_t pid = d->snapshot.pid;
+	int fd;
 
-	if (!pid)
+	if (!pid && !d->capture)
 		return;
 	log_notice("stopped: the snapshot that was being written is dropped");
+	if (d->capture && !capture_end(d->capture, &fd))
+		close(fd);
+	d->capture = NULL;
 	snapshot_abort(&d->snapshot);
-	for (int i = 0; i < 200 && !waitpid(pid, NULL, WNOHANG); i++)
+	for (int i = 0; pid && i < 200 && !waitpid(pid, NULL, WNOHANG); i++)
 		usleep(5000);
 }
 
@@ -154,6 +158,7 @@ static int run(struct daemon *d)
 	int err;
 
 	loop_block_signals(&blocked);
+	setpriority(PRIO_PROCESS, 0, SNAPSHOT_NICE); /* as far as that is allowed; the helpers inherit it */
 	err = setup_host(d);
 	if (!err)
 		err = start_recording(d);
@@ -181,6 +186,7 @@ static int run(struct daemon *d)
 /* What a snapshot took for a moment goes back at once, whatever lies behind it. */
 static void spare_memory(void)
 {
+	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	mallopt(M_TRIM_THRESHOLD, 128 << 10);
 }

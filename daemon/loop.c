@@ -160,18 +160,26 @@ static void scan(struct daemon *d, uint64_t now)
 	notes_take(d);
 }
 
-static void tick(struct daemon *d)
+static void drain_evidence(struct daemon *d, uint64_t now)
 {
 	const struct recorder_ring *ring = recorder_evidence(d->recorder);
-	uint64_t now = clock_monotonic(), expired;
 	unsigned long at;
+
+	if (d->capture) /* it is being copied */
+		return;
+	at = window_sample(&d->window, now, __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE),
+			   *ring->consumer);
+	__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
+}
+
+static void tick(struct daemon *d)
+{
+	uint64_t now = clock_monotonic(), expired;
 
 	if (read(d->timer_fd, &expired, sizeof(expired)) < 0)
 		return;
 	recorder_heartbeat(d->recorder, now);
-	at = window_sample(&d->window, now, __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE),
-			   *ring->consumer);
-	__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
+	drain_evidence(d, now);
 	scan(d, now);
 	pressure_tick(d, now);
 	span_tick(d, now);
@@ -333,6 +341,9 @@ static void dispatch(struct daemon *d, unsigned int source)
 		break;
 	case LOOP_LISTEN:
 		control_accept(d);
+		break;
+	case LOOP_CAPTURE:
+		shoot_captured(d);
 		break;
 	case LOOP_WORKER:
 		shoot_finish(d);

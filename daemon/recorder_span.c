@@ -145,8 +145,8 @@ int recorder_span_filter(struct recorder *r, unsigned int index, const struct tr
 /* One batch into room behind *n. Returns 1 for more, 0 at the end, -errno. */
 static int take_batch(int fd, uint64_t *at, bool first, struct recorder_span *list, size_t *n)
 {
-	static struct span_key keys[BATCH];
-	static struct span_open opens[BATCH];
+	static _Thread_local struct span_key keys[BATCH]; /* captures have a thread of their own */
+	static _Thread_local struct span_open opens[BATCH];
 	uint32_t count = BATCH;
 	int err;
 

@@ -144,14 +144,12 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 
 /* ---- taking one ---- */
 
-/* The capture's own copy and descriptor live only in here: the worker has its own. */
 int shoot_capture(struct daemon *d, const struct policy_job *job, const struct client *client,
 		  uint64_t now)
 {
 	struct capture_request q = {.job = job, .offsets = d->offsets, .n_offsets = d->n_offsets,
 				    .steps = d->steps, .n_steps = d->n_steps};
 	struct text text = {0};
-	uint64_t size;
 	int err, fd;
 
 	if (client) {
@@ -165,18 +163,27 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 		return err;
 	q.text = text.bytes;
 	q.text_len = text.len;
-	err = capture_take(d->recorder, &d->window, &d->config, &q, &fd, &size);
+	err = capture_begin(d->recorder, &d->window, &d->config, &q, &d->capture);
 	free(text.bytes);
 	if (err)
 		return err;
-	/* as it was asked, so it still is: what was copied is of the process that was meant */
-	if (client && client->anonymous && user_flaw(client)) {
+	d->capture_since = now;
+	err = loop_add(d, capture_done_fd(d->capture), LOOP_CAPTURE);
+	if (err && !capture_end(d->capture, &fd))
 		close(fd);
-		return -EACCES;
-	}
-	err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd, recorder_ends(d->recorder),
-			     d->store.fd >= 0 || !client ? d->store.fd : client->output, now);
-	close(fd);
+	if (err)
+		d->capture = NULL;
+	return err;
+}
+
+/* The worker has its own descriptor of the copy. */
+static int start_worker(struct daemon *d, int fd, const struct client *client)
+{
+	int err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd,
+				 recorder_ends(d->recorder),
+				 d->store.fd >= 0 || !client ? d->store.fd : client->output,
+				 d->capture_since);
+
 	if (err)
 		return err;
 	err = loop_add(d, d->snapshot.result_fd, LOOP_WORKER);
@@ -253,16 +260,57 @@ static void log_hit(const struct policy_hit *hit)
 			   hit->name, f->comm, f->tid, f->tgid, ms);
 }
 
+static struct policy_job job; /* what is being captured */
+
+static int captured_for_user(struct daemon *d, int fd)
+{
+	const struct client *client = user_writing(d);
+
+	if (!client)
+		return -ECANCELED;
+	/* those that anybody may ask for make way */
+	if (!d->store.busy && policy_next_due(&d->policy) <= clock_monotonic())
+		return -EBUSY;
+	/* as it was asked, so it still is: what was copied is of the process that was meant */
+	return user_flaw(client) ? -EACCES : start_worker(d, fd, client);
+}
+
+static int captured(struct daemon *d, int fd)
+{
+	const struct client *client = d->writing_id ? control_client(d, d->writing_id) : NULL;
+
+	if (!client && d->store.fd < 0)
+		return -ECANCELED; /* hung up */
+	return start_worker(d, fd, client);
+}
+
+void shoot_captured(struct daemon *d)
+{
+	static const struct worker_result none;
+	int fd = -1, err = capture_end(d->capture, &fd);
+
+	d->capture = NULL;
+	if (!err)
+		err = d->users.worker ? captured_for_user(d, fd) : captured(d, fd);
+	if (fd >= 0)
+		close(fd);
+	if (err && d->users.worker)
+		user_finish(d, err, &none);
+	else if (err)
+		fail(d, &job, err);
+	else if (!d->users.worker && !job.manual)
+		log_hit(&job.hits[0]);
+}
+
 void shoot_due(struct daemon *d, uint64_t now)
 {
-	static struct policy_job job; /* tens of KB: not for the stack */
 	const struct client *client = NULL;
 	int err = 0;
 
 	/* those that anybody may ask for make way */
 	if (d->users.worker && !d->store.busy && policy_next_due(&d->policy) <= now)
 		snapshot_kill(&d->snapshot, -EBUSY);
-	if (d->snapshot.pid)
+	if (d->snapshot.pid || d->capture)
 		return;
 	if (take(d, now, &job)) {
 		/* else it is cut off at once: a program that has fired may ask right then */
@@ -284,8 +332,6 @@ void shoot_due(struct daemon *d, uint64_t now)
 		err = shoot_capture(d, &job, client, now);
 	if (err)
 		fail(d, &job, err);
-	else if (!job.manual)
-		log_hit(&job.hits[0]);
 }
 
 /* ---- the end of one ---- */

@@ -108,9 +108,8 @@ static void become_worker(const struct snapshot_identity *who, int fds[N_FDS], b
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow takes terabytes of addresses */
 	snapshot_limit(RLIMIT_AS, WORKER_ADDRESSES);
 #endif
-	if (crowded) {
-		setpriority(PRIO_PROCESS, 0, SNAPSHOT_NICE);
-	} else { /* first as little as possible; snapshot_watch() may take that back */
+	setpriority(PRIO_PROCESS, 0, crowded ? SNAPSHOT_NICE : 0);
+	if (!crowded) { /* first as little as possible; snapshot_watch() may take that back */
 		sched_setscheduler(0, SCHED_IDLE, &none);
 		syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* IOPRIO_CLASS_IDLE: linux/ioprio.h */
 	}
@@ -134,11 +133,7 @@ bool snapshot_signal(int pidfd, int signal)
 	return !pidfd_send_signal(pidfd, signal, NULL, 0) || errno != ESRCH;
 }
 
-/*
- * Are so many threads ready to run that idle priority would never have its turn?
- * Then waiting to see it starve only makes the answer late.
- */
-static bool is_crowded(void)
+bool snapshot_is_crowded(void)
 {
 	FILE *file = fopen("/proc/loadavg", "re");
 	unsigned int ready = 0;
@@ -153,7 +148,7 @@ static bool is_crowded(void)
 
 static int launch(struct snapshot *s, uint64_t now)
 {
-	bool crowded = is_crowded();
+	bool crowded = snapshot_is_crowded();
 	pid_t pid, parent = getpid();
 	int pipes[2], fds[N_FDS], pidfd;
 

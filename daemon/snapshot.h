@@ -11,11 +11,28 @@
 #include "worker.h"
 
 #define SNAPSHOT_DEADLINE_NS 60000000000ull
-/* So long the worker has only what nobody else wants; then it competes like anyone. */
-#define SNAPSHOT_IDLE_NS 300000000ull
-/* … and from here on goes before them: a snapshot is a second's work at most. */
-#define SNAPSHOT_PRESS_NS 700000000ull
+/*
+ * Who gets the CPU. The recorder and its helpers take a thousandth of one in moments; among hundreds
+ * that are ready to run each of them, and a snapshot asks them some hundred things, would wait for
+ * its turn as long as the snapshot may take in all. So they go first.
+ *
+ * A worker takes half a second: most hosts have that to spare within one, and where it runs only on
+ * what nobody else wants no latency suffers. Where nobody has anything to spare, it competes like
+ * anyone after SNAPSHOT_IDLE_NS, which on a host with few ready to run is soon enough. On a crowded
+ * one every share is tiny: somebody asked because it is slow, and an answer that takes ten times as
+ * long shows less of why, as the window goes on. There the worker goes first from the beginning, and
+ * the others, whose turn is tens of milliseconds away anyhow, wait for another two or three.
+ */
 #define SNAPSHOT_NICE -19
+#define SNAPSHOT_IDLE_NS 300000000ull
+/* Something else is wrong: it is to come to an end. */
+#define SNAPSHOT_PRESS_NS 1500000000ull
+
+/*
+ * Are so many threads ready to run that idle priority would never have its turn?
+ * Then waiting to see it starve only makes the answer late.
+ */
+bool snapshot_is_crowded(void);
 
 struct snapshot_identity;
 

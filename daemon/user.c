@@ -243,10 +243,13 @@ void user_due(struct daemon *d, uint64_t now)
 	d->users.worker = !err;
 	if (!err)
 		d->users.writing = u;
-	else if (err == -EACCES)
-		user_refuse(d, u, err, user_flaw(&u->client) ?: "the process has changed");
 	else
 		user_refuse(d, u, err, "the recorder cannot take a snapshot now");
+}
+
+const struct client *user_writing(const struct daemon *d)
+{
+	return d->users.writing ? &d->users.writing->client : NULL;
 }
 
 void user_finish(struct daemon *d, int err, const struct worker_result *r)
@@ -263,6 +266,10 @@ void user_finish(struct daemon *d, int err, const struct worker_result *r)
 	if (err == -EBUSY && !ftruncate(u->client.output, 0) &&
 	    !lseek(u->client.output, 0, SEEK_SET))
 		return;
+	if (err == -EACCES) {
+		user_refuse(d, u, err, user_flaw(&u->client) ?: "the process has changed");
+		return;
+	}
 	if (!err && r->bytes) {
 		u->size = r->bytes;
 		bytes = mmap(NULL, u->size, PROT_READ, MAP_SHARED, u->client.output, 0);

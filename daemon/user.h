@@ -40,7 +40,9 @@ void user_request(struct daemon *d, struct app_envelope *e);
 void user_due(struct daemon *d, uint64_t now);
 /* Is it still, of this very process, that the caller may look into? NULL or why not. */
 const char *user_flaw(const struct client *client);
-/* The worker has ended. */
+/* Whose snapshot is being taken; NULL: it has gone. */
+const struct client *user_writing(const struct daemon *d);
+/* The worker has ended, or there was none. */
 void user_finish(struct daemon *d, int err, const struct worker_result *r);
 /* Of list[i], the client's socket: it takes more, or has gone. */
 void user_ready(struct daemon *d, unsigned int i);
