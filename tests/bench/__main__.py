@@ -11,6 +11,7 @@ Prints a table; writes bench.json and bench.svg below BUILD. Ctrl-C ends it clea
 import json
 import os
 import sys
+import time
 
 from . import cost, daemon, growth, plot, programs, rivals, snapshot, spans, stacks, windows
 from .common import BUILD, CPUS, Setting, or_skipped, rows, stop_on_signals
@@ -41,8 +42,10 @@ def main():
     try:
         for name in names or GROUPS:
             Setting.group = name
+            began = time.monotonic()
             with or_skipped(name):
                 GROUPS[name]()
+            print(f"{name}: took {time.monotonic() - began:.0f} s", flush=True)
     finally:
         with open(f"{BUILD}/bench.json", "w") as f:
             json.dump({"kernel": os.uname().release, "cpus": CPUS, "quick": Setting.quick, "rows": rows},

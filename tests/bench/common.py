@@ -6,7 +6,8 @@ bench.json, below BUILD: {"kernel", "cpus", "quick", "rows": […]}. A row:
     what     was measured, with the variant
     subject, variant, key  its parts, where variants are compared; key: ns, throughput, p50 or p99
     value    the median, in `unit`; null if it was skipped, and `note` says why
-    low high bounds of the median that hold with 95 %, by order statistics; null: a single value
+    low high bounds of the median that hold with 95 %, by order statistics; of less than 6 rounds
+             the least and the greatest value, which says less; null: a single value
     rounds   so many values are behind it; of the same round are those that were compared
     against  what the value is relative to, if it is
     busy     share of all CPUs that were busy, in %, everybody's: the median, or null
@@ -59,7 +60,8 @@ def report(what, value, unit="", note="", **more):
 
     def number(v):
         return f"{v:,.3f}".rstrip("0").rstrip(".") if isinstance(v, float) and abs(v) < 1000 else f"{v:,.0f}"
-    told = [f"95 %: {number(row['low'])} to {number(row['high'])}, {row['rounds']} rounds"
+    kind = "95 %" if (row["rounds"] or 0) >= 6 else "all in"
+    told = [f"{kind}: {number(row['low'])} to {number(row['high'])}, {row['rounds']} rounds"
             if row["rounds"] else "",
             f"against {row['against']}" if row["against"] else "",
             f"CPUs {row['busy']:.0f} % busy" if row["busy"] is not None else "", note]

@@ -23,18 +23,18 @@ def events(rate):
     """Two pairs a CPU, each trip of which is two switches and two wake-ups; 0: as many as they can."""
     def measure():
         run(f"{BUILD}/tests/switches", "--pairs", str(2 * CPUS), "--pin", "--rate", str(rate // (8 * CPUS)),
-            "--seconds", quick_or("2", "8"))
+            "--seconds", quick_or("1", "4"))
         return {}
     return measure
 
 
 def bench_rates():
     def idle():
-        time.sleep(quick_or(2, 8))
+        time.sleep(quick_or(1, 4))
         return {}
     measures = {"idle": idle} | {f"{rate // 1000}k events/s": events(rate) for rate in RATES}
     measures["at most"] = events(0)
-    taken = interleave({BARE: nothing, "frec": frec}, measures, quick_or(2, 4), settle=quick_or(1, 5))
+    taken = interleave({BARE: nothing, "frec": frec}, measures, quick_or(2, 6), settle=quick_or(1, 3))
     for name, by_variant in taken.items():
         samples = by_variant["frec"]
         busy = [a - b for a, b in zip(column(samples, "busy"), column(by_variant[BARE], "busy"))]

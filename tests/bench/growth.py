@@ -52,16 +52,16 @@ def crowd(count):
 
 def resting(r):
     """What the daemon takes while little happens, and then a snapshot."""
-    time.sleep(quick_or(1, 4))
+    time.sleep(quick_or(0.5, 3))
     cpu, began = r.cpu(), time.monotonic()
-    time.sleep(quick_or(2, 8))
+    time.sleep(quick_or(1, 5))
     used = (r.cpu() - cpu) / (time.monotonic() - began)
     return {"daemon": used * 1000, "rss": r.status()["memory"]["daemon_rss"] / 2**20,
             "snapshot": r.snapshot()["duration_ns"] / 1e6}
 
 
 def bench_threads():
-    for what, samples in grow("{:,} threads", THREADS, crowd, resting, quick_or(2, 4)).items():
+    for what, samples in grow("{:,} threads", THREADS, crowd, resting, quick_or(2, 6)).items():
         report_median(f"{what}: daemon", column(samples, "daemon"), "ms a s", "CPU, scans for waits among it")
         report_median(f"{what}: daemon, resident", column(samples, "rss"), "MiB")
         report_median(f"{what}: a snapshot takes", column(samples, "snapshot"), "ms")

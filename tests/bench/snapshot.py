@@ -48,7 +48,8 @@ def snapshot_of_full_window(r, name, busy):
     size = os.path.getsize(path)
     report(f"{name}: trigger to finished file", done - fired, "s", "target < 2")
     report(f"{name}: file", size / 2**20, "MiB")
-    report(f"{name}: bytes a switch", size / switches, "bytes", f"{switches:,} switches, target <= 6")
+    report(f"{name}: bytes a switch", size / switches if switches else None, "bytes",
+           f"{switches:,} switches, target <= 6" if switches else r.said().splitlines()[-1])
     report(f"{name}: the worker's own memory", peak, "MiB", "beside the copy of the window")
     memory = r.status()["memory"]
     window = memory["hot"] / 2**20
