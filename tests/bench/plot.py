@@ -57,7 +57,7 @@ def svg(rows):
             drawn += more
         lowest = max(lowest, y)
     drawn.append(f'<text x="{GAP}" y="{lowest + 8}">Against bare, that is nothing recording: medians of rounds, '
-                 'with the bounds that hold with 95 %. frec slow is its default.</text>')
+                 'with the bounds that hold with 95 % (of six rounds or more). frec slow is its default.</text>')
     size = 2 * COLUMN + 4 * GAP, lowest + LINE
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" width="{size[0]}">'
             f'<style>{STYLE}</style><rect class="back" width="100%" height="100%"/>\n' + "\n".join(drawn) + "\n</svg>\n")

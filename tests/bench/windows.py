@@ -6,18 +6,19 @@ import os
 import subprocess
 import time
 
-from .common import BUILD, TICKS, Recorder, end, explain, load, or_skipped, quick_or, report, report_median, run
+from .common import BUILD, TICKS, end, explain, load, or_skipped, quick_or, report, report_median, run
+from .rivals import frec
 from .rounds import column, interleave
 from .servers import Redis
 from .snapshot import until_full
 
-SIZES = (8, 32, 64, 256)
+SIZES = (8, 32, 64, 256)  # MiB
 TARGETS = {("wall time", 64): "target: upper bound <= 1", ("a record in the file", 64): "target <= 4"}
 
 
 def full(mib):
     """A recorder whose window was filled by pairs of threads that pass a byte."""
-    r = Recorder(f"[recorder]\nmemory = {mib}M\nwindow = 1h\noverhead_budget = 100%\n")
+    r = frec(more=f"memory = {mib}M\nwindow = 1h")
     busy = load(300)
     try:
         until_full(r, mib << 20)
@@ -96,6 +97,6 @@ def bench_redis(rounds):
 
 
 def bench_windows():
-    for mib in SIZES:
+    for mib in SIZES[quick_or(2, 0):]:
         bench_window(mib, quick_or(2, 10))
     bench_redis(quick_or(2, 12))
