@@ -92,14 +92,14 @@ print_results()
 		sed -E "s/^((not )?ok|skip) ([^ :]+)/\1 \3 on $series/"
 	for script in "${scripts[@]}"; do
 		name=$(basename "$script" .sh)
-		grep -qE "^(ok|not ok|skip) $name( |:|\$)" "$work/result" && continue
+		grep -aqE "^(ok|not ok|skip) $name( |:|\$)" "$work/result" && continue
 		echo "not ok $name on $series (the guest died)"
 		died=1
 	done
 	if [ -n "$died$verbose" ]; then
 		tail -n 40 "$work/console" "$work/qemu" | sed 's/^/# /'
 	fi
-	[ -z "$died" ] && ! grep -q '^not ok' "$work/result"
+	[ -z "$died" ] && ! grep -aq '^not ok' "$work/result"
 }
 
 # boot_and_print IMAGE SERIES: runs $scripts
@@ -122,7 +122,7 @@ run_kernel()
 		return
 	fi
 	boot_and_print "$image" "$series" >"$work/lines" && { cat "$work/lines"; return; }
-	grep -E '^(ok|skip) ' "$work/lines" || true
+	grep -aE '^(ok|skip) ' "$work/lines" || true
 	sed -nE '/^(ok|skip) /d; s/^not ok/again/; p' "$work/lines"
 	mapfile -t scripts < <(sed -nE "s|^not ok ([^ ]+) .*|$here/guest/\\1.sh|p" "$work/lines")
 	boot_and_print "$image" "$series"
