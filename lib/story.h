@@ -77,6 +77,7 @@ struct story_wait {
 	uint64_t start, end;
 	uint32_t thread;
 	uint32_t owner;	   /* of the lock when the wait began */
+	uint32_t owner_tid; /* of one of whom nothing else is told; else 0 */
 	uint32_t waker;	   /* who ended it */
 	uint32_t sender;   /* in whose call that sends a soft interrupt ended it */
 	bool sent_here;	   /* that was on a connection to this host itself */
@@ -87,6 +88,7 @@ struct story_wait {
 	const char *symbol; /* of the lock, NULL: not known */
 	int32_t fd;	   /* -1: none */
 	uint64_t address;  /* of a futex */
+	bool is_private;   /* … that no other process uses */
 	uint32_t value;	   /* that stood there as the wait began; 0: not known */
 	uint64_t args[2];  /* of the syscall */
 	bool open;	   /* still waited when the snapshot was taken */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* story_slices.c - from the slices of a trace, and their tracks, to waits and triggers. */
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,7 @@ static int begin_wait(struct story_builder *b, struct open_track *t,
 		.symbol = text(s, slice, "variable"),
 		.fd = number(slice, "fd", -1), .at_least = number(slice, "at_least", 0),
 		.address = number(slice, "address", address),
+		.is_private = number(slice, "op", 0) & FUTEX_PRIVATE_FLAG,
 		.value = number(slice, "val", 0),
 		.args = { number(slice, "arg0", 0), number(slice, "arg1", 0) },
 		.open = number(slice, "still_waiting", 0),

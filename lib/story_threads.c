@@ -213,9 +213,11 @@ int story_resolve(struct story *s)
 	}
 	for (size_t i = 0; i < s->n_waits && !err; i++) {
 		struct story_wait *w = &s->waits[i];
+		uint32_t owner = w->owner;
 
 		w->thread = thread_of(s, &x, w->thread, w->start);
-		w->owner = thread_of(s, &x, w->owner, w->start);
+		w->owner = thread_of(s, &x, owner, w->start);
+		w->owner_tid = w->owner == STORY_NOBODY && owner != TID_UNKNOWN ? owner : 0;
 		w->sender = thread_of(s, &x, w->sender, w->end);
 		w->waker = thread_of(s, &x, w->waker, w->end);
 	}

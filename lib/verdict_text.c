@@ -325,6 +325,22 @@ static void say_ended(const struct story *s, struct verdict *v, const struct ver
 		say(v, ", and nothing recorded says who went on with it");
 }
 
+/*
+ * Nobody is known to have had the lock. The owner that stood in it was a thread of the same process,
+ * where that does not share it, and threads that live, or ended within the window, are known.
+ */
+static void say_no_owner(struct verdict *v, const struct verdict_link *l)
+{
+	const struct story_wait *w = l->evidence;
+
+	say(v, " waited %s for %s, ", duration(l->ns), *l->what ? l->what : "a lock");
+	if (w && w->owner_tid && w->is_private)
+		say(v, "whose owner then, thread %u, had ended before this snapshot begins",
+		    w->owner_tid);
+	else
+		say(v, "and nothing recorded says who held it");
+}
+
 /* Why the chain ends without a cause. */
 static void say_unknown(const struct story *s, struct verdict *v, const struct verdict_link *l)
 {
@@ -346,8 +362,7 @@ static void say_unknown(const struct story *s, struct verdict *v, const struct v
 	else if (l->next != STORY_NOBODY)
 		say(v, " waited for a thread that had waited for it");
 	else if (l->wait == VERDICT_LOCK || l->wait == VERDICT_KERNEL_LOCK)
-		say(v, " waited %s for %s, and nothing recorded says who held it", duration(l->ns),
-		    *l->what ? l->what : "a lock");
+		say_no_owner(v, l);
 	else if (l->wait == VERDICT_EXIT)
 		say_ended(s, v, l);
 	else if (l->wait != VERDICT_UNKNOWN)

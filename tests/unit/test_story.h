@@ -99,6 +99,7 @@ struct told {
 	const char *name; /* "lock 0x10 held by x/3" */
 	uint64_t address;
 	uint32_t val;
+	uint32_t op; /* of a futex */
 	int32_t owner, waker, sender, peer_pid, tracer;
 	int32_t fd; /* 0: none */
 	const char *file, *type;
@@ -137,6 +138,8 @@ static inline void wait_for(struct scene *sc, struct told t)
 		args[s.n_args++] = TRACE_POINTER("address", t.address);
 	if (t.val)
 		args[s.n_args++] = TRACE_UINT("val", t.val);
+	if (t.op)
+		args[s.n_args++] = TRACE_UINT("op", t.op);
 	if (t.owner)
 		args[s.n_args++] = TRACE_UINT("owner_tid", t.owner);
 	if (t.waker)

@@ -107,6 +107,33 @@ static void test_decoy(void **state)
 	story_free(s);
 }
 
+/* Its owner is no thread of this snapshot; where processes may share it, that need not have ended. */
+static void test_owner_gone(void **state)
+{
+	static const char *const told[] = {
+		"unknown: one (tid 11 of server, pid 10) waited 90 ms for mutex 0x4a30e0, and "
+		"nothing recorded says who held it",
+		"unknown: one (tid 11 of server, pid 10) waited 90 ms for mutex 0x4a30e0, whose "
+		"owner then, thread 4711, had ended before this snapshot begins",
+	};
+	struct verdict v;
+	struct story *s;
+
+	(void)state;
+	for (int private = 0; private < 2; private++) {
+		struct scene sc = workers();
+
+		wait_for(&sc, (struct told){ .tid = 11, .pid = 10, .start = 10, .end = 100,
+					     .name = "lock", .address = LOCK, .owner = 4711,
+					     .op = private ? 128 : 0, .open = true });
+		s = scene_end(&sc, 100);
+		v = explain(s, 11, 10, 100);
+		is_cause(s, &v, VERDICT_UNKNOWN, 11);
+		says(&v, told[private]);
+		story_free(s);
+	}
+}
+
 /* 12 let go of it early, to 13, which still has it. */
 static void test_still_held(void **state)
 {
@@ -349,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_hands),
 		cmocka_unit_test(test_unseen_hands),
 		cmocka_unit_test(test_decoy),
+		cmocka_unit_test(test_owner_gone),
 		cmocka_unit_test(test_still_held),
 		cmocka_unit_test(test_ended_owner),
 		cmocka_unit_test(test_other_process),
