@@ -243,6 +243,24 @@ static void print_stacks(const struct facts *f)
 	putchar('\n');
 }
 
+/* What was not recorded in all of the window, as that cost too much. */
+static void print_detail(const struct facts *f)
+{
+	const json_t *a = f->attributes;
+	uint64_t end = number(f->window, "end_ns"), from = number(a, "frec.detail.from_ns"),
+		 until = number(a, "frec.detail.until_ns");
+
+	if (!json_object_get(a, "frec.detail.left_out"))
+		return;
+	print_label("left out");
+	print_text(a, "frec.detail.left_out", "");
+	print_duration(end > from ? end - from : 0, ", from ");
+	printf(" before its end");
+	if (until)
+		print_duration(end > until ? end - until : 0, " until ");
+	printf("%s: recording cost more than overhead_budget\n", until ? " before it" : " on");
+}
+
 static void print_host(const struct facts *f)
 {
 	if (!json_object_get(f->attributes, "frec.version"))
@@ -267,6 +285,7 @@ int explain_print(const struct facts *f, const struct story *s, const struct ver
 	print_window(f);
 	print_counts(f);
 	print_stacks(f);
+	print_detail(f);
 	print_host(f);
 	print_label("snapshot");
 	output_text(stdout, path);

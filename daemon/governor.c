@@ -23,6 +23,16 @@ const char *governor_sheds(unsigned int level)
 	return names[level < GOVERNOR_LEVELS ? level : GOVERNOR_LEVELS - 1];
 }
 
+const char *governor_left_out(unsigned int level)
+{
+	static const char *const names[GOVERNOR_LEVELS] = {
+		"nothing", "copies of stacks", "stacks", "stacks, system calls that do not sleep",
+		"stacks, system calls", "stacks, system calls, wake-ups",
+	};
+
+	return names[level < GOVERNOR_LEVELS ? level : GOVERNOR_LEVELS - 1];
+}
+
 void governor_shape(struct config *c, unsigned int level)
 {
 	c->crash_dump = c->stack_dump; /* there are few of those, and nobody can look again */

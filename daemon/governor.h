@@ -30,6 +30,8 @@ struct governor {
 
 /* What this level leaves out, beyond the one before, for people. */
 const char *governor_sheds(unsigned int level);
+/* All that it leaves out. */
+const char *governor_left_out(unsigned int level);
 /* Makes c what is recorded at this level. */
 void governor_shape(struct config *c, unsigned int level);
 /*

@@ -235,9 +235,9 @@ static json_t *app_json(const struct daemon *d)
 	recorder_flood(d->recorder, &flood);
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I}}", "received",
 			 (json_int_t)a->received, "flood", (json_int_t)flood.one, "crowd",
-			 (json_int_t)flood.many, "malformed", (json_int_t)a->malformed, "unknown", (json_int_t)a->unknown,
-			 "filtered", (json_int_t)a->filtered, "strangers", (json_int_t)a->strangers,
-			 "snapshots", "asked", (json_int_t)u->asked, "written",
+			 (json_int_t)flood.many, "malformed", (json_int_t)a->malformed, "unknown",
+			 (json_int_t)a->unknown, "filtered", (json_int_t)a->filtered, "strangers",
+			 (json_int_t)a->strangers, "snapshots", "asked", (json_int_t)u->asked, "written",
 			 (json_int_t)u->written, "refused", (json_int_t)u->refused);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/units.h"
+#include "governor.h"
 #include "worker_internal.h"
 #include "worker_stacks.h"
 
@@ -122,6 +123,31 @@ static void put_window(struct worker *w, struct attributes *a)
 				   h->clocks.monotonic -
 					   (c->held_since > h->from ? c->held_since : h->from));
 	}
+}
+
+/* What was left out as recording cost too much: the most of it, and from when to when something was. */
+static void put_detail(struct worker *w, struct attributes *a)
+{
+	const struct capture_header *h = w->h;
+	uint64_t from = 0, until = 0;
+	uint32_t level = 0;
+
+	for (uint32_t i = 0; i < h->n_steps; i++) {
+		const struct capture_step *step = &h->steps[i];
+
+		if (i + 1 < h->n_steps && step[1].at <= h->from)
+			continue; /* over before the window begins */
+		if (step->level && !from)
+			from = step->at > h->from ? step->at : h->from;
+		until = step->level ? 0 : step->at;
+		level = step->level > level ? step->level : level;
+	}
+	if (!level)
+		return;
+	put_string(a, "frec.detail.left_out", governor_left_out(level));
+	put_number(a, "frec.detail.from_ns", worker_boot(w, from));
+	if (until)
+		put_number(a, "frec.detail.until_ns", worker_boot(w, until));
 }
 
 /* What was left out for room: see worker_plan.c. */
@@ -397,7 +423,7 @@ static void tell_hit(struct worker *w, struct attributes *a, const struct policy
 		put_line(a, keep(a, "it was woken by an interrupt"));
 	else if (f->woken)
 		put_line(a, keep(a, "it was woken by %s", who(w, a, f->waker_tid, f->woken)));
-	if (f->owner_tid)
+	if (f->owner_tid && worker_task(w, f->owner_tid, f->start))
 		tell_owner(w, a, f->owner_tid, f->start, f->end);
 }
 
@@ -505,6 +531,7 @@ void worker_write_summary(struct worker *w)
 	put_number(a, "frec.events.syscalls", w->events[HOT_SYS_ENTER]);
 	put_number(a, "frec.events.waits", w->n_told + w->n_open_told);
 	put_shed(w, a);
+	put_detail(w, a);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);
 	put_stacks(w, a);

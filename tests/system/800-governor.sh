@@ -41,6 +41,8 @@ levels = [a['level'] for a in args]  # from what was in force as the window begi
 assert levels == list(range(6 - len(levels), 6)) and steps[-1]['name'] == 'left out: wake-ups', steps
 assert all(a['share_ppm'] > 10000 for a in args), steps
 END
+ctl explain "$work/shed.pftrace" | grep -q '^left out   stacks, system calls, wake-ups, from .* before its end on: ' ||
+	fail "explain: $(ctl explain "$work/shed.pftrace" | tail -n 8)"
 
 # quiet again: the last step is taken back after half a minute
 for pid in "${pids[@]}"; do
