@@ -327,7 +327,7 @@ static void say_ended(const struct story *s, struct verdict *v, const struct ver
 
 /*
  * Nobody is known to have had the lock. The owner that stood in it was a thread of the same process,
- * where that does not share it, and threads that live, or ended within the window, are known.
+ * where that does not share it, and all threads that live are known.
  */
 static void say_no_owner(struct verdict *v, const struct verdict_link *l)
 {
@@ -335,7 +335,7 @@ static void say_no_owner(struct verdict *v, const struct verdict_link *l)
 
 	say(v, " waited %s for %s, ", duration(l->ns), *l->what ? l->what : "a lock");
 	if (w && w->owner_tid && w->is_private)
-		say(v, "whose owner then, thread %u, had ended before this snapshot begins",
+		say(v, "whose owner then, thread %u, has ended",
 		    w->owner_tid);
 	else
 		say(v, "and nothing recorded says who held it");

@@ -114,7 +114,7 @@ static void test_owner_gone(void **state)
 		"unknown: one (tid 11 of server, pid 10) waited 90 ms for mutex 0x4a30e0, and "
 		"nothing recorded says who held it",
 		"unknown: one (tid 11 of server, pid 10) waited 90 ms for mutex 0x4a30e0, whose "
-		"owner then, thread 4711, had ended before this snapshot begins",
+		"owner then, thread 4711, has ended",
 	};
 	struct verdict v;
 	struct story *s;
