@@ -3,7 +3,8 @@
  * call_end.bpf.h - who tells where a syscall ends that a thread slept in, in mode slow. Before 6.18 a
  * tracepoint at the end of each syscall, which costs all of them. Since, a thread on its first way to
  * user space after a switch: one that has registered for rseq(2), as glibc does since 2.35, passes a
- * tracepoint there, until 6.18; of others we ask it after a sleep that was long, by an interrupt.
+ * tracepoint there, until 6.18; of others we ask it after a sleep that was long, by an interrupt. Where
+ * switches are very many and long sleeps few, all are asked: the daemon weighs it (daemon/call_ends.h).
  */
 #ifndef FREC_CALL_END_BPF_H
 #define FREC_CALL_END_BPF_H
@@ -55,7 +56,7 @@ static __always_inline void call_end_look(const struct control *ctl,
 					  const struct cpu_state *c,
 					  struct task_struct *t, struct task_state *s, u64 now)
 {
-	bool within = c->armed == (u64)t && rseq_update_comes(t);
+	bool within = c->armed == (u64)t && rseq_update_comes(ctl, t);
 
 	if (!s->first_out || s->watched || !ctl->returned_flag)
 		return;
@@ -77,11 +78,13 @@ static __always_inline void call_end_watch(struct control *ctl, struct cpu_state
 	u32 place = s->slot - 1;
 	struct call_end *e;
 
+	if (!brief)
+		c->long_ends++;
 	if (!ctl->returned_flag || !bpf_task_work_schedule_resume_impl) {
 		c->armed = (u64)t;
 		return;
 	}
-	if (rseq_update_comes(t)) {
+	if (rseq_update_comes(ctl, t)) {
 		c->armed = (u64)t;
 		c->armed_tick = brief ? bpf_jiffies64() : 0;
 		/* there a call that a signal cut short has lost its result, and a new program passes nothing */

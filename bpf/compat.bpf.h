@@ -71,11 +71,11 @@ struct task_struct___rseq {
 } __attribute__((preserve_access_index));
 
 /* Will t pass rseq_update when it goes back to user space? Since 6.19 only if it has moved. */
-static __always_inline bool rseq_update_comes(struct task_struct *t)
+static __always_inline bool rseq_update_comes(const struct control *ctl, struct task_struct *t)
 {
 	struct task_struct___rseq *r = (void *)t;
 
-	return bpf_core_field_exists(r->rseq_event_mask) && r->rseq;
+	return ctl->ends_pass && bpf_core_field_exists(r->rseq_event_mask) && r->rseq;
 }
 
 struct bpf_task_work {

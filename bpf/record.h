@@ -307,7 +307,7 @@ struct control {
 	__u64 probe;	       /* task_struct that this is being found out with */
 	__u64 probe_flags;     /* its flags when it went to sleep */
 	__u32 probes;	       /* times that it was looked at */
-	__u32 pad;
+	__u32 ends_pass; /* 1: threads registered for rseq(2) tell of ends in passing; 0: all are asked */
 	__u64 regs_offset; /* from task_struct.stack to a thread's registers of user space; 0: not known */
 	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
 	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
@@ -341,7 +341,8 @@ struct cpu_state {
 	__u64 blind; /* 1: something happened here while nothing was recorded */
 	__u64 asked; /* 1: the daemon has been told that there is no window */
 	__u64 refused_distinct; /* different stacks among refused_stacks */
-	__u64 pad[7];
+	__u64 long_ends; /* syscalls slept in for long enough that their end is told of, not in mode all */
+	__u64 pad[6];
 };
 _Static_assert(sizeof(struct cpu_state) == 192, "cpu_state");
 

@@ -212,7 +212,9 @@ const char *recorder_variant(const struct recorder *r);
 bool recorder_realtime(void);
 /* Once all is set up: the kernel's types take more memory than all else here. They can be read again. */
 void recorder_forget_kernel(void);
-/* Who tells that a syscall has ended, in mode slow: "thread" or "tracepoint". */
+/* Once a second: whether threads that can tell of ends in passing, do (call_ends.h). */
+void recorder_weigh_call_ends(struct recorder *r, const struct recorder_totals *t);
+/* Who tells that a syscall has ended, in mode slow: "thread", "asked" (all of them) or "tracepoint". */
 const char *recorder_call_ends(const struct recorder *r);
 
 #endif

@@ -167,7 +167,7 @@ static bool mode_wants(const struct recorder *r, int mode, uint32_t kinds,
 	bool returns = r->control->returned_flag;
 
 	return (p->when == PROGRAM_SLOW && mode == SYSCALLS_SLOW && !returns) ||
-	       (p->when == PROGRAM_RETURN && mode == SYSCALLS_SLOW && returns) ||
+	       (p->when == PROGRAM_RETURN && mode == SYSCALLS_SLOW && returns && !r->all_asked) ||
 	       (p->when == PROGRAM_ALL && mode == SYSCALLS_ALL) ||
 	       (p->kind && kinds >> p->kind & 1);
 }

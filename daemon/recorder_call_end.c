@@ -35,9 +35,36 @@ void recorder_find_call_end(struct recorder *r)
 		flags = ctl->returned_flag & ARCH_FLAGS;
 	ctl->probe = 0;
 	ctl->returned_flag = flags ? 1ull << (63 - __builtin_clzll(flags)) : 0;
+	ctl->ends_pass = 1;
+}
+
+void recorder_weigh_call_ends(struct recorder *r, const struct recorder_totals *t)
+{
+	uint64_t long_ends = 0;
+	char error[RECORDER_ERROR_MAX];
+	bool changed;
+
+	if (!r->control->returned_flag)
+		return;
+	for (unsigned int i = 0; i < r->n_cpus; i++)
+		long_ends += r->cpus[i].long_ends;
+	changed = call_ends_weigh(&r->call_ends, t->hot, long_ends);
+	if (!changed && r->call_ends.asked == r->all_asked)
+		return;
+	if (r->call_ends.asked) {
+		/* who was to pass has done so within the second */
+		r->all_asked = !changed;
+		r->control->ends_pass = 0;
+	} else {
+		r->all_asked = false;
+	}
+	if (!recorder_attach_mode(r, r->mode, r->kinds, error) && !r->call_ends.asked)
+		r->control->ends_pass = 1;
 }
 
 const char *recorder_call_ends(const struct recorder *r)
 {
-	return r->control->returned_flag ? "thread" : "tracepoint";
+	if (!r->control->returned_flag)
+		return "tracepoint";
+	return r->control->ends_pass ? "thread" : "asked";
 }

@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <limits.h>
 
+#include "call_ends.h"
 #include "recorder.h"
 
 #define TASK_TABLE_SIZE (1u << 16)
@@ -42,6 +43,8 @@ struct recorder {
 	unsigned int n_windows;
 	struct hot_slot **hot; /* by CPU */
 	uint64_t *hot_since;   /* by CPU: when it got its window, 0: at the start */
+	struct call_ends call_ends;
+	bool all_asked; /* on_rseq_update has nothing to tell */
 	struct cpu_state *cpus;
 	struct control *control;
 	struct trigger_count *counts;

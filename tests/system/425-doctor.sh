@@ -16,6 +16,7 @@ ctl doctor --json >"$work/doctor" || fail "doctor: recording is not possible"
 [ "$(found recorder verdict)" = ok ] || fail "recorder: $(found recorder)"
 case "$(found 'call ends')" in
 "by $(status "d['call_ends']")"*) ;;
+"by thread") [ "$(status "d['call_ends']")" = asked ] || fail "call ends, status: $(status "d['call_ends']")" ;;
 *) fail "call ends: $(found 'call ends'), status: $(status "d['call_ends']")" ;;
 esac
 stop_frecd || fail "frecd ended with $?"
