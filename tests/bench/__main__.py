@@ -19,7 +19,8 @@ from .common import BUILD, CPUS, Setting, or_skipped, rows, stop_on_signals
 GROUPS = {"start": daemon.bench_start, "rates": daemon.bench_rates, "load": daemon.bench_load,
           "snapshot": snapshot.bench_snapshot, "windows": windows.bench_windows,
           "growth": growth.bench_growth,
-          "cost": cost.bench_cost, "stacks": stacks.bench_stacks, "programs": programs.bench_programs, "requests": programs.bench_requests,
+          "cost": cost.bench_cost, "stacks": stacks.bench_stacks,
+          "programs": programs.bench_programs, "requests": programs.bench_requests,
           "spans": spans.bench_spans}
 
 

@@ -202,7 +202,7 @@ class Recorder:
         self.process = subprocess.Popen([f"{BUILD}/frecd", "--config", f"{self.work}/frec.conf"],
                                         stderr=self.log, process_group=0)
         while self.status(quiet=True) is None:
-            if time.monotonic() - began > 20 or self.process.poll() is not None:
+            if time.monotonic() - began > 60 or self.process.poll() is not None:
                 sys.exit("bench: frecd does not record: " + self.said())
             time.sleep(0.005)
         self.start_seconds = time.monotonic() - began

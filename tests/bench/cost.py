@@ -43,7 +43,6 @@ def twice(measure):
 
 def report_added(what, by_variant):
     """Added ns by variant, against bare in the same round; then shares of what ftrace added."""
-    bare = column(by_variant[BARE], "ns")
     added = {}
     for variant, samples in by_variant.items():
         ns = column(samples, "ns")
@@ -51,8 +50,9 @@ def report_added(what, by_variant):
         if variant == BARE:
             report_variant(what, variant, "ns", ns, "ns", busy=busy)
             continue
-        added[variant] = [a - b for a, b in zip(ns, bare)]
-        report_variant(what, variant, "ns", added[variant], "ns added", note(samples), against=BARE, busy=busy)
+        added[variant] = [s["ns"] - s["bare"]["ns"] for s in samples]
+        report_variant(what, variant, "ns", added[variant], "ns added", note(samples), against=BARE,
+                       busy=busy)
     for variant, values in added.items():
         if variant.startswith("frec") and "ftrace" in added:
             target = TARGETS.get((what.split()[0], variant))
@@ -62,7 +62,7 @@ def report_added(what, by_variant):
 
 def bench_cost():
     modes = ("off", "slow", "all")
-    rounds = quick_or(2, 12)
+    rounds = quick_or(2, 10)
     plans = (
         (variants(SWITCHES, modes) | {"frec, stacks off": lambda: frec(more="stacks = 1h")},
          {"switch and wake-up (pipe, one CPU)": twice(switch_ns),
@@ -74,5 +74,5 @@ def bench_cost():
         (variants(SWITCHES + CALLS, modes), {"futex, two threads in turns (one CPU)": twice(turn_ns)}),
     )
     for compared, measures in plans:
-        for what, by_variant in interleave(compared, measures, rounds).items():
+        for what, by_variant in interleave(compared, measures, rounds, beside=True).items():
             report_added(what, by_variant)

@@ -77,7 +77,8 @@ def bench_processes():
 
 def bench_triggers():
     compared = {BARE: nothing} | {f"frec, triggers: {n}": lambda n=n: frec(count=n) for n in TRIGGERS}
-    for what, by_variant in interleave(compared, {"switch and wake-up": twice(switch_ns)}, quick_or(2, 10)).items():
+    for what, by_variant in interleave(compared, {"switch and wake-up": twice(switch_ns)},
+                                       quick_or(2, 10), beside=True).items():
         report_added(what, by_variant)
 
 

@@ -48,7 +48,7 @@ def report_shares(name, by_variant, targets):
             if variant == BARE:
                 report_variant(name, variant, key, column(samples, key), UNITS[key], busy=busy)
                 continue
-            shares = [s[key] / b[key] * 100 for s, b in zip(samples, by_variant[BARE])]
+            shares = [s[key] / s["bare"][key] * 100 for s in samples]
             target = targets.get(key, "") if variant.startswith("frec") else ""
             report_variant(name, variant, key, shares, "% of bare", note(samples, target), against=BARE,
                            busy=busy)
@@ -75,4 +75,4 @@ def bench_requests():
         return {BARE: nothing, "frec": lambda: frec(budget="1%"),
                 "frec, trigger on its requests": lambda: frec(budget="1%", after=request)}
     for server in (Redis, Nginx, NginxFile):
-        compare(server, beside, quick_or(2, 12), {"throughput": "target >= 97"})
+        compare(server, beside, quick_or(2, 8), {"throughput": "target >= 97"})

@@ -31,28 +31,37 @@ def sample(measure, recorder):
     return values
 
 
-def interleave(variants, measures, rounds, settle=0):
+def interleave(variants, measures, rounds, settle=0, beside=False):
     """
     variants: context managers by name; measures: functions by name that return values by name.
-    settle: seconds between the start of a variant and the first measure. Returns by measure and
-    variant a list of what was returned in each round, with the busy share.
+    settle: seconds between the start of a variant and the first measure. beside: bare is measured
+    right before each of the others, where a round takes so long that the machine itself changes.
+    Returns by measure and variant a list of samples, one a round, of which `bare` is what it is
+    to be compared with.
     """
     measures = able(measures)
     taken = {m: {v: [] for v in variants} for m in measures}
-    order = list(variants)
+    order = [v for v in variants if not (beside and v == BARE)]
     for _ in range(rounds if measures else 0):
         for variant in list(order):
             try:
+                bare = {name: sample(measure, None) for name, measure in measures.items()} if beside else {}
                 with variants[variant]() as recorder:
                     time.sleep(settle)
                     for name, measure in measures.items():
-                        taken[name][variant].append(sample(measure, recorder))
+                        taken[name][variant].append(sample(measure, recorder) | {"bare": bare.get(name)})
+                for name in bare:
+                    taken[name][BARE].append(bare[name])
             except CannotRun as e:
                 report(f"{', '.join(measures)}: {variant}", None, note=str(e))
                 order.remove(variant)
                 for by_variant in taken.values():
                     del by_variant[variant]
         order.append(order.pop(0))
+    for by_variant in taken.values():
+        for samples in by_variant.values() if not beside else ():
+            for one, bare in zip(samples, by_variant.get(BARE, ())):
+                one["bare"] = bare
     return taken
 
 

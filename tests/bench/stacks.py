@@ -48,7 +48,7 @@ def slow_wait_ns():
 def bench_stacks():
     r = Stacks()
     for what, measure, rounds, target in (
-            ("stacks, a switch without slow waits", lambda: switch_ns(30000), quick_or(20, 200), "target: upper bound <= 10"),
+            ("stacks, a switch without slow waits", lambda: switch_ns(30000), quick_or(20, 150), "target: upper bound <= 10"),
             ("stacks, each of 1,000 slow waits/s", slow_wait_ns, quick_or(2, 6), "")):
         added = []
         for number in range(rounds):
