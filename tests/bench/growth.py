@@ -126,7 +126,8 @@ def computed(cpus):
     yield ("of each CPU, recording", switch * SWITCHES_A_CPU / 1e7, "%",
            f"{SWITCHES_A_CPU:,} switches with wake-ups a second on each CPU, that cost what they do here: "
            "CPUs share nothing on these paths")
-    yield "window and evidence", (WINDOW_A_CPU + EVIDENCE_A_CPU) * cpus, "MiB", "at most 1 % of the memory is more"
+    yield ("window and evidence", (WINDOW_A_CPU + EVIDENCE_A_CPU) * cpus, "MiB",
+           f"{WINDOW_A_CPU} and {EVIDENCE_A_CPU} MiB a CPU, where 1 % of the memory is no less")
     yield ("daemon, of one CPU", daemon(threads) / 10, "%",
            f"{threads:,} threads, and it grows with them as it does here; what it does for each CPU is not in it")
     yield ("window held", WINDOW_A_CPU * 2**20 / RECORD / 2 / SWITCHES_A_CPU, "s",
