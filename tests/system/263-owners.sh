@@ -40,6 +40,7 @@ cc -O2 -pthread -o "$work/shared" "$work/shared.c" || fail "cc"
 
 write_config <<-END
 	[recorder]
+	memory = 128M
 	window = 5s
 	[trigger orphaned]
 	kind = lock
