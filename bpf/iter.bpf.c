@@ -115,7 +115,7 @@ int iter_adopt(struct bpf_iter__task *ctx)
 static __always_inline void write_file(struct seq_file *seq, struct scratch *room, int fd, u32 tid,
 				       u64 wait_at, u64 now)
 {
-	u32 len = fd < 0 ? 0 : file_look(SCRATCH_ITER, fd) & 0x1ff;
+	u32 len = fd < 0 ? 0 : file_look(SCRATCH_WALK, fd) & 0x1ff;
 
 	barrier_var(len);
 	if (!len || len > sizeof(room->file) + EV_FILE_PATH_MAX)
@@ -174,7 +174,7 @@ SEC("iter/task")
 int iter_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
-	struct scratch *s = scratch_get(SCRATCH_ITER);
+	struct scratch *s = scratch_get(SCRATCH_WALK);
 	u32 len = sizeof(s->task), zero = 0;
 	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
 	struct task_state *state;
@@ -186,7 +186,7 @@ int iter_tasks(struct bpf_iter__task *ctx)
 	life_fill(s, t, TASK_ALIVE, now, 0);
 	s->task.state = state_report(false, t->__state, t->exit_state);
 	if (t->pid == t->tgid)
-		len += life_cgroup(s, SCRATCH_ITER, t);
+		len += life_cgroup(s, SCRATCH_WALK, t);
 	len = (len + 7) & ~7u;
 	if (len > sizeof(s->task) + EV_CGROUP_MAX + 8)
 		return 0;
@@ -223,7 +223,7 @@ static long copy_page(u32 i, struct sleeper_walk *walk)
 static __always_inline void write_polled(struct seq_file *seq, const struct control *ctl,
 					 struct task_struct *t, const struct task_state *s, u64 now)
 {
-	struct scratch *room = scratch_get(SCRATCH_ITER);
+	struct scratch *room = scratch_get(SCRATCH_WALK);
 	u64 args[6];
 	int fd = -1;
 

@@ -60,11 +60,12 @@ struct task_state {
 #define SCRATCH_SWITCH 0
 #define SCRATCH_EXIT 1
 #define SCRATCH_LIFE 2
-#define SCRATCH_ITER 3
+#define SCRATCH_ITER 3 /* iterators of the main loop, which can be preempted by … */
 #define SCRATCH_REQUEST 4
 #define SCRATCH_RESET 5 /* of a connection, in a soft interrupt */
 #define SCRATCH_SPAN 6
-#define SCRATCHES 7
+#define SCRATCH_WALK 7 /* … those of a snapshot, which a thread of its own runs */
+#define SCRATCHES 8
 
 /* Room that does not fit the stack; one for each program that can interrupt another. */
 struct scratch {

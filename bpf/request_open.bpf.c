@@ -202,7 +202,7 @@ int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 SEC("iter/bpf_sk_storage_map")
 int iter_requests(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct scratch *scratch = scratch_get(SCRATCH_ITER);
+	struct scratch *scratch = scratch_get(SCRATCH_WALK);
 	struct request_state *st = ctx->value;
 	u64 now = bpf_ktime_get_ns();
 	struct sock *sk = ctx->sk;
