@@ -42,3 +42,5 @@ count=$(snapshots | wc -l)
 grep -h 'frecd: why' "$work/frecd.log"
 [ "$count" -le $snapshots_max ] || fail "$count snapshots, at most $snapshots_max were meant"
 [ "$lost" = 0 ] || fail "$lost events lost"
+stop_frecd || fail "frecd ended with $?"
+BUILD=$BUILD LONG=yes "$source/tests/system/800-governor.sh" || [ $? = 77 ] || fail "the governor"

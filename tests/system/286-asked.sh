@@ -15,7 +15,7 @@ pids+=($!)
 within 20 told_by asked || skip "switches are too few here, or long sleeps too many"
 "$workloads/waits" poll --ms 30 --count 20 >"$work/truth" || fail "the waits"
 stop_pid "${pids[0]}"
-take asked
+take asked --last 4s
 within 30 told_by thread || fail "all are still asked: $(status "d['events']")"
 DISTURBED=yes "$(dirname "$0")/../truth_waits.py" "$work/asked.json" "$work/truth" unregistered
 case $? in

@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$here/../../build}
 busybox=${BUSYBOX:-/bin/busybox}
 script_limit=90 # seconds for one script, boot_limit for a guest's whole life
-boot_limit=150
+boot_limit=220
 
 skip_all()
 {
