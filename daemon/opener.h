@@ -141,6 +141,9 @@ int opener_mapped(struct opener_client *c, const struct opener_life *life, uint6
 int opener_perf_map(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 		    uint32_t ns_pid, int *ret_fd);
 
+/* An ELF file of the host: -ENOEXEC if it is none. */
+int opener_file(struct opener_client *c, const char *path, int *ret_fd);
+
 /* The path of the executable, as that process's root has it; -ENOBUFS if it does not fit. */
 int opener_exe(struct opener_client *c, uint32_t pid, uint64_t start, uint64_t boot_offset,
 	       char *buf, size_t size, size_t *ret_len);

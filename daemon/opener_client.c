@@ -343,6 +343,13 @@ int opener_mapped(struct opener_client *c, const struct opener_life *life, uint6
 	return ask_fd(c, &r, path, ret_fd);
 }
 
+int opener_file(struct opener_client *c, const char *path, int *ret_fd)
+{
+	struct opener_request r = {.op = OPENER_PROGRAM};
+
+	return ask_fd(c, &r, path, ret_fd);
+}
+
 int opener_remember(int fd, uint32_t pid, uint64_t start, uint64_t boot_offset)
 {
 	struct opener_request r = {

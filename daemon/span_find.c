@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../lib/text.h"
+#include "sandbox.h"
 
 #define NT_STAPSDT 3
 
@@ -239,8 +240,12 @@ static bool file_says(const char *path, const char *word)
 /* The CPU and the kernel have shadow stacks, and the kernel does not know yet what to do with them. */
 static bool shadow_stacks_break(void)
 {
-	return file_says("/proc/cpuinfo", "user_shstk") &&
-	       !file_says("/proc/kallsyms", "shstk_update_last_frame");
+	static int answer = -1;
+
+	if (answer < 0)
+		answer = file_says("/proc/cpuinfo", "user_shstk") &&
+			 !file_says("/proc/kallsyms", "shstk_update_last_frame");
+	return answer;
 }
 
 /* GNU_PROPERTY_X86_FEATURE_1_AND with SHSTK: whoever starts it may ask for a shadow stack. */
@@ -321,7 +326,8 @@ int span_find_main(int argc, char **argv)
 
 	prctl(PR_SET_NAME, SPAN_FIND_ARGV0);
 	prctl(PR_SET_DUMPABLE, 0);
-	if (argc != 4)
+	shadow_stacks_break(); /* looks into /proc, once */
+	if (argc != 4 || sandbox_enter())
 		return EXIT_FAILURE;
 	span_find(SPAN_FIND_FILE, argv[1], argv[2], argv[3], &found);
 	return write(SPAN_FIND_RESULT, &found, sizeof(found)) == sizeof(found) ? EXIT_SUCCESS

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "sandbox.h"
 #include "worker_internal.h"
 #include "worker_stacks.h"
 
@@ -94,6 +95,9 @@ int worker_main(bool plain)
 	signal(SIGPIPE, SIG_IGN); /* a client that hung up is an error, not a death */
 	opener_client_init(&w.opener, WORKER_FD_OPENER);
 	image_survive_truncation();
+	w.cpus = sysconf(_SC_NPROCESSORS_CONF); /* looks into /sys */
+	if (sandbox_enter()) /* then no file of others is parsed */
+		plain = true;
 	if (plain)
 		w.opener.error = -ENOTSUP; /* nothing is asked of it */
 	result.error = run(&w, plain, &result);

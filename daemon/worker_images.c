@@ -2,7 +2,6 @@
 #include "worker_images.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,18 +162,18 @@ static int open_file(void *arg, const struct proc_mapping *m)
 
 static int open_debug(void *arg, const uint8_t *id, size_t len)
 {
+	struct shared *s = arg;
 	char path[256] = "/usr/lib/debug/.build-id/";
 	size_t used = strlen(path);
-	int fd;
+	int fd, err;
 
-	(void)arg;
 	if (len < 2 || len > 64)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++)
 		used += snprintf(path + used, sizeof(path) - used, "%02x%s", id[i], i ? "" : "/");
 	snprintf(path + used, sizeof(path) - used, ".debug");
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
+	err = opener_file(&s->owner->w->opener, path, &fd);
+	return err ? err : fd;
 }
 
 static void load_perf_map(struct shared *s, uint32_t ns_pid)

@@ -64,6 +64,7 @@ struct worker {
 	struct capture_header *h;
 	struct trace_writer *out;
 	struct opener_client opener;
+	unsigned int cpus; /* that the host may have */
 	struct tasks tasks;
 	const struct ev_wait **waits; /* in order of their end */
 	size_t n_waits, size_waits;

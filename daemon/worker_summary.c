@@ -491,7 +491,7 @@ void worker_write_head(struct worker *w)
 	system.release = u.release;
 	system.machine = u.machine;
 	system.page_size = sysconf(_SC_PAGESIZE);
-	system.cpus = sysconf(_SC_NPROCESSORS_CONF);
+	system.cpus = w->cpus;
 	system.ram_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * system.page_size;
 	trace_put_clocks(w->out, &clocks);
 	trace_put_system(w->out, &system);

@@ -61,6 +61,9 @@ client=$!
 until worker=$(pgrep -P "$frecd_pid" -x frecd-worker); do
 	kill -0 $client 2>/dev/null || fail "no worker: $(cat "$work/out") $(cat "$work/frecd.log")"
 done
+until [ "$(field "$worker" Seccomp)" = 2 ]; do
+	kill -0 "$worker" 2>/dev/null || fail "the worker has no filter of system calls"
+done
 kill -STOP "$worker"
 [ "$(field "$worker" CapEff)$(field "$worker" CapPrm)$(field "$worker" CapAmb)" = "$(printf '0%.0s' {1..48})" ] ||
 	fail "the worker has capabilities"
