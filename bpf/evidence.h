@@ -273,7 +273,7 @@ struct request_watch {
 	__u32 any;   /* a trigger names no port: all connections over TCP … */
 	__u32 local; /* … and UNIX; or one names a UNIX socket */
 	__u32 scan; /* of those that last: the number of the one under way */
-	__u32 pad;
+	__u32 epoch; /* raised while nobody looks at connections: they end unseen then */
 };
 
 /* ---- spans of programs ---- */

@@ -63,9 +63,15 @@ static __always_inline int request_arrives(struct sock *sk)
 	now = bpf_ktime_get_ns();
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
-	st = ctl ? request_get(ctl, w, sk) : NULL;
+	if (!ctl)
+		return 0;
+	st = request_find(w, sk);
+	if (!st)
+		st = request_make(w, sk);
+	if (!st || !request_is_meant(ctl, w, sk, st))
+		return 0;
 	/* a server that has shut down its end cannot answer any more */
-	if (!st || !request_unread(sk, &come, &taken) || sk->sk_shutdown & SEND_SHUTDOWN_)
+	if (!request_unread(sk, &come, &taken) || sk->sk_shutdown & SEND_SHUTDOWN_)
 		return 0;
 	if (!st->arrived || st->arrived < ctl->live_since) {
 		request_begin(st, now, !sk->sk_socket);
@@ -84,12 +90,12 @@ static __always_inline int request_arrives(struct sock *sk)
 
 static __always_inline int request_is_read(struct sock *sk, int ret, int flags)
 {
+	struct request_watch *w;
 	struct request_state *st;
 	struct task_struct *t;
 
-	if (ret <= 0 || flags & MSG_PEEK_ || !request_watched(sk))
-		return 0;
-	st = bpf_sk_storage_get(&requests, sk, 0, 0);
+	w = ret > 0 && !(flags & MSG_PEEK_) ? request_watched(sk) : NULL;
+	st = w ? request_find(w, sk) : NULL;
 	if (!st || !st->arrived)
 		return 0;
 	if (!st->read) {
@@ -250,13 +256,14 @@ static __always_inline int request_answered(struct sock *sk, int ret)
 	u64 now, end;
 	u32 cpu;
 
-	if (!w)
+	/* an answer may take many calls, of which only the first matters */
+	st = w ? request_find(w, sk) : NULL;
+	if (!st || !st->arrived)
 		return 0;
 	now = bpf_ktime_get_ns();
 	c = cpu_self(&cpu);
 	ctl = c ? control_live(now, c) : NULL;
-	st = ctl ? request_get(ctl, w, sk) : NULL;
-	if (!st || !st->arrived)
+	if (!ctl || !request_is_meant(ctl, w, sk, st))
 		return 0;
 	if (!st->read) {
 		if (!request_unread(sk, NULL, NULL))

@@ -39,7 +39,7 @@ struct request_state {
 	u8 role;    /* enum request_role */
 	u8 queued;  /* it arrived before the connection was accepted */
 	u8 answers; /* that the server has sent on this connection: see request_is_first() */
-	u8 pad;
+	u8 near;    /* in the storage of a socket: the state is in near_requests instead */
 	u32 histograms;	     /* bit set: of a trigger that means this connection … */
 	u32 histograms_bank; /* … of this configuration */
 };
@@ -52,6 +52,26 @@ REQUESTS_MAP struct {
 	__type(key, int);
 	__type(value, struct request_state);
 } requests SEC(".maps");
+
+/*
+ * Where the states of most servers' TCP connections are: each call finds one here sooner than in the
+ * storage of sockets. By the hash of the connection; it goes back to the storage when that closes.
+ */
+#define NEAR_REQUESTS (1u << 12)
+
+struct near_request {
+	u64 sk;	   /* struct sock; 0: free */
+	u32 epoch; /* of request_watch; another one: free, too */
+	u32 pad;
+	struct request_state state;
+};
+
+REQUESTS_MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NEAR_REQUESTS);
+	__type(key, u32);
+	__type(value, struct near_request);
+} near_requests SEC(".maps");
 
 REQUESTS_MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -151,29 +171,112 @@ static __always_inline bool request_wanted(const struct request_watch *w, const 
 	return w->any || request_port(w, sk);
 }
 
-static __always_inline struct request_watch *request_watched(const struct sock *sk)
+static __always_inline struct request_watch *request_watch_get(void)
 {
 	u32 zero = 0;
-	struct request_watch *w = bpf_map_lookup_elem(&request_watch, &zero);
+
+	return bpf_map_lookup_elem(&request_watch, &zero);
+}
+
+static __always_inline struct request_watch *request_watched(const struct sock *sk)
+{
+	struct request_watch *w = request_watch_get();
 
 	return w && request_wanted(w, sk) ? w : NULL;
 }
 
-static __always_inline struct request_state *request_get(const struct control *ctl,
-							 const struct request_watch *w,
-							 struct sock *sk)
-{
-	struct request_state *st =
-		bpf_sk_storage_get(&requests, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+/* ---- their states ---- */
 
-	if (!st)
+static __always_inline struct near_request *near_request_at(const struct sock *sk)
+{
+	u32 place = sk->__sk_common.skc_hash & (NEAR_REQUESTS - 1);
+
+	return bpf_map_lookup_elem(&near_requests, &place);
+}
+
+static __always_inline struct request_state *near_request_of(const struct request_watch *w,
+							     const struct sock *sk)
+{
+	struct near_request *n = near_request_at(sk);
+
+	return n && n->sk == (u64)sk && n->epoch == w->epoch ? &n->state : NULL;
+}
+
+/* Of a connection that is not in its place; NULL where that is another's. */
+static __always_inline struct request_state *near_request_claim(const struct request_watch *w,
+								const struct sock *sk)
+{
+	struct near_request *n = near_request_at(sk);
+	u64 owner = n ? *(volatile u64 *)&n->sk : 0;
+
+	if (!n || (owner && n->epoch == w->epoch) ||
+	    __sync_val_compare_and_swap(&n->sk, owner, 1) != owner)
 		return NULL;
+	__builtin_memset(&n->state, 0, sizeof(n->state));
+	n->epoch = w->epoch;
+	__sync_lock_test_and_set(&n->sk, (u64)sk); /* not before what it is about, on any CPU */
+	return &n->state;
+}
+
+/* NULL: nothing is known of it yet. `kept`: what its storage has. */
+static __always_inline struct request_state *request_state_in(const struct request_watch *w,
+							      const struct sock *sk,
+							      struct request_state *kept)
+{
+	return kept && kept->near ? near_request_of(w, sk) : kept;
+}
+
+static __always_inline struct request_state *request_find(const struct request_watch *w,
+							  struct sock *sk)
+{
+	struct request_state *st = near_request_of(w, sk);
+
+	return st ? st : request_state_in(w, sk, bpf_sk_storage_get(&requests, sk, 0, 0));
+}
+
+static __always_inline struct request_state *request_make(const struct request_watch *w,
+							  struct sock *sk)
+{
+	struct request_state *kept, *st = NULL;
+
+	kept = bpf_sk_storage_get(&requests, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!kept)
+		return NULL;
+	if (kept->near) /* in another epoch */
+		__builtin_memset(kept, 0, sizeof(*kept));
+	if (sk->__sk_common.skc_family != AF_UNIX && request_role(w, sk) == REQUEST_SERVER)
+		st = near_request_claim(w, sk);
+	kept->near = !!st;
+	return st ? st : kept;
+}
+
+/* The connection closes: from now on nobody would free its place. */
+static __always_inline void near_request_leave(const struct request_watch *w, struct sock *sk)
+{
+	struct request_state *st = near_request_of(w, sk), *kept;
+	struct near_request *n = near_request_at(sk);
+
+	if (!st || !n)
+		return;
+	kept = bpf_sk_storage_get(&requests, sk, 0, 0);
+	if (kept)
+		__builtin_memcpy(kept, st, sizeof(*kept));
+	*(volatile u64 *)&n->sk = 0;
+}
+
+/* Is it the server's end of a connection that a trigger may mean? Asked again after a reload. */
+static __always_inline bool request_is_meant(const struct control *ctl,
+					     const struct request_watch *w, struct sock *sk,
+					     struct request_state *st)
+{
 	if (st->role == REQUEST_UNKNOWN || st->bank != ctl->bank) {
 		st->role = request_role(w, sk);
 		st->bank = ctl->bank;
 	}
-	return st->role == REQUEST_SERVER ? st : NULL;
+	return st->role == REQUEST_SERVER;
 }
+
+/* ---- what is on its way ---- */
 
 /*
  * Does anything wait to be read? The end of the stream is nothing. Of TCP also how far it has come

@@ -146,20 +146,21 @@ static __always_inline bool request_is_open(const struct control *ctl, struct so
 SEC("iter/bpf_sk_storage_map")
 int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	struct request_watch *w = request_watch_get();
 	struct request_state *st = ctx->value;
 	struct sock *sk = ctx->sk;
-	struct request_watch *w;
 	struct scratch *scratch;
 	struct task_struct *t;
 	struct control *ctl;
 	struct cpu_state *c;
-	u32 cpu, zero = 0;
+	u32 cpu;
 	u64 now, turn, lasted;
 	u8 wanted = 1;
 	bool fires;
 
 	/* there may be thousands, and nearly all have none under way */
-	if (!st || !sk || !st->arrived || st->announced == st->arrived)
+	st = sk && w ? request_state_in(w, sk, st) : NULL;
+	if (!st || !st->arrived || st->announced == st->arrived)
 		return 0;
 	now = bpf_ktime_get_ns();
 	scratch = scratch_get(SCRATCH_ITER);
@@ -171,8 +172,7 @@ int iter_requests_due(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (now < turn || now - turn < ctl->hung_request_ns || !request_may_fire(sk, st))
 		return 0;
 	t = request_hand(sk, st);
-	w = bpf_map_lookup_elem(&request_watch, &zero);
-	if (!t && w && request_ask(w, sk)) {
+	if (!t && request_ask(w, sk)) {
 		bpf_seq_write(ctx->meta->seq, &wanted, sizeof(wanted));
 		return 0;
 	}
@@ -203,6 +203,7 @@ SEC("iter/bpf_sk_storage_map")
 int iter_requests(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct scratch *scratch = scratch_get(SCRATCH_WALK);
+	struct request_watch *w = request_watch_get();
 	struct request_state *st = ctx->value;
 	u64 now = bpf_ktime_get_ns();
 	struct sock *sk = ctx->sk;
@@ -210,7 +211,8 @@ int iter_requests(struct bpf_iter__bpf_sk_storage_map *ctx)
 	u32 zero = 0;
 
 	ctl = bpf_map_lookup_elem(&control, &zero);
-	if (!st || !sk || !scratch || !ctl || st->reset || !request_is_open(ctl, sk, st) ||
+	st = sk && w ? request_state_in(w, sk, st) : NULL;
+	if (!st || !scratch || !ctl || st->reset || !request_is_open(ctl, sk, st) ||
 	    now < st->arrived || now - st->arrived < ctl->stacks_ns)
 		return 0;
 	request_fill(&scratch->request, sk, st, now, REQUEST_OPEN);
@@ -225,13 +227,12 @@ int iter_requests(struct bpf_iter__bpf_sk_storage_map *ctx)
 SEC("iter/bpf_sk_storage_map")
 int iter_requests_unwatched(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	struct request_watch *w = request_watch_get();
 	struct request_state *st = ctx->value;
 	struct sock *sk = ctx->sk;
-	struct request_watch *w;
-	u32 zero = 0;
 
-	w = bpf_map_lookup_elem(&request_watch, &zero);
-	if (st && sk && w && request_role(w, sk) != REQUEST_SERVER)
+	st = sk && w ? request_state_in(w, sk, st) : NULL;
+	if (st && request_role(w, sk) != REQUEST_SERVER)
 		st->arrived = 0;
 	return 0;
 }
@@ -273,15 +274,18 @@ static __always_inline void request_ends(struct control *ctl, struct cpu_state *
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_inet_sock_set_state, struct sock *sk, int before, int state)
 {
+	struct request_watch *w = request_watch_get();
 	struct request_state *st;
 	struct control *ctl;
 	struct cpu_state *c;
 	u64 now;
 	u32 cpu;
 
-	if (state != TCP_FIN_WAIT1_ && state != TCP_LAST_ACK_ && state != TCP_CLOSE_)
+	if (!w || (state != TCP_FIN_WAIT1_ && state != TCP_LAST_ACK_ && state != TCP_CLOSE_))
 		return 0;
-	st = bpf_sk_storage_get(&requests, sk, 0, 0);
+	if (state == TCP_CLOSE_)
+		near_request_leave(w, sk);
+	st = request_find(w, sk);
 	if (!st || !st->arrived)
 		return 0;
 	now = bpf_ktime_get_ns();

@@ -434,7 +434,8 @@ static uint32_t queue_histograms(const struct config *c)
 /* Which connections the kernel looks at; while this changes it may miss a request. */
 static void watch_requests(struct recorder *r, const struct config *c)
 {
-	struct request_watch w = {.scan = r->requests->scan};
+	struct request_watch w = {.scan = r->requests->scan, .epoch = r->requests->epoch};
+	bool any = false;
 
 	for (unsigned int i = 0; i < c->n_triggers; i++) {
 		const struct trigger_filter *f = &c->triggers[i].filter;
@@ -447,7 +448,9 @@ static void watch_requests(struct recorder *r, const struct config *c)
 			w.any = 1;
 		if (!(f->filters & FILTER_PORT))
 			w.local = 1;
+		any = true;
 	}
+	w.epoch += !any;
 	*r->requests = w;
 	recorder_forget_requests(r);
 }

@@ -326,7 +326,8 @@ static bool is_our_pin(const char *name)
 					    "span_opens",    "span_defs",
 					    "span_asked",    "fired_for",
 					    "call_ends",     "histograms",
-					    "ended_threads", "near_states" };
+					    "ended_threads", "near_states",
+					    "near_requests" };
 
 	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
 		return true;
