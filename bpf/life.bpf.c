@@ -14,7 +14,7 @@ static __always_inline void life_hot(struct cpu_state *c, const struct ev_task *
 	u64 pos;
 
 	if (!base)
-		return;
+		goto out;
 	pos = hot_claim(c, 2);
 	h = hot_open(base, pos);
 	h->ts = e->h.ts;
@@ -27,6 +27,8 @@ static __always_inline void life_hot(struct cpu_state *c, const struct ev_task *
 	h->ts = (u64)e->uid << 32 | e->ppid;
 	__builtin_memcpy(h->args, e->comm, COMM_LEN);
 	hot_close(h, pos, HOT_SYS_ARGS);
+out:
+	c->runs[HOT_EXIT]++;
 }
 
 /* Writes the scratch record of `len` bytes into the evidence. */
@@ -35,12 +37,13 @@ static __always_inline void life_emit(struct control *ctl, struct cpu_state *c, 
 {
 	if (len > sizeof(s->task) + EV_CGROUP_MAX + EV_CMDLINE_MAX + 8)
 		return;
-	if (!evidence_afford(ctl, c, now, len, class)) {
+	if (!evidence_afford(ctl, c, now, len, class, EV_TASK)) {
 		if (class == BUDGET_EXIT)
 			life_hot(c, &s->task);
 		return;
 	}
-	evidence_count(c, bpf_ringbuf_output(&evidence, &s->task, len, BPF_RB_NO_WAKEUP), len);
+	evidence_count(c, bpf_ringbuf_output(&evidence, &s->task, len, BPF_RB_NO_WAKEUP), len,
+		       EV_TASK);
 }
 
 static __always_inline enum budget_class life_class(u32 event)

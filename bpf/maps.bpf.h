@@ -294,10 +294,13 @@ static __always_inline struct cpu_state *cpu_self(u32 *ret_cpu)
 
 #define COST_SAMPLE 64u /* one of so many runs is timed */
 
-/* At the end of a program that runs often and began at `now`: counts what it costs. */
-static __always_inline void cost_count(struct cpu_state *c, u64 now)
+/*
+ * At the end of a program that runs often and began at `now`: counts it, by the hot_kind that it tried
+ * to write, and what it costs. Nothing interrupts that: one that is nested in itself does not run.
+ */
+static __always_inline void cost_count(struct cpu_state *c, u64 now, u32 kind)
 {
-	if (!(c->runs++ & (COST_SAMPLE - 1)))
+	if (!(c->runs[kind]++ & (COST_SAMPLE - 1)))
 		c->cost_ns += COST_SAMPLE * (bpf_ktime_get_ns() - now);
 }
 
@@ -335,7 +338,7 @@ static __always_inline struct scratch *scratch_get(u32 which)
 /* Tells the daemon, once, that this CPU has no window: it came online. In trigger.bpf.c. */
 extern int trigger_cpu(void);
 
-/* Base of this CPU's window, or NULL (counted: `n` records are lost). */
+/* Base of this CPU's window, or NULL (counted: `n` slots are lost). */
 static __always_inline void *hot_base(struct cpu_state *c, u32 cpu, u32 n)
 {
 	u32 zero = 0;
@@ -426,13 +429,23 @@ static __always_inline enum budget_class budget_of(const struct control *ctl, u6
 					  : BUDGET_SHORT;
 }
 
-/* Takes len bytes from the budget (a token bucket); false: refused, counted. */
-static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,
-					    u32 len, enum budget_class class)
+static __always_inline struct evidence_count *evidence_of(struct cpu_state *c, u64 kind)
 {
+	return &c->evidence[(kind - 1) & (EV_KINDS - 1)];
+}
+
+/*
+ * Takes len bytes from the budget (a token bucket) for a record of this kind; false: refused. Each
+ * record begins here, and is counted.
+ */
+static __always_inline bool evidence_afford(struct control *ctl, struct cpu_state *c, u64 now,
+					    u32 len, enum budget_class class, u32 kind)
+{
+	struct evidence_count *n = evidence_of(c, kind);
 	s64 floor = (ctl->budget_cap >> 4) * class;
 	s64 had;
 
+	__sync_fetch_and_add(&n->tried, 1);
 	budget_refill(ctl, now);
 	/* the common refusal, in a storm, must not fight for the cache line */
 	if (*(volatile s64 *)&ctl->budget_tokens - (s64)len >= floor) {
@@ -441,7 +454,7 @@ static __always_inline bool evidence_afford(struct control *ctl, struct cpu_stat
 			return true;
 		__sync_fetch_and_add(&ctl->budget_tokens, (s64)len);
 	}
-	__sync_fetch_and_add(&c->refused, 1);
+	__sync_fetch_and_add(&n->refused, 1);
 	return false;
 }
 
@@ -456,14 +469,17 @@ static __always_inline bool evidence_known(struct control *ctl, u64 id, u64 now)
 	return false;
 }
 
-static __always_inline void evidence_count(struct cpu_state *c, long error, u32 len)
+/* What became of a record that was paid. */
+static __always_inline void evidence_count(struct cpu_state *c, long error, u32 len, u32 kind)
 {
+	struct evidence_count *n = evidence_of(c, kind);
+
 	if (error) {
-		__sync_fetch_and_add(&c->lost_evidence, 1);
+		__sync_fetch_and_add(&n->lost, 1);
 		return;
 	}
-	__sync_fetch_and_add(&c->evidence, 1);
-	__sync_fetch_and_add(&c->evidence_bytes, len);
+	__sync_fetch_and_add(&n->written, 1);
+	__sync_fetch_and_add(&c->evidence_bytes, ((u64)len + EV_RING_HEAD + 7) & ~7ull);
 }
 
 /* Room for a record of this size, a constant, if the budget pays for it, with its header filled in. */
@@ -472,10 +488,10 @@ static __always_inline void *evidence_reserve(struct control *ctl, struct cpu_st
 {
 	struct ev_header *h;
 
-	if (!evidence_afford(ctl, c, now, len, class))
+	if (!evidence_afford(ctl, c, now, len, class, kind))
 		return NULL;
 	h = bpf_ringbuf_reserve(&evidence, len, 0);
-	evidence_count(c, !h, len);
+	evidence_count(c, !h, len, kind);
 	if (!h)
 		return NULL;
 	h->ts = now;
@@ -489,10 +505,12 @@ static __always_inline void *evidence_reserve(struct control *ctl, struct cpu_st
 static __always_inline void evidence_output(struct control *ctl, struct cpu_state *c, u64 now,
 					    enum budget_class class, const void *record, u32 len)
 {
-	if (!evidence_afford(ctl, c, now, len, class))
+	u32 kind = ((const struct ev_header *)record)->kind;
+
+	if (!evidence_afford(ctl, c, now, len, class, kind))
 		return;
 	evidence_count(c, bpf_ringbuf_output(&evidence, (void *)record, len, BPF_RB_NO_WAKEUP),
-		       len);
+		       len, kind);
 }
 
 #endif

@@ -322,28 +322,49 @@ struct control {
 	__s64 budget_tokens;
 };
 
-/* One element for each possible CPU, cache lines of its own. */
+/*
+ * What became of records of one kind, on one CPU. At any moment
+ * tried = written + lost + refused, but for those under way.
+ */
+struct evidence_count {
+	__u64 tried;
+	__u64 written;
+	__u64 lost;    /* ring full, or no memory */
+	__u64 refused; /* withheld by the budget */
+};
+#define EV_KINDS 8u /* that of a kind is the kind-1st */
+
+/*
+ * One element for each possible CPU, cache lines of its own: the first two are
+ * of events in the hot window, the others of evidence and losses.
+ */
 struct cpu_state {
 	__u64 pos;	     /* bytes ever claimed in the hot window */
 	__u64 armed;	     /* task_struct that is to tell of the end of its syscall, or 0 */
 	__u64 armed_tick;    /* an end before the next tick after this one is of no interest; 0: each is */
-	__u64 lost_hot;	     /* no window on this CPU */
-	__u64 lost_evidence; /* ring full */
+	__u64 blind; /* 1: something happened here while nothing was recorded */
+	__u64 cost_ns; /* what the programs that run often have taken, by a sample, without the way in */
+	__u64 lost_hot;	     /* slots: no window on this CPU */
+	__u64 asked; /* 1: the daemon has been told that there is no window */
+	__u64 long_ends; /* syscalls slept in for long enough that their end is told of, not in mode all */
+	/* runs of the programs that run often, by the hot_kind that each of them tried to write; 0: none */
+	__u64 runs[HOT_KIND_MAX + 1];
 	__u64 lost_trigger;  /* trigger ring full */
 	__u64 lost_task;     /* no task storage to be had: waits of the thread unseen */
 	__u64 lost_slot;     /* no free place in the task table */
-	__u64 refused;	     /* evidence that the budget withheld */
-	__u64 evidence;	     /* records written */
-	__u64 evidence_bytes;
-	__u64 runs;    /* of the programs that run often … */
-	__u64 cost_ns; /* … and what they have taken, by a sample, without the way into them */
-	__u64 refused_stacks; /* of refused */
-	__u64 blind; /* 1: something happened here while nothing was recorded */
-	__u64 asked; /* 1: the daemon has been told that there is no window */
+	__u64 evidence_bytes; /* written, as they stand in the ring: with heads, rounded up to 8 */
+	__u64 refused_stacks; /* of those refused */
 	__u64 refused_distinct; /* different stacks among refused_stacks */
-	__u64 long_ends; /* syscalls slept in for long enough that their end is told of, not in mode all */
-	__u64 pad[6];
+	__u64 pad[2];
+	struct evidence_count evidence[EV_KINDS];
 };
-_Static_assert(sizeof(struct cpu_state) == 192, "cpu_state");
+_Static_assert(sizeof(struct cpu_state) == 448, "cpu_state");
+#define EV_RING_HEAD 8u /* bytes before each record in the ring */
+
+/* How many slots an event of this kind takes. */
+static inline __u32 hot_slots(__u32 kind)
+{
+	return kind == HOT_SYS_ENTER || kind == HOT_EXIT ? 2 : kind && kind != HOT_SYS_ARGS;
+}
 
 #endif

@@ -298,7 +298,7 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	c->armed = 0;
 	if (next->pid)
 		wait_end(ctl, c, cpu, next, now);
-	cost_count(c, now);
+	cost_count(c, now, HOT_SWITCH);
 	return 0;
 }
 
@@ -399,7 +399,7 @@ static __always_inline void wakeup(struct task_struct *t, u32 kind)
 	s = task_state_get(t);
 	if (s)
 		wakeup_note(ctl, me, t, s, now, kind, irq);
-	cost_count(c, now);
+	cost_count(c, now, kind);
 }
 
 SEC("tp_btf/sched_waking")

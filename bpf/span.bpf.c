@@ -84,8 +84,12 @@ static __always_inline void span_begin(struct span_here *h, u64 sp)
 			      .tid = t->pid,
 			      .depth = 1};
 
-	if (bpf_map_update_elem(&span_opens, &h->key, &o, BPF_ANY))
-		__sync_fetch_and_add(&h->c->lost_evidence, 1);
+	if (bpf_map_update_elem(&span_opens, &h->key, &o, BPF_ANY)) {
+		struct evidence_count *n = evidence_of(h->c, EV_SPAN);
+
+		__sync_fetch_and_add(&n->tried, 1);
+		__sync_fetch_and_add(&n->lost, 1);
+	}
 }
 
 /* ---- the end ---- */

@@ -55,11 +55,11 @@ static __always_inline void stack_emit(struct control *ctl, struct cpu_state *c,
 	h->kind = kind;
 	h->cpu = cpu;
 	h->len = len;
-	if (!evidence_afford(ctl, c, now, len, class)) {
+	if (!evidence_afford(ctl, c, now, len, class, kind)) {
 		stack_refuse(ctl, c, key, now);
 		return;
 	}
-	evidence_count(c, bpf_ringbuf_output(&evidence, h, len, BPF_RB_NO_WAKEUP), len);
+	evidence_count(c, bpf_ringbuf_output(&evidence, h, len, BPF_RB_NO_WAKEUP), len, kind);
 }
 
 /* Who waits for a lock or a disk is hardly ever idle. */

@@ -28,12 +28,13 @@ static __noinline void syscall_file(struct control *ctl, struct cpu_state *c, u3
 	scratch->file.wait_tid = w->tid;
 	/* small, and what explains the wait */
 	if (!evidence_afford(ctl, c, now, len,
-			     budget_fires(ctl, w->end - w->start) ? BUDGET_FIRES : BUDGET_LONG))
+			     budget_fires(ctl, w->end - w->start) ? BUDGET_FIRES : BUDGET_LONG,
+			     EV_FILE))
 		return;
 	barrier_var(len);
 	len &= 0x1ff;
 	evidence_count(c, bpf_ringbuf_output(&evidence, &scratch->file, len, BPF_RB_NO_WAKEUP),
-		       len);
+		       len, EV_FILE);
 }
 
 /* t leaves a syscall in which it slept, or which mode all timed. ret: NULL if nobody knows. */
@@ -128,7 +129,7 @@ static __always_inline int call_may_end(void)
 	c = cpu_self(&cpu);
 	if (!c)
 		return 0;
-	c->runs++;
+	c->runs[0]++;
 	if (!c->armed)
 		return 0;
 	if (c->armed_tick == bpf_jiffies64()) { /* most: looking would cost more than all the rest */
@@ -183,9 +184,9 @@ int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 		s->enter_compat = task_compat(t);
 		s->flags = task_compat(t) ? WAIT_COMPAT : 0;
 	}
-	base = hot_base(c, cpu, 1);
+	base = hot_base(c, cpu, 2);
 	if (!base)
-		return 0;
+		goto out;
 	compat = task_compat(t);
 	regs_args(regs, compat, args);
 	pos = hot_claim(c, 2);
@@ -202,7 +203,8 @@ int BPF_PROG(on_sys_enter_all, struct pt_regs *regs, long nr)
 	h->args[0] = args[2];
 	h->args[1] = args[3];
 	hot_close(h, pos, HOT_SYS_ARGS);
-	cost_count(c, now);
+out:
+	cost_count(c, now, HOT_SYS_ENTER);
 	return 0;
 }
 
@@ -246,7 +248,7 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 		hot_close(h, pos, HOT_SYS_EXIT);
 	}
 	if (!s)
-		return 0;
+		goto out;
 	/* an entry before a pause may be that of an earlier syscall; first_out is looked after */
 	if (s->enter && s->enter < ctl->live_since)
 		s->enter = 0;
@@ -255,7 +257,8 @@ int BPF_PROG(on_sys_exit_all, struct pt_regs *regs, long ret)
 		syscall_judge(ctl, c, cpu, t, s, now, start, &ret);
 	s->enter = 0;
 	s->first_out = 0;
-	cost_count(c, now);
+out:
+	cost_count(c, now, HOT_SYS_EXIT);
 	return 0;
 }
 

@@ -121,6 +121,23 @@ static void print_events(const json_t *status)
 	       output_count(refused, c), output_plain());
 }
 
+static void print_ledger(const json_t *status)
+{
+	const json_t *ledger = json_object_get(status, "ledger");
+	uint64_t untold = number(ledger, "switches_untold");
+	bool balanced = json_is_true(json_object_get(ledger, "balanced"));
+	char buf[OUTPUT_COUNT_MAX];
+
+	if (!ledger)
+		return;
+	printf("%-10s %s%s%s", "ledger", output_colour(balanced ? COLOUR_NONE : COLOUR_RED),
+	       balanced ? "balances" : "does not balance", output_plain());
+	if (untold)
+		printf("; %s switches that the kernel counts and tells nobody of",
+		       output_count(untold, buf));
+	putchar('\n');
+}
+
 /* All of it is of all CPUs, so that it adds up; frecd's share is told of one. */
 static void print_overhead(const json_t *status)
 {
@@ -264,6 +281,7 @@ int verb_status(const struct arguments *args)
 		print_window(status);
 		print_memory(status);
 		print_events(status);
+	print_ledger(status);
 		print_overhead(status);
 		print_triggers(status);
 		print_histograms(status);

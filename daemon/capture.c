@@ -65,8 +65,11 @@ static void plan_cpu(struct recorder *r, unsigned int cpu, uint64_t from, struct
 	uint64_t size = recorder_sizes(r)->hot_cpu, oldest;
 
 	c->cpu = cpu;
-	c->lost = s->lost_hot + s->lost_evidence + s->lost_task;
-	c->end = s->pos;
+	c->lost = s->lost_hot + s->lost_task;
+	for (unsigned int k = 0; k < EV_KINDS; k++)
+		c->lost += s->evidence[k].lost;
+	ledger_mark(s, &c->last);
+	c->end = c->last.pos == LEDGER_NO_MARK ? s->pos : c->last.pos;
 	oldest = window_begin(size, c->end);
 	c->begin = window_find(slots, size, oldest, c->end, from, SLACK_NS);
 	c->held_since = recorder_hot_since(r, cpu);
@@ -83,13 +86,26 @@ static void plan_cpu(struct recorder *r, unsigned int cpu, uint64_t from, struct
 	}
 }
 
-static unsigned int plan_cpus(struct recorder *r, uint64_t from, struct capture_cpu *cpus)
+/* The slots from there on can be told by kind, and compared with what was counted. */
+static void plan_ledger(const struct ledger *l, struct capture_cpu *c)
+{
+	const struct ledger_mark *first = l ? ledger_oldest(l, c->cpu, c->begin) : NULL;
+
+	c->first.pos = LEDGER_NO_MARK;
+	if (first)
+		c->first = *first;
+}
+
+static unsigned int plan_cpus(struct recorder *r, const struct ledger *l, uint64_t from,
+			      struct capture_cpu *cpus)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < recorder_cpus(r) && n < CAPTURE_CPUS_MAX; i++)
-		if (recorder_hot(r, i))
-			plan_cpu(r, i, from, &cpus[n++]);
+		if (recorder_hot(r, i)) {
+			plan_cpu(r, i, from, &cpus[n]);
+			plan_ledger(l, &cpus[n++]);
+		}
 	return n;
 }
 
@@ -190,6 +206,9 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	h->evidence_since = w->held_since;
 	recorder_totals(r, &totals);
 	h->lost = totals.lost;
+	h->missed = totals.recursion;
+	if (q->ledger)
+		h->gaps = ledger_gaps(q->ledger);
 	h->refused = totals.refused;
 	h->refused_stacks = totals.refused_stacks;
 	h->refused_distinct = totals.refused_distinct;
@@ -208,6 +227,7 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 
 struct capture {
 	struct recorder *r;
+	const struct ledger *ledger;
 	pthread_t thread;
 	int done; /* eventfd: the thread has come to its end */
 	char *text;
@@ -225,9 +245,12 @@ static int build(struct capture *c, const uint8_t *walked, size_t walked_len, st
 	uint64_t consumer = *ring->consumer, producer;
 	struct capture_span head;
 
-	h->n_cpus = plan_cpus(r, h->from, h->cpus);
+	h->n_cpus = plan_cpus(r, c->ledger, h->from, h->cpus);
 	/* after the walk: who is missing there has its exit in here */
 	producer = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
+	for (unsigned int i = 0; i < recorder_cpus(r); i++)
+		for (unsigned int k = 0; k < EV_KINDS; k++)
+			ledger_add(&h->counts[k], &recorder_cpu(r, i)->evidence[k]);
 	if (producer - consumer > ring->size)
 		return -EBADMSG;
 	head = reserve(b, sizeof(*h) + h->n_cpus * sizeof(h->cpus[0]));
@@ -376,6 +399,7 @@ int capture_begin(struct recorder *r, const struct window *window, const struct 
 	if (!c)
 		return -ENOMEM;
 	c->r = r;
+	c->ledger = q->ledger;
 	c->fd = -1;
 	c->text_len = q->text_len;
 	c->text = malloc(q->text_len + 1);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ledger.h"
 #include "policy.h"
 #include "recorder.h"
 #include "window.h"
@@ -33,6 +34,7 @@ struct capture_cpu {
 	uint64_t begin, end, good;
 	uint64_t held_since; /* from here on the CPU's window held everything */
 	uint64_t lost;	     /* ever */
+	struct ledger_mark first, last; /* within the window, and at its end; pos LEDGER_NO_MARK: none */
 	struct capture_span slots;
 };
 
@@ -79,6 +81,9 @@ struct capture_header {
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX]; /* oldest first */
 	struct capture_step steps[CAPTURE_STEPS_MAX]; /* likewise */
 	struct policy_hit hits[POLICY_HITS_MAX];
+	struct ledger_gaps gaps; /* as the daemon saw them last */
+	uint64_t missed;	 /* recursion_misses of all programs */
+	struct evidence_count counts[EV_KINDS]; /* of all CPUs, at the end of the evidence */
 	struct capture_span evidence; /* BPF ring-buffer records, header words included */
 	struct capture_span walked;   /* ev_task of every thread that lives */
 	struct capture_span table;    /* task_slot of every thread that waits */
@@ -96,6 +101,7 @@ struct capture_request {
 	uint32_t n_offsets;
 	const struct capture_step *steps; /* at most CAPTURE_STEPS_MAX */
 	uint32_t n_steps;
+	const struct ledger *ledger; /* whose marks stay until capture_end() */
 	const char *text; /* attributes */
 	size_t text_len;
 };

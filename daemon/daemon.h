@@ -13,6 +13,7 @@
 #include "capture.h"
 #include "config.h"
 #include "governor.h"
+#include "ledger.h"
 #include "pins.h"
 #include "policy.h"
 #include "percentile.h"
@@ -134,6 +135,9 @@ struct daemon {
 	unsigned int n_losses;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX];
 	uint32_t n_offsets;
+	struct ledger ledger;
+	uint64_t next_switches; /* when the kernel's count of switches is due */
+	bool unbalanced_said;	/* as the log knows */
 	struct config asked; /* what the governor makes `config` of */
 	struct governor governor;
 	struct cost governed; /* when it was asked last */
@@ -275,10 +279,15 @@ uint64_t status_cpu_used(void);
 uint64_t status_held(struct daemon *d, uint64_t now);
 /* Whether it is too early to judge by how much is held. */
 bool status_filling(const struct daemon *d, uint64_t now);
-/* Of one CPU, since recording began, without helpers and workers. */
 /* ns of CPU of frecd itself, without helpers and workers. */
 uint64_t status_own_cpu(void);
+/* Of one CPU, since recording began, without helpers and workers. */
 double status_own_share(struct daemon *d, uint64_t now);
+/* status_ledger.c: once a second; what does not balance is logged once. */
+void status_watch_ledger(struct daemon *d, uint64_t now, const struct recorder_totals *t);
+json_t *status_ledger(const struct daemon *d);
+#define STATUS_LEDGER_TEXT 320
+const char *status_ledger_text(const struct ledger_gaps *g, char *buf, size_t size);
 
 /* ---- warnings.c ---- */
 

@@ -109,6 +109,8 @@ static int start_recording(struct daemon *d)
 	err = recorder_load(&d->config, &d->recorder, error);
 	d->cpu_before = status_cpu_used();
 	if (!err)
+		err = ledger_init(&d->ledger, recorder_cpus(d->recorder));
+	if (!err)
 		err = recorder_start(d->recorder, d->pinned ? d->config.pin_directory : NULL,
 				     error);
 	if (err) {
@@ -179,6 +181,7 @@ static int run(struct daemon *d)
 	user_close_all(d);
 	span_close_all(d);
 	recorder_free(d->recorder);
+	ledger_free(&d->ledger);
 	setup_undo(d);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }

@@ -121,6 +121,7 @@ static void every_second(struct daemon *d, uint64_t now)
 	warnings_log(d, now);
 	status_note_cost(d, now);
 	status_note_losses(d, now, &totals);
+	status_watch_ledger(d, now, &totals);
 	recorder_weigh_call_ends(d->recorder, &totals);
 	reload_governed(d, now);
 	control_expire(d, now);

@@ -45,7 +45,10 @@ double recorder_cost_ns(const struct recorder *r)
 {
 	double ns = 0;
 
-	for (unsigned int i = 0; i < r->n_cpus; i++)
-		ns += r->cpus[i].cost_ns + r->cpus[i].runs * r->entry_ns;
+	for (unsigned int i = 0; i < r->n_cpus; i++) {
+		ns += r->cpus[i].cost_ns;
+		for (unsigned int k = 0; k <= HOT_KIND_MAX; k++)
+			ns += r->cpus[i].runs[k] * r->entry_ns;
+	}
 	return ns;
 }

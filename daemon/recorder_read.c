@@ -7,6 +7,7 @@
 
 #include "../lib/preempt_count.h"
 #include "clock.h"
+#include "ledger.h"
 #include "recorder_internal.h"
 #include "window.h"
 
@@ -172,6 +173,7 @@ static uint64_t recursion_misses(const struct recorder *r)
 void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 {
 	uint64_t wall = clock_monotonic() - r->started_at;
+	struct evidence_count sum = {0};
 	unsigned int online = 0;
 
 	memset(ret, 0, sizeof(*ret));
@@ -179,17 +181,19 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 		const struct cpu_state *c = &r->cpus[i];
 
 		ret->hot += c->pos / HOT_SLOT_SIZE;
-		ret->evidence += c->evidence;
+		for (unsigned int k = 0; k < EV_KINDS; k++)
+			ledger_add(&sum, &c->evidence[k]);
 		ret->lost_hot += c->lost_hot;
-		ret->lost_evidence += c->lost_evidence;
 		ret->lost_trigger += c->lost_trigger;
 		ret->lost_task += c->lost_task;
 		ret->lost_slot += c->lost_slot;
-		ret->refused += c->refused;
 		ret->refused_stacks += c->refused_stacks;
 		ret->refused_distinct += c->refused_distinct;
 		online += !!r->hot[i];
 	}
+	ret->evidence = sum.written;
+	ret->lost_evidence = sum.lost;
+	ret->refused = sum.refused;
 	ret->recursion = recursion_misses(r);
 	ret->lost = ret->lost_hot + ret->lost_evidence + ret->lost_trigger + ret->lost_task +
 		    ret->lost_slot + ret->recursion;

@@ -148,7 +148,8 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 		  uint64_t now)
 {
 	struct capture_request q = {.job = job, .offsets = d->offsets, .n_offsets = d->n_offsets,
-				    .steps = d->steps, .n_steps = d->n_steps};
+				    .steps = d->steps, .n_steps = d->n_steps,
+				    .ledger = &d->ledger};
 	struct text text = {0};
 	int err, fd;
 

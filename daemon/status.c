@@ -259,7 +259,7 @@ json_t *status_json(struct daemon *d)
 			   "lost", (json_int_t)t.lost, "refused", (json_int_t)t.refused,
 			   "refused_stacks", (json_int_t)t.refused_stacks, "lost_by", lost);
 	return json_pack(
-		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:s,s:o}",
+		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:s,s:o}",
 		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",
 		(json_int_t)(now - recorder_started(d->recorder)), "paused_ns",
 		(json_int_t)(paused ? now - d->paused_since : 0), "window", window_json(d, now),
@@ -267,6 +267,7 @@ json_t *status_json(struct daemon *d)
 		"daemon_rss", (json_int_t)own_rss(), "events", events, "overhead",
 		overhead_json(d, now, t.bpf_share), "triggers", counts_json(d), "spool",
 		spool_json(d, now), "app", app_json(d), "histograms", status_histograms(d),
+		"ledger", status_ledger(d),
 		"pinned", d->pinned, "interrupts", recorder_variant(d->recorder),
 		"call_ends", recorder_call_ends(d->recorder), "warnings",
 		warnings_json(d, now, t.bpf_share));

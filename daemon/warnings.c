@@ -204,6 +204,8 @@ static void warn_triggers(json_t *array, struct daemon *d, uint64_t now)
 json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 {
 	json_t *array = json_array();
+	char text[STATUS_LEDGER_TEXT];
+	struct ledger_gaps gaps;
 
 	warn_config(array, d);
 	warn_spool(array, d, now);
@@ -213,6 +215,9 @@ json_t *warnings_json(struct daemon *d, uint64_t now, double bpf_share)
 	warn_level(array, d);
 	warn_overhead(array, d, now, bpf_share);
 	warn_refused(array, d, now);
+	gaps = ledger_gaps(&d->ledger);
+	if (!ledger_balanced(&gaps))
+		warn(array, "%s", status_ledger_text(&gaps, text, sizeof(text)));
 	if (!recorder_takes_sleepers(d->recorder))
 		warn(array,
 		     "this kernel refuses the program that reads the stacks of threads that still "

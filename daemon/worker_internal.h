@@ -101,6 +101,7 @@ struct worker {
 	uint64_t torn;
 	uint64_t bad; /* records that are none */
 	uint64_t events[8]; /* written, by hot_kind */
+	uint64_t evidence[EV_KINDS]; /* records in the capture, by kind */
 	uint64_t flows;	    /* ids given to arrows */
 	struct worker_verdict verdict;
 };
@@ -131,6 +132,19 @@ struct task *worker_add_task(struct tasks *ts, uint32_t tid, uint32_t tgid, uint
 
 /* Forgets all that is not about the process of the focus. -ESRCH: there is none. -ENOMEM. */
 int worker_hide_others(struct worker *w);
+
+/* ---- worker_ledger.c ---- */
+
+/* What is in the window, by kind, against what was tried. */
+struct worker_ledger {
+	uint64_t slots[HOT_KIND_MAX + 1]; /* all that are readable */
+	uint64_t runs[HOT_KIND_MAX + 1];  /* ever */
+	uint64_t lost;	      /* slots, ever */
+	uint64_t unreadable;  /* slots, and records of evidence */
+	uint64_t compared;    /* events between marks */
+	uint64_t unexplained; /* of these */
+};
+void worker_look_at_ledger(const struct worker *w, struct worker_ledger *ret);
 
 /* ---- worker_exits.c ---- */
 

@@ -14,7 +14,7 @@
 #include "worker_internal.h"
 #include "worker_stacks.h"
 
-#define ATTRIBUTES_MAX 256
+#define ATTRIBUTES_MAX 384
 #define TEXT_MAX 16384
 
 struct attributes {
@@ -177,6 +177,47 @@ static void put_stacks(struct worker *w, struct attributes *a)
 		put_string(a, "frec.opener", w->opener.error == -ETIMEDOUT ? "did not answer"
 					     : w->opener.error == -ENOTSUP ? "was not asked"
 									   : "is gone");
+}
+
+static void put_kind(struct attributes *a, const char *kind, const struct evidence_count *n,
+		     uint64_t window)
+{
+	if (!n->tried)
+		return;
+	put_number(a, keep(a, "frec.ledger.%s.tried", kind), n->tried);
+	put_number(a, keep(a, "frec.ledger.%s.window", kind), window);
+	put_number(a, keep(a, "frec.ledger.%s.gone", kind), n->written - window);
+	put_number(a, keep(a, "frec.ledger.%s.lost", kind), n->lost);
+	put_number(a, keep(a, "frec.ledger.%s.refused", kind), n->refused);
+}
+
+/* Of the hot window, what is gone follows from the rest; where marks are, the rest is compared. */
+static void put_ledger(struct worker *w, struct attributes *a)
+{
+	const struct ledger_gaps *g = &w->h->gaps;
+	struct worker_ledger l;
+
+	worker_look_at_ledger(w, &l);
+	put_number(a, "frec.ledger.unexplained",
+		   l.unexplained + g->hot + g->evidence + g->ring + g->switches);
+	put_number(a, "frec.ledger.unexplained.window", l.unexplained);
+	put_number(a, "frec.ledger.unexplained.slots", g->hot);
+	put_number(a, "frec.ledger.unexplained.evidence", g->evidence);
+	put_number(a, "frec.ledger.unexplained.ring_bytes", g->ring);
+	put_number(a, "frec.ledger.unexplained.switches", g->switches);
+	put_number(a, "frec.ledger.untold", g->untold);
+	put_number(a, "frec.ledger.compared", l.compared);
+	put_number(a, "frec.ledger.unreadable", l.unreadable);
+	put_number(a, "frec.ledger.missed", w->h->missed);
+	put_number(a, "frec.ledger.lost_slots", l.lost);
+	for (unsigned int k = 1; k <= HOT_KIND_MAX; k++) {
+		struct evidence_count n = {.tried = l.runs[k], .written = l.runs[k]};
+
+		if (hot_slots(k))
+			put_kind(a, ledger_hot_name(k), &n, l.slots[k]);
+	}
+	for (unsigned int k = 0; k < EV_KINDS; k++)
+		put_kind(a, ledger_evidence_name(k + 1), &w->h->counts[k], w->evidence[k]);
 }
 
 static void put_hit(struct attributes *a, const struct policy_hit *hit)
@@ -534,6 +575,8 @@ void worker_write_summary(struct worker *w)
 	put_detail(w, a);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);
+	if (!w->h->anonymous)
+		put_ledger(w, a);
 	put_stacks(w, a);
 	put_number(a, "frec.events.rejected", trace_writer_counters(w->out)->rejected);
 	trace_put_attributes(w->out, a->list, a->n);

@@ -224,6 +224,12 @@ static int learn(struct worker *w, const struct ev_header *e, uint64_t len)
 #define RING_BUSY (1u << 31)
 #define RING_DISCARD (1u << 30)
 
+static void count_kind(struct worker *w, const struct ev_header *e)
+{
+	if (e->kind && e->kind <= EV_KINDS)
+		w->evidence[e->kind - 1]++;
+}
+
 static int read_evidence(struct worker *w)
 {
 	const uint8_t *p = capture_at(w->h, w->h->evidence);
@@ -241,7 +247,10 @@ static int read_evidence(struct worker *w)
 			break;
 		if (head & RING_BUSY)
 			w->torn++;
-		else if (!(head & RING_DISCARD) && len >= sizeof(struct ev_header)) {
+		else if (!(head & RING_DISCARD) && len < sizeof(struct ev_header))
+			w->bad++;
+		else if (!(head & RING_DISCARD)) {
+			count_kind(w, (const void *)(p + 8));
 			err = learn(w, (const void *)(p + 8), len);
 			if (err)
 				return err;
@@ -249,6 +258,7 @@ static int read_evidence(struct worker *w)
 		p += step;
 		left -= step;
 	}
+	w->bad += !!left; /* the copy begins and ends where a record does */
 	return 0;
 }
 
