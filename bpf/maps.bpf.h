@@ -476,6 +476,8 @@ static __always_inline void evidence_count(struct cpu_state *c, long error, u32 
 
 	if (error) {
 		__sync_fetch_and_add(&n->lost, 1);
+		if (!c->full_since)
+			c->full_since = bpf_ktime_get_ns();
 		return;
 	}
 	__sync_fetch_and_add(&n->written, 1);

@@ -320,6 +320,15 @@ struct control {
 	__s64 budget_cap;  /* bytes that may be saved up */
 	__u64 budget_last;
 	__s64 budget_tokens;
+	/* what the next daemon wants to know if this one dies; written by it */
+	__u64 layout;  /* recorder_layout() of all that is pinned; 0: not all is yet */
+	__u64 started; /* recording began */
+	__u64 evidence_since; /* what stands in the ring of evidence covers all since then */
+	__u64 lost_before; /* what was lost and refused before the window, of that second */
+	__u64 refused_before;
+	__u64 refused_stacks_before;
+	__u32 pid; /* of the daemon */
+	__u32 pad;
 };
 
 /*
@@ -355,7 +364,8 @@ struct cpu_state {
 	__u64 evidence_bytes; /* written, as they stand in the ring: with heads, rounded up to 8 */
 	__u64 refused_stacks; /* of those refused */
 	__u64 refused_distinct; /* different stacks among refused_stacks */
-	__u64 pad[2];
+	__u64 full_since; /* evidence is lost since then; 0: none, as the daemon saw it within a second */
+	__u64 pad[1];
 	struct evidence_count evidence[EV_KINDS];
 };
 _Static_assert(sizeof(struct cpu_state) == 448, "cpu_state");

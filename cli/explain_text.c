@@ -261,6 +261,27 @@ static void print_detail(const struct facts *f)
 	printf("%s: recording cost more than overhead_budget\n", until ? " before it" : " on");
 }
 
+#define ROUGHLY_NS 1000000u /* times of two clocks */
+
+/* Until when what was recorded of a recorder that died. */
+static void print_rescue(const struct facts *f)
+{
+	const json_t *a = f->attributes;
+	uint64_t end = number(f->window, "end_ns"), heartbeat = number(a, "frec.rescue.heartbeat_ns"),
+		 evidence = number(a, "frec.rescue.evidence_until_ns");
+
+	if (!json_object_get(a, "frec.rescue.heartbeat_ns"))
+		return;
+	print_label("rescue");
+	printf("of a recorder that died: its last sign of life was");
+	print_duration(end > heartbeat ? end - heartbeat : 0, " ");
+	printf(" before the end; waits and stacks are there until");
+	if (end > evidence + ROUGHLY_NS)
+		print_duration(end - evidence, " ");
+	printf("%s\n", end > evidence + ROUGHLY_NS ? " before it, when their memory was full" :
+						     " the end");
+}
+
 static void print_host(const struct facts *f)
 {
 	if (!json_object_get(f->attributes, "frec.version"))
@@ -286,6 +307,7 @@ int explain_print(const struct facts *f, const struct story *s, const struct ver
 	print_counts(f);
 	print_stacks(f);
 	print_detail(f);
+	print_rescue(f);
 	print_host(f);
 	print_label("snapshot");
 	output_text(stdout, path);

@@ -23,6 +23,7 @@ enum {
 	OPTION_UNIT,
 	OPTION_FORMAT,
 	OPTION_RUN_DIRECTORY,
+	OPTION_CONFIG,
 	OPTION_VERSION,
 };
 
@@ -33,6 +34,7 @@ enum {
 #define TAKES_ALWAYS 8u
 #define TAKES_PID 16u
 #define TAKES_WHY 32u /* --pid --unit --last */
+#define TAKES_CONFIG 64u
 
 static const struct option_row {
 	const char *name;
@@ -49,6 +51,8 @@ static const struct option_row {
 	{ "unit", "U", "only processes of systemd unit or cgroup U", OPTION_UNIT, TAKES_WHY },
 	{ "output", "FILE", "write to FILE, - for stdout, not to the spool", 'o', TAKES_SNAPSHOT },
 	{ "format", "FORMAT", "json or folded", OPTION_FORMAT, TAKES_FORMAT },
+	{ "config", "FILE", "configuration of the recorder that died, if not in /etc/frec",
+	  OPTION_CONFIG, TAKES_CONFIG },
 	{ "json", NULL, "print JSON", OPTION_JSON, TAKES_JSON },
 	{ "run-directory", "D",
 	  "of the recorder to talk to (default: $FREC_RUN_DIRECTORY or " RUN_DIRECTORY ")",
@@ -93,6 +97,9 @@ static const struct verb {
 	{ "doctor", NULL, OPERAND_NONE, TAKES_JSON, verb_doctor,
 	  "tell what this kernel offers, what is missing and why it matters",
 	  "Needs no recorder. Exit status 0: recording is possible here.\n" },
+	{ "rescue", NULL, OPERAND_NONE, TAKES_CONFIG, verb_rescue,
+	  "write the window of a recorder that died, and print its path",
+	  "For where no recorder is started again, which would do the same. Needs its rights.\n" },
 	{ "why", NULL, OPERAND_NONE, TAKES_WHY | TAKES_JSON, verb_why,
 	  "write a snapshot and explain it",
 	  "What hurt most in the last seconds, of all processes, of process P or of unit U.\n"
@@ -211,6 +218,9 @@ static int parse_option(const struct verb *verb, int code, struct arguments *arg
 		return EXIT_DONE;
 	case OPTION_FORMAT:
 		args->format = optarg;
+		return EXIT_DONE;
+	case OPTION_CONFIG:
+		args->config = optarg;
 		return EXIT_DONE;
 	case 'o':
 		args->output = optarg;

@@ -24,6 +24,7 @@ struct arguments {
 	const char *output;  /* -o; NULL: none */
 	const char *format;  /* NULL: none */
 	const char *unit;    /* NULL: none */
+	const char *config;  /* NULL: none */
 	uint64_t last_ns;    /* 0: none */
 	uint32_t pid;	     /* 0: none */
 	bool json;
@@ -40,6 +41,7 @@ int verb_pause(const struct arguments *args);
 int verb_resume(const struct arguments *args);
 int verb_doctor(const struct arguments *args);
 int verb_why(const struct arguments *args);
+int verb_rescue(const struct arguments *args);
 int verb_explain(const struct arguments *args);
 int verb_export(const struct arguments *args);
 

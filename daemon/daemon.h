@@ -7,6 +7,7 @@
 #define FREC_DAEMON_H
 
 #include <jansson.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "app.h"
@@ -81,10 +82,21 @@ struct subject {
 };
 #define SUBJECT_TEXT_MAX 256
 
+/* What a recorder that died has left; rescue.c. */
+struct rescue {
+	struct recorder *former; /* NULL: nothing, or it has been copied */
+	struct recorder_former facts;
+	struct config config; /* as far as that can be told, what it recorded by */
+	struct window window;
+	char path[PATH_MAX + SPOOL_NAME_MAX + 1]; /* of the snapshot; of --rescue alone */
+	bool only; /* --rescue */
+};
+
 struct daemon {
 	const char *config_file; /* of --config, or NULL */
 	struct config config;
 	struct recorder *recorder;
+	struct rescue rescue;
 	struct window window;
 	struct scan scan;
 	struct policy policy;
@@ -153,6 +165,22 @@ int setup_host(struct daemon *d);
 void setup_undo(struct daemon *d);
 int setup_opener(struct daemon *d);
 
+/* ---- rescue.c: the window of a recorder that died ---- */
+
+/* At the start, with all rights: opens what is pinned, or clears what is of no use. */
+void rescue_find(struct daemon *d);
+/* Once the new one records, or there is none: the former one ends here, and has no pins any more. */
+void rescue_freeze(struct daemon *d);
+/* It has been copied, or cannot be. */
+void rescue_drop(struct daemon *d);
+/* As capture_begin(), of all that is held of it. */
+int rescue_capture(struct daemon *d, const struct capture_request *q);
+/* More attributes, as "key=value" each with a NUL behind it. */
+void rescue_say(const struct daemon *d, FILE *f);
+void rescue_stored(struct daemon *d, const char *path);
+/* frecd --rescue: returns the exit status. */
+int rescue_run(struct daemon *d);
+
 /* ---- notes.c ---- */
 
 /* Has the opener note what processes have mapped whose stacks were taken. */
@@ -210,6 +238,8 @@ uint32_t subject_process_of(uint32_t tid);
 
 /* Until a signal ends it. Returns 0 or -errno. */
 int loop_run(struct daemon *d);
+/* Until the snapshot under way, of a recorder that died, is in the spool, or cannot be. */
+int loop_rescue(struct daemon *d);
 /* Writes the policy's quiet times where the kernel sees them. */
 void loop_publish(struct daemon *d);
 

@@ -23,7 +23,7 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
-	"usage: frecd [--config FILE] [--check-config] [--dry-run]\n"
+	"usage: frecd [--config FILE] [--check-config] [--dry-run] [--rescue]\n"
 	"\n"
 	"Records what every thread of this host does and waits for, in the foreground,\n"
 	"until SIGTERM. SIGHUP reads the configuration anew.\n"
@@ -31,11 +31,12 @@ static const char usage[] =
 	"  --config FILE    read FILE alone, not /etc/frec/frec.conf and /etc/frec/conf.d\n"
 	"  --check-config   read the configuration, say what is wrong with it, and end\n"
 	"  --dry-run        also load the programs into the kernel, record nothing, and end\n"
+	"  --rescue         write the window of a recorder that died to a snapshot, and end\n"
 	"  --version, --help\n";
 
 struct options {
 	const char *config;
-	bool check, dry;
+	bool check, dry, rescue;
 };
 
 /* Returns -1 to go on, or the exit status. */
@@ -43,8 +44,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'k'},
-		{"dry-run", no_argument, NULL, 'n'},	  {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+		{"dry-run", no_argument, NULL, 'n'},	  {"rescue", no_argument, NULL, 'r'},
+		{"version", no_argument, NULL, 'v'},	  {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -58,6 +60,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'n':
 			o->dry = true;
+			break;
+		case 'r':
+			o->rescue = true;
 			break;
 		case 'v':
 			printf("frecd %s\n", FREC_VERSION);
@@ -111,13 +116,13 @@ static int start_recording(struct daemon *d)
 	if (!err)
 		err = ledger_init(&d->ledger, recorder_cpus(d->recorder));
 	if (!err)
-		err = recorder_start(d->recorder, d->pinned ? d->config.pin_directory : NULL,
-				     error);
+		err = recorder_start(d->recorder, error);
 	if (err) {
 		log_error("%s", error[0] ? error : strerror(-err));
 		return err;
 	}
-	if (d->pinned && !recorder_pinned(d->recorder)) {
+	rescue_freeze(d);
+	if (d->pinned && recorder_pin(d->recorder, d->config.pin_directory, error)) {
 		log_warning("%s; what is recorded ends with this process", error);
 		d->pinned = false;
 	}
@@ -180,6 +185,7 @@ static int run(struct daemon *d)
 	app_close(d);
 	user_close_all(d);
 	span_close_all(d);
+	rescue_drop(d);
 	recorder_free(d->recorder);
 	ledger_free(&d->ledger);
 	setup_undo(d);
@@ -192,6 +198,14 @@ static void spare_memory(void)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+}
+
+static int rescue(struct daemon *d)
+{
+	sigset_t blocked;
+
+	loop_block_signals(&blocked);
+	return rescue_run(d) ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int dry_run(struct daemon *d)
@@ -245,5 +259,5 @@ int main(int argc, char **argv)
 	governor_shape(&d.config, GOVERNOR_ALL);
 	raise_descriptors();
 	spare_memory();
-	return o.dry ? dry_run(&d) : run(&d);
+	return o.rescue ? rescue(&d) : o.dry ? dry_run(&d) : run(&d);
 }

@@ -122,6 +122,8 @@ static void every_second(struct daemon *d, uint64_t now)
 	status_note_cost(d, now);
 	status_note_losses(d, now, &totals);
 	status_watch_ledger(d, now, &totals);
+	recorder_note(d->recorder, d->window.held_since, d->losses[0].lost, d->losses[0].refused,
+		      d->losses[0].refused_stacks);
 	recorder_weigh_call_ends(d->recorder, &totals);
 	reload_governed(d, now);
 	control_expire(d, now);
@@ -362,6 +364,23 @@ static void dispatch(struct daemon *d, unsigned int source)
 	default:
 		control_readable(d, source - LOOP_CLIENT);
 	}
+}
+
+int loop_rescue(struct daemon *d)
+{
+	struct epoll_event events[16];
+	int err, n;
+
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = d->epoll_fd < 0 ? -errno : loop_add(d, d->spooler.fd, LOOP_SPOOLER);
+	shoot_due(d, clock_monotonic());
+	while (!err && (d->capture || d->snapshot.pid || d->store.busy)) {
+		n = epoll_wait(d->epoll_fd, events, 16, TICK_NS / 1000000);
+		for (int i = 0; i < n; i++)
+			dispatch(d, events[i].data.u32);
+		snapshot_watch(&d->snapshot, clock_monotonic());
+	}
+	return err;
 }
 
 int loop_run(struct daemon *d)

@@ -454,6 +454,16 @@ int policy_take(struct policy *p, uint64_t now, struct policy_job *ret)
 	return 0;
 }
 
+void policy_take_rescue(struct policy *p, struct policy_job *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->manual = ret->rescue = true;
+	ret->request.trigger = -1;
+	strcpy(ret->request.name, "rescue");
+	p->writing = p->writing_counts = true;
+	p->writing_for[0] = 0; /* no trigger's hour */
+}
+
 void policy_done(struct policy *p, bool success)
 {
 	if (!p->writing)

@@ -82,6 +82,7 @@ struct policy_request {
 /* What is to be captured now. hits[0] is the one that opened the snapshot. */
 struct policy_job {
 	bool manual;
+	bool rescue; /* manual, and nobody waits for it: of a recorder that died */
 	struct policy_request request; /* manual only */
 	uint64_t first;		       /* when the first hit arrived */
 	uint64_t due;
@@ -160,6 +161,12 @@ uint64_t policy_next_due(const struct policy *p);
 
 /* The job that is due, which is then being written. -EAGAIN if there is none. */
 int policy_take(struct policy *p, uint64_t now, struct policy_job *ret);
+
+/*
+ * Before all else, and while none is written: what a recorder that died has left. It counts for
+ * max_total, though that does not hold it back.
+ */
+void policy_take_rescue(struct policy *p, struct policy_job *ret);
 
 /*
  * A manual request that does not go into the spool, while a snapshot is being

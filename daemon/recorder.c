@@ -247,10 +247,9 @@ static int load_any(struct recorder *r, char error[RECORDER_ERROR_MAX])
 	return err;
 }
 
-static void *map_memory(struct recorder *r, const char *name, size_t size)
+void *recorder_map_memory(int fd, size_t size, off_t offset, int protection)
 {
-	int fd = bpf_object__find_map_fd_by_name(r->object, name);
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, size, protection, MAP_SHARED, fd, offset);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -258,21 +257,23 @@ static void *map_memory(struct recorder *r, const char *name, size_t size)
 	return p;
 }
 
-static int map_evidence(struct recorder *r)
+static void *map_memory(struct recorder *r, const char *name, size_t size)
 {
-	int fd = bpf_object__find_map_fd_by_name(r->object, "evidence");
-	size_t page = sysconf(_SC_PAGESIZE);
-	uint8_t *c, *p;
+	return recorder_map_memory(bpf_object__find_map_fd_by_name(r->object, name), size, 0,
+				   PROT_READ | PROT_WRITE);
+}
 
-	c = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (c == MAP_FAILED)
+int recorder_map_evidence(struct recorder *r, int fd)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	uint8_t *p;
+
+	r->ring.consumer = recorder_map_memory(fd, page, 0, PROT_READ | PROT_WRITE);
+	if (!r->ring.consumer)
 		return -errno;
-	r->ring.consumer = (void *)c;
-	p = mmap(NULL, page + 2 * r->sizes.evidence, PROT_READ, MAP_SHARED, fd, page);
-	if (p == MAP_FAILED)
+	p = recorder_map_memory(fd, page + 2 * r->sizes.evidence, page, PROT_READ);
+	if (!p)
 		return -errno;
-	madvise(c, page, MADV_DONTFORK);
-	madvise(p, page + 2 * r->sizes.evidence, MADV_DONTFORK);
 	r->ring.producer = (void *)p;
 	r->ring.data = p + page;
 	r->ring.size = r->sizes.evidence;
@@ -305,7 +306,7 @@ static int map_all(struct recorder *r)
 	if (!r->cpus || !r->control || !r->counts || !r->tasks || !r->notes || !r->requests ||
 	    !r->histograms)
 		return -errno;
-	err = map_evidence(r);
+	err = recorder_map_evidence(r, bpf_object__find_map_fd_by_name(r->object, "evidence"));
 	if (err)
 		return err;
 	r->triggers = ring_buffer__new(bpf_object__find_map_fd_by_name(r->object, "trigger_ring"),
@@ -350,8 +351,9 @@ int recorder_load(const struct config *c, struct recorder **ret, char error[RECO
 	}
 	r->hot = calloc(r->n_cpus, sizeof(*r->hot));
 	r->hot_since = calloc(r->n_cpus, sizeof(*r->hot_since));
+	r->hot_fds = calloc(r->n_cpus, sizeof(*r->hot_fds));
 	sizes_choose(c, online, &r->sizes);
-	err = r->hot && r->hot_since ? load_any(r, error) : -ENOMEM;
+	err = r->hot && r->hot_since && r->hot_fds ? load_any(r, error) : -ENOMEM;
 	if (!err) {
 		err = map_all(r);
 		if (err)
@@ -524,7 +526,13 @@ void recorder_free(struct recorder *r)
 	for (unsigned int i = 0; r->hot && i < r->n_cpus; i++)
 		if (r->hot[i])
 			munmap(r->hot[i], r->sizes.hot_cpu);
+	for (unsigned int i = 0; r->hot_fds && i < r->n_cpus; i++)
+		if (r->hot_fds[i])
+			close(r->hot_fds[i]);
+	if (r->walker)
+		close(r->walker);
 	free(r->hot);
+	free(r->hot_fds);
 	free(r->hot_since);
 	ring_buffer__free(r->triggers);
 	if (r->ring.data)

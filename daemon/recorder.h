@@ -25,15 +25,41 @@ struct recorder;
  */
 int recorder_load(const struct config *c, struct recorder **ret, char error[RECORDER_ERROR_MAX]);
 
-/*
- * Attaches, adopts the threads that live and starts recording. pin_directory
- * is on a bpffs, or NULL: then recording ends with this process. So it does
- * where nothing can be pinned there: 0, but !recorder_pinned() and an error text.
- */
-int recorder_start(struct recorder *r, const char *pin_directory,
-		   char error[RECORDER_ERROR_MAX]);
+/* Attaches, adopts the threads that live and starts recording, which ends with this process. */
+int recorder_start(struct recorder *r, char error[RECORDER_ERROR_MAX]);
 
+/*
+ * Waits, a second at most, until each CPU has recorded something: what recorder_seen() tells begins
+ * there, as nobody knows what had become of its threads since they were adopted.
+ */
+void recorder_settle(struct recorder *r);
+
+/*
+ * Pins everything in this directory on a bpffs, which has none of our pins: now it outlives this
+ * process. -errno: nothing is pinned.
+ */
+int recorder_pin(struct recorder *r, const char *directory, char error[RECORDER_ERROR_MAX]);
 bool recorder_pinned(const struct recorder *r);
+
+/*
+ * What a recorder that died has pinned there, and perhaps still records: to capture from, once it is
+ * frozen, and to free. -ENOENT: it is not all there. -ESTALE: it is of another build.
+ */
+int recorder_open_former(const char *directory, struct recorder **ret);
+/* It records no more. Then its pins can be removed. */
+void recorder_freeze(struct recorder *former, uint64_t now);
+
+/* Until when what was recorded; MONOTONIC ns. */
+struct recorder_former {
+	uint64_t heartbeat; /* last sign of life of its daemon */
+	uint64_t until;	    /* switches and wake-ups */
+	uint64_t evidence_since, evidence_until;
+	uint64_t lost_before, refused_before, refused_stacks_before; /* before the window */
+	uint64_t window, slow_ns, stacks_ns; /* of its configuration */
+	uint32_t syscalls;		     /* likewise: enum syscall_mode */
+	uint32_t pid;
+};
+void recorder_former(const struct recorder *former, struct recorder_former *ret);
 
 /* Removes our pins in the directory; returns their number. Their programs end. */
 int recorder_clear_pins(const char *directory);
@@ -45,6 +71,12 @@ void recorder_free(struct recorder *r);
 int recorder_configure(struct recorder *r, const struct config *c, char error[RECORDER_ERROR_MAX]);
 
 void recorder_heartbeat(struct recorder *r, uint64_t now);
+/*
+ * For the next daemon: the evidence in the ring reaches back so far, and this had been lost and refused
+ * before the window. Once a second.
+ */
+void recorder_note(struct recorder *r, uint64_t evidence_since, uint64_t lost, uint64_t refused,
+		   uint64_t refused_stacks);
 /* Going on again takes a walk over all threads, which can fail; pausing cannot. */
 int recorder_pause(struct recorder *r, bool paused);
 bool recorder_paused(const struct recorder *r);

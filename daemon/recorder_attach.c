@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* recorder_attach.c - which programs run when, their links and pins. */
+/* recorder_attach.c - which programs run when, and their links. */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../lib/exit_maps.h"
@@ -116,16 +116,6 @@ bool recorder_program_wanted(const struct recorder_program *p)
 
 /* ---- links ---- */
 
-static int link_pin(struct recorder *r, const struct recorder_link *l)
-{
-	char path[PATH_MAX + 64];
-
-	if (!r->pins[0])
-		return 0;
-	snprintf(path, sizeof(path), "%s/link_%s", r->pins, l->program->name);
-	return bpf_link__pin(l->link, path);
-}
-
 static int link_add(struct recorder *r, const struct recorder_program *p,
 		    char error[RECORDER_ERROR_MAX])
 {
@@ -137,7 +127,7 @@ static int link_add(struct recorder *r, const struct recorder_program *p,
 		return 0;
 	l->program = p;
 	l->link = bpf_program__attach(prog);
-	err = l->link ? link_pin(r, l) : -errno;
+	err = l->link ? recorder_pin_link(r, l) : -errno;
 	if (err) {
 		snprintf(error, RECORDER_ERROR_MAX, "cannot %s %s: %s",
 			 l->link ? "pin" : "attach", p->name, strerror(-err));
@@ -241,7 +231,6 @@ static int window_add(struct recorder *r, unsigned int cpu)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	int outer = bpf_object__find_map_fd_by_name(r->object, "hot_windows");
-	char path[PATH_MAX + 64];
 	void *p = MAP_FAILED;
 	int fd, err = 0;
 
@@ -251,15 +240,12 @@ static int window_add(struct recorder *r, unsigned int cpu)
 	p = mmap(NULL, r->sizes.hot_cpu, PROT_READ, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		err = -errno;
-	if (!err && r->pins[0]) {
-		snprintf(path, sizeof(path), "%s/hot_window_%u", r->pins, cpu);
-		unlink(path);
-		if (bpf_obj_pin(fd, path))
-			err = -errno;
-	}
+	if (!err && r->pins[0])
+		err = recorder_pin_window(r, cpu, fd);
 	if (!err && bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY))
 		err = -errno;
-	close(fd); /* the outer map holds it */
+	if (err || r->pins[0])
+		close(fd); /* the outer map holds it */
 	if (err) {
 		if (p != MAP_FAILED)
 			munmap(p, r->sizes.hot_cpu);
@@ -267,6 +253,7 @@ static int window_add(struct recorder *r, unsigned int cpu)
 	}
 	madvise(p, r->sizes.hot_cpu, MADV_DONTFORK);
 	r->hot[cpu] = p;
+	r->hot_fds[cpu] = r->pins[0] ? 0 : fd;
 	if (r->started)
 		r->hot_since[cpu] = clock_monotonic();
 	r->sizes.hot = r->sizes.hot_cpu * ++r->n_windows;
@@ -289,81 +276,7 @@ int recorder_update_cpus(struct recorder *r)
 	return n < 0 ? n : added;
 }
 
-/* ---- start ---- */
-
-static int pin_maps(struct recorder *r)
-{
-	char path[PATH_MAX + 64];
-	struct bpf_map *m;
-
-	bpf_object__for_each_map(m, r->object) {
-		const char *name = bpf_map__name(m);
-
-		if (bpf_map__fd(m) < 0 || strchr(name, '.'))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", r->pins, name);
-		unlink(path); /* of another version, perhaps: not cleared before */
-		if (bpf_obj_pin(bpf_map__fd(m), path))
-			return -errno;
-	}
-	return 0;
-}
-
-/* The directory may be one that others pin in, too. */
-static bool is_our_pin(const char *name)
-{
-	static const char *const maps[] = { "control",	     "cpus",
-					    "evidence",	     "hot_windows",
-					    "ns_tids",	     "scratches",
-					    "stack_rooms",   "stacks_seen",
-					    "dump_rooms",    "task_states",
-					    "task_table",    "trigger_counts",
-					    "trigger_ring",  "trigger_filters",
-					    "process_notes", "requests",
-					    "request_watch", "request_servers",
-					    "deaths",	     "app_senders",
-					    "app_flood",     "app_threads",
-					    "span_opens",    "span_defs",
-					    "span_asked",    "fired_for",
-					    "call_ends",     "histograms",
-					    "ended_threads", "near_states",
-					    "near_requests" };
-
-	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
-		return true;
-	if (!strncmp(name, "hot_window_", 11))
-		return true;
-	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
-		if (!strcmp(maps[i], name))
-			return true;
-	return false;
-}
-
-int recorder_clear_pins(const char *directory)
-{
-	DIR *d = opendir(directory);
-	struct dirent *e;
-	int n = 0;
-
-	while (d && (e = readdir(d)))
-		if (is_our_pin(e->d_name) && !unlinkat(dirfd(d), e->d_name, 0))
-			n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
-void recorder_unpin(struct recorder *r)
-{
-	if (r->pins[0])
-		recorder_clear_pins(r->pins);
-	r->pins[0] = 0;
-}
-
-bool recorder_pinned(const struct recorder *r)
-{
-	return r->pins[0];
-}
+/* ---- pause ---- */
 
 /*
  * Threads get their states before the programs record: a program that interrupts
@@ -390,18 +303,61 @@ int recorder_pause(struct recorder *r, bool paused)
 	return 0;
 }
 
-static void start_pinning(struct recorder *r, const char *directory,
-			  char error[RECORDER_ERROR_MAX])
-{
-	int err;
+/* ---- until every CPU records ---- */
 
-	snprintf(r->pins, sizeof(r->pins), "%s", directory);
-	err = pin_maps(r);
-	if (!err)
-		return;
-	snprintf(error, RECORDER_ERROR_MAX, "cannot pin in %.300s: %s", directory, strerror(-err));
-	recorder_unpin(r);
+#define SETTLE_NS 1000000000ull
+
+static void *do_nothing(void *arg)
+{
+	return arg;
 }
+
+/* Has something happen there; where a real-time thread does not let it, never, and nobody waits for it. */
+static void nudge(unsigned int cpu)
+{
+	size_t size = CPU_ALLOC_SIZE(cpu + 1);
+	cpu_set_t *set = CPU_ALLOC(cpu + 1);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (!set || pthread_attr_init(&attr)) {
+		CPU_FREE(set);
+		return;
+	}
+	CPU_ZERO_S(size, set);
+	CPU_SET_S(cpu, size, set);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	if (!pthread_attr_setaffinity_np(&attr, size, set))
+		pthread_create(&thread, &attr, do_nothing, NULL);
+	pthread_attr_destroy(&attr);
+	CPU_FREE(set);
+}
+
+static unsigned int blind_cpus(const struct recorder *r, bool nudged)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < r->n_cpus; i++) {
+		if (!r->hot[i] || !__atomic_load_n(&r->cpus[i].blind, __ATOMIC_RELAXED))
+			continue;
+		if (!nudged)
+			nudge(i);
+		n++;
+	}
+	return n;
+}
+
+void recorder_settle(struct recorder *r)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	uint64_t until = clock_monotonic() + SETTLE_NS;
+
+	for (bool nudged = false; blind_cpus(r, nudged) && clock_monotonic() < until; nudged = true)
+		nanosleep(&moment, NULL);
+}
+
+/* ---- start ---- */
 
 static int attach_all(struct recorder *r, char error[RECORDER_ERROR_MAX])
 {
@@ -420,12 +376,10 @@ static int attach_all(struct recorder *r, char error[RECORDER_ERROR_MAX])
 	return recorder_attach_mode(r, r->mode, r->kinds, error);
 }
 
-int recorder_start(struct recorder *r, const char *pin_directory, char error[RECORDER_ERROR_MAX])
+int recorder_start(struct recorder *r, char error[RECORDER_ERROR_MAX])
 {
 	int err;
 
-	if (pin_directory)
-		start_pinning(r, pin_directory, error);
 	err = recorder_update_cpus(r);
 	if (err < 0) {
 		snprintf(error, RECORDER_ERROR_MAX, "cannot make the windows: %s; lower `memory`",
@@ -438,6 +392,6 @@ int recorder_start(struct recorder *r, const char *pin_directory, char error[REC
 	err = recorder_pause(r, false);
 	if (err)
 		snprintf(error, RECORDER_ERROR_MAX, "cannot walk the threads: %s", strerror(-err));
-	r->started_at = r->control->live_since;
+	r->started_at = r->control->started = r->control->evidence_since = r->control->live_since;
 	return err;
 }

@@ -36,12 +36,14 @@ struct recorder_link {
 };
 
 struct recorder {
-	struct bpf_object *object;
+	struct bpf_object *object; /* NULL: of a recorder that died, see recorder_former.c */
+	int walker;		   /* then: its iterator over all threads, 0: none */
 	const char *variant;
 	struct recorder_sizes sizes;
 	unsigned int n_cpus;
 	unsigned int n_windows;
 	struct hot_slot **hot; /* by CPU */
+	int *hot_fds;	       /* likewise, until they are pinned; 0: none */
 	uint64_t *hot_since;   /* by CPU: when it got its window, 0: at the start */
 	struct call_ends call_ends;
 	bool all_asked; /* on_rseq_update has nothing to tell */
@@ -63,6 +65,7 @@ struct recorder {
 	bool started;
 	uint64_t started_at;
 	uint64_t paused_at; /* the last time */
+	uint64_t live_since; /* of a recorder that died, once it is frozen: as it was in control */
 	double entry_ns; /* the way into a program; 0: not known */
 	pid_t hung; /* of recorder_sleepers(), killed but not reaped; 0: none */
 	char pins[PATH_MAX]; /* directory, or empty */
@@ -96,7 +99,21 @@ void recorder_name_descriptors(struct recorder *r);
 void recorder_detach(struct recorder *r);
 /* Before it is loaded: a program of spans is attached in the way that this kernel has. */
 void recorder_span_prepare(struct bpf_program *p);
+/* ---- recorder_pins.c ---- */
+
+#define CONTROL_PIN "control"
+#define WALKER_PIN "walker"
+#define WINDOW_PIN "hot_window_"
+
+/* Nothing while nothing is pinned yet: recorder_pin() does it. */
+int recorder_pin_link(const struct recorder *r, const struct recorder_link *l);
+int recorder_pin_window(const struct recorder *r, unsigned int cpu, int fd);
+uint64_t recorder_layout(void);
 void recorder_unpin(struct recorder *r);
+/* The memory behind this descriptor, from this offset on; NULL and errno. */
+void *recorder_map_memory(int fd, size_t size, off_t offset, int protection);
+/* Into r->ring, of sizes.evidence bytes. */
+int recorder_map_evidence(struct recorder *r, int fd);
 
 /* Online CPUs: their number; the first max of them into cpus. */
 int recorder_online(unsigned int *cpus, unsigned int max);

@@ -16,6 +16,18 @@ void recorder_heartbeat(struct recorder *r, uint64_t now)
 	__atomic_store_n(&r->control->heartbeat, now, __ATOMIC_RELAXED);
 }
 
+void recorder_note(struct recorder *r, uint64_t evidence_since, uint64_t lost, uint64_t refused,
+		   uint64_t refused_stacks)
+{
+	r->control->evidence_since = evidence_since;
+	r->control->lost_before = lost;
+	r->control->refused_before = refused;
+	r->control->refused_stacks_before = refused_stacks;
+	for (unsigned int i = 0; i < r->n_cpus; i++)
+		if (r->cpus[i].full_since)
+			r->cpus[i].full_since = 0;
+}
+
 bool recorder_paused(const struct recorder *r)
 {
 	return r->control->paused;
@@ -23,7 +35,7 @@ bool recorder_paused(const struct recorder *r)
 
 void recorder_seen(const struct recorder *r, uint64_t now, uint64_t *ret_from, uint64_t *ret_to)
 {
-	*ret_from = r->control->live_since;
+	*ret_from = r->object ? r->control->live_since : r->live_since;
 	*ret_to = recorder_paused(r) && r->paused_at < now ? r->paused_at : now;
 }
 
@@ -160,6 +172,8 @@ static uint64_t recursion_misses(const struct recorder *r)
 	uint64_t sum = 0;
 	uint32_t len;
 
+	if (!r->object)
+		return 0; /* nobody can be asked any more */
 	bpf_object__for_each_program(p, r->object) {
 		memset(&info, 0, sizeof(info));
 		len = sizeof(info);

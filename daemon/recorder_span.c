@@ -189,14 +189,15 @@ int recorder_spans(struct recorder *r, struct recorder_span **ret, size_t *ret_n
 
 int recorder_walk_spans(struct recorder *r, uint8_t **ret, size_t *ret_len)
 {
-	int fd = map_fd(r, "span_defs"), err;
 	struct recorder_span *list;
 	struct ev_span *spans;
 	size_t n, len = 0;
+	int fd, err;
 
-	err = recorder_spans(r, &list, &n);
+	err = r->object ? recorder_spans(r, &list, &n) : -ENOENT;
 	if (err)
 		return err;
+	fd = map_fd(r, "span_defs");
 	spans = calloc(n + 1, sizeof(*spans));
 	for (size_t i = 0; spans && i < n; i++) {
 		const struct span_key *k = &list[i].key;

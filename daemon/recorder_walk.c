@@ -15,19 +15,25 @@
 
 #include "recorder_internal.h"
 
+static int program_fd(const struct recorder *r, const char *name)
+{
+	if (!r->object)
+		return r->walker && !strcmp(name, "iter_tasks") ? r->walker : -ENOENT;
+	return bpf_program__fd(bpf_object__find_program_by_name(r->object, name));
+}
+
 /* A descriptor that gives what the iterator writes, or -errno; info: of what, NULL: of all. */
 static int open_iterator(struct recorder *r, const char *name, union bpf_iter_link_info *info)
 {
-	struct bpf_program *p = bpf_object__find_program_by_name(r->object, name);
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = info, .link_info_len = sizeof(*info));
-	struct bpf_link *link = bpf_program__attach_iter(p, info ? &opts : NULL);
-	int fd, err;
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = info,
+		    .iter_info_len = info ? sizeof(*info) : 0);
+	int link = bpf_link_create(program_fd(r, name), 0, BPF_TRACE_ITER, &opts), fd, err;
 
-	if (!link)
+	if (link < 0)
 		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
+	fd = bpf_iter_create(link);
 	err = -errno;
-	bpf_link__destroy(link);
+	close(link);
 	return fd < 0 ? err : fd;
 }
 
@@ -179,7 +185,7 @@ static pid_t await(pid_t pid, int done)
 
 bool recorder_takes_sleepers(const struct recorder *r)
 {
-	return bpf_program__fd(bpf_object__find_program_by_name(r->object, "iter_sleeper")) >= 0;
+	return program_fd(r, "iter_sleeper") >= 0;
 }
 
 int recorder_sleepers(struct recorder *r, const uint32_t *tids, size_t n, uint8_t **ret,

@@ -123,7 +123,9 @@ static int lock_run(struct daemon *d)
 	err = -errno;
 	close(d->lock_fd);
 	d->lock_fd = -1;
-	if (err == -EWOULDBLOCK)
+	if (err == -EWOULDBLOCK && d->rescue.only)
+		log_error("nothing to rescue: a frecd runs in %s", d->config.run_directory);
+	else if (err == -EWOULDBLOCK)
 		log_error(
 			"another frecd runs in %s: stop it, or give this one its own run_directory",
 			d->config.run_directory);
@@ -154,14 +156,12 @@ static void open_pins(struct daemon *d)
 	int err = pins_open(&d->pins, path, d->uid, d->gid);
 
 	if (err) {
-		log_warning("cannot use %s as pin_directory: %s; what is recorded ends with this "
-			    "process",
-			    path, pins_reason(err));
+		log_warning("cannot use %s as pin_directory: %s%s", path, pins_reason(err),
+			    d->rescue.only ? "" : "; what is recorded ends with this process");
 		return;
 	}
-	if (recorder_clear_pins(path) > 0)
-		log_notice("removed what a recorder that died had left in %s", path);
 	d->pinned = true;
+	rescue_find(d);
 }
 
 /* ---- helpers ---- */

@@ -115,7 +115,8 @@ static void say_losses(struct text *t, struct daemon *d, const struct client *cl
 static int make_text(struct daemon *d, const struct policy_job *job, const struct client *client,
 		     struct text *t)
 {
-	const struct recorder_sizes *sizes = recorder_sizes(d->recorder);
+	const struct recorder *r = job->rescue ? d->rescue.former : d->recorder;
+	const struct recorder_sizes *sizes = recorder_sizes(r);
 	char line[128];
 	struct utsname u;
 
@@ -134,11 +135,15 @@ static int make_text(struct daemon *d, const struct policy_job *job, const struc
 	say(t, "frec.machine", "%s", line);
 	say(t, "frec.memory.hot", "%llu", (unsigned long long)sizes->hot);
 	say(t, "frec.memory.evidence", "%llu", (unsigned long long)sizes->evidence);
-	say(t, "frec.interrupts", "%s", recorder_variant(d->recorder));
+	if (d->recorder)
+		say(t, "frec.interrupts", "%s", recorder_variant(d->recorder));
 	say_memory(t);
-	say_config(t, &d->config);
+	say_config(t, job->rescue ? &d->rescue.config : &d->config);
 	say_fired(t, job, client);
-	say_losses(t, d, client);
+	if (job->rescue)
+		rescue_say(d, t->f);
+	else
+		say_losses(t, d, client);
 	return fclose(t->f) ? -ENOMEM : 0;
 }
 
@@ -153,6 +158,10 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 	struct text text = {0};
 	int err, fd;
 
+	if (job->rescue) {
+		q.n_steps = 0; /* those of the former one nobody knows */
+		q.ledger = NULL;
+	}
 	if (client) {
 		q.last = client->last;
 		q.focus_pid = client->pid;
@@ -164,7 +173,8 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 		return err;
 	q.text = text.bytes;
 	q.text_len = text.len;
-	err = capture_begin(d->recorder, &d->window, &d->config, &q, &d->capture);
+	err = job->rescue ? rescue_capture(d, &q)
+			  : capture_begin(d->recorder, &d->window, &d->config, &q, &d->capture);
 	free(text.bytes);
 	if (err)
 		return err;
@@ -181,7 +191,7 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 static int start_worker(struct daemon *d, int fd, const struct client *client)
 {
 	int err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd,
-				 recorder_ends(d->recorder),
+				 d->recorder ? recorder_ends(d->recorder) : -1,
 				 d->store.fd >= 0 || !client ? d->store.fd : client->output,
 				 d->capture_since);
 
@@ -206,7 +216,11 @@ static void fail(struct daemon *d, const struct policy_job *job, int err)
 {
 	done(d, false);
 	store_drop(d);
-	if (job->manual)
+	rescue_drop(d);
+	if (job->rescue)
+		log_error("the window of the recorder that died cannot be written: %s",
+			  strerror(-err));
+	else if (job->manual)
 		control_answer(d, job->request.id,
 			       protocol_error("cannot write a snapshot: %s", strerror(-err)));
 	else
@@ -221,6 +235,10 @@ static void fail(struct daemon *d, const struct policy_job *job, int err)
 static int take(struct daemon *d, uint64_t now, struct policy_job *ret)
 {
 	d->writing_aside = d->store.busy;
+	if (!d->store.busy && d->rescue.former) {
+		policy_take_rescue(&d->policy, ret);
+		return 0;
+	}
 	if (!d->store.busy)
 		return policy_take(&d->policy, now, ret);
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
@@ -291,6 +309,7 @@ void shoot_captured(struct daemon *d)
 	int fd = -1, err = capture_end(d->capture, &fd);
 
 	d->capture = NULL;
+	rescue_drop(d);
 	if (!err)
 		err = d->users.worker ? captured_for_user(d, fd) : captured(d, fd);
 	if (fd >= 0)
@@ -319,7 +338,7 @@ void shoot_due(struct daemon *d, uint64_t now)
 			user_due(d, now);
 		return;
 	}
-	if (job.manual) {
+	if (job.manual && !job.rescue) {
 		client = control_client(d, job.request.id);
 		if (!client) { /* hung up while it waited */
 			done(d, false);

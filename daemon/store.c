@@ -60,7 +60,11 @@ int store_prepare(struct daemon *d, const struct policy_job *job, const struct c
 	store_request(d, SPOOLER_STORE, q);
 	d->store.manual = job->manual;
 	q->realtime = clock_read(CLOCK_REALTIME);
-	if (!job->manual) {
+	if (job->rescue) {
+		strcpy(q->trigger, "rescue");
+		strcpy(q->comm, "frecd");
+		q->pid = d->rescue.facts.pid;
+	} else if (!job->manual) {
 		snprintf(q->trigger, sizeof(q->trigger), "%s", job->hits[0].name);
 		snprintf(q->comm, sizeof(q->comm), "%.*s", COMM_LEN, job->hits[0].record.w.comm);
 		q->pid = job->hits[0].record.w.tgid;
@@ -143,6 +147,7 @@ static void stored(struct daemon *d, const struct spooler_reply *reply)
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/%s", s->request.directory, reply->name);
+	rescue_stored(d, path);
 	log_notice("snapshot %s: %llu events, %llu bytes, %llu ms", path,
 		   (unsigned long long)s->result.events, (unsigned long long)s->result.bytes,
 		   (unsigned long long)s->took / 1000000);

@@ -78,7 +78,8 @@ static bool is_number(const char *key, const char *value)
 
 	return digits && digits < 19 && !value[digits] &&
 	       (strstr(key, ".memory.") || (len > 3 && !strcmp(key + len - 3, "_ns")) ||
-		(len > 7 && !strcmp(key + len - 7, "_within")));
+		(len > 7 && !strcmp(key + len - 7, "_within")) ||
+		!strcmp(key, "frec.rescue.pid"));
 }
 
 static void put_pair(struct attributes *a, const char *key, const char *value)

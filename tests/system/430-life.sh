@@ -114,7 +114,7 @@ mapfile -t programs < <(for link in "$work"/run/bpf/link_*; do
 done | grep -o '"prog_id":[0-9]*' | cut -d: -f2)
 [ ${#programs[@]} -ge 8 ] || fail "no programs"
 start_frecd
-said "removed what a recorder that died had left in $work/run/bpf" || fail "not said"
+said "rescuing the window of a recorder that died" || fail "not said"
 dead() {
 	! PATH=$PATH:/usr/sbin bpftool prog show id "$1"
 }

@@ -70,7 +70,7 @@ for who in "$uid:" 0:.none; do
 	within 5 gone "$unmounter" || fail "the unmounter outlives the daemon"
 	[ -e "$work/run/bpf/task_table" ] || fail "a daemon that dies takes its pins along"
 	start_frecd
-	grep -q "removed what a recorder that died had left" "$work/frecd.log" || fail "did not find the pins"
+	grep -q "rescuing the window of a recorder that died" "$work/frecd.log" || fail "did not find the pins"
 	stop_frecd || fail "ended with $?"
 	mounted && fail "bpffs left after a restart"
 

@@ -106,7 +106,7 @@ for option in re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', read("daemo
 
 # Attributes and arguments of a snapshot.
 snapshot = read("lib/frec-snapshot.5")
-worker = "".join(read(f) for f in glob.glob("daemon/worker_*.c")) + read("daemon/shoot.c")
+worker = "".join(read(f) for f in glob.glob("daemon/worker_*.c") + ["daemon/shoot.c", "daemon/rescue.c"])
 attributes = {re.sub(r"%s$", "NAME", a).replace("%s", "KIND").replace("%u", "N") for a in re.findall(r'"(frec\.[^"]+)"', worker)}
 for a in sorted(attributes):
     if not re.search(rf"^\.It Va (?:.* , )?{re.escape(a)}(?: ,|$)", snapshot, re.M):
