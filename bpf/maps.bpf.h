@@ -51,10 +51,11 @@ struct task_state {
 	u8 enter_compat;
 	u8 watched; /* it will tell us when it leaves the syscall that it is in */
 	s16 enter_nr; /* of the syscall entered at `enter`; exec changes what the registers say */
+	u16 pad;
+	char waker_comm[COMM_LEN]; /* only for slow waits; its begin is among what each wake-up writes */
 	u32 histograms; /* bit set: of a trigger that means this thread, as far as filters of threads go … */
 	u32 histograms_bank; /* … of this configuration, 0: of none … */
 	u64 cgroups, cred; /* … and with these of the thread */
-	char waker_comm[COMM_LEN]; /* only for slow waits */
 };
 
 #define SCRATCH_SWITCH 0
@@ -190,10 +191,13 @@ struct near_state {
 	u64 task;  /* task_struct; 0: free */
 	u64 start; /* of that thread */
 	struct task_state state;
+	u64 pad[4]; /* three cache lines, of which most events look at two */
 };
+_Static_assert(sizeof(struct near_state) == 192, "near_state");
 
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* elements begin at cache lines */
 	__uint(max_entries, NEAR_STATES);
 	__type(key, u32);
 	__type(value, struct near_state);

@@ -284,37 +284,39 @@ enum syscall_mode { SYSCALLS_OFF = 0, SYSCALLS_SLOW = 1, SYSCALLS_ALL = 2 };
 
 /*
  * One element, written by the daemon (live_since, budget_last and budget_tokens:
- * by BPF). Every event reads the first cache line; what records of evidence
- * write is in the second.
+ * by BPF). Most events read the first two cache lines only, and nothing that is
+ * written often is near them.
  */
 struct control {
 	__u64 heartbeat; /* last sign of life of the daemon */
+	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
 	__u64 slow_ns;	 /* waits from here on are evidence */
 	__u64 stacks_ns; /* waits from here on get stacks */
+	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
+	__u64 min_runqueue_ns; /* likewise on the run queue */
+	__u64 regs_offset; /* from task_struct.stack to a thread's registers of user space; 0: not known */
+	__u32 paused;
+	__u32 syscalls; /* enum syscall_mode */
+	/* the second line */
+	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
+	__u32 queue_histograms; /* bit set: a trigger wants this one, of waits in the run queue */
+	__u64 min_syscall_ns;  /* as min_sleep_ns, on a syscall */
+	__u64 min_request_ns;  /* likewise on a request, or on many */
+	__u64 hung_request_ns; /* likewise on a request, also while it lasts */
+	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
+	__u64 returned_flag;   /* of thread_info.flags: clear if it was in user space since it ran first; 0: none */
+	__u32 probes;	       /* times that `probe` was looked at */
+	__u32 ends_pass; /* 1: threads registered for rseq(2) tell of ends in passing; 0: all are asked */
+	__u64 probe;	       /* task_struct that returned_flag is being found out with */
+	/* the third, and those behind */
+	__u64 probe_flags;     /* its flags when it went to sleep */
 	__u64 stack_dump; /* bytes of user stack at most; 0: frame pointers only */
 	__u64 crash_dump; /* the same of a thread that crashes */
+	__u64 sleeper_room; /* index into dump_rooms that no CPU uses */
+	__u64 stack_memory_ns; /* a stack that was copied so long ago is copied again */
 	__u64 fd_syscalls[SYSCALL_WORDS];   /* bit set: argument 0 is a descriptor … */
 	__u64 poll_syscalls[SYSCALL_WORDS]; /* … or points to a struct pollfd */
 	__u64 send_syscalls[SYSCALL_WORDS]; /* may send, or end a connection */
-	__u64 sleeper_room; /* index into dump_rooms that no CPU uses */
-	__u64 stack_memory_ns; /* a stack that was copied so long ago is copied again */
-	__u64 min_sleep_ns;    /* smallest threshold of a trigger on a sleep; ~0: none */
-	__u64 min_runqueue_ns; /* likewise on the run queue */
-	__u64 min_syscall_ns;  /* likewise on a syscall */
-	__u64 min_request_ns;  /* likewise on a request, or on many */
-	__u64 hung_request_ns; /* likewise on a request, also while it lasts */
-	__u64 returned_flag;   /* of thread_info.flags: clear if it was in user space since it ran first; 0: none */
-	__u64 probe;	       /* task_struct that this is being found out with */
-	__u64 probe_flags;     /* its flags when it went to sleep */
-	__u32 probes;	       /* times that it was looked at */
-	__u32 ends_pass; /* 1: threads registered for rseq(2) tell of ends in passing; 0: all are asked */
-	__u64 regs_offset; /* from task_struct.stack to a thread's registers of user space; 0: not known */
-	__u64 fires_ns; /* waits from here on may explain why a trigger fired */
-	__u64 live_since;      /* end of the last pause: what began before may not be what it was */
-	__u32 paused;
-	__u32 syscalls; /* enum syscall_mode */
-	__u32 bank;	/* generation of the trigger table; bank & 1 is the half in force */
-	__u32 queue_histograms; /* bit set: a trigger wants this one, of waits in the run queue */
 	__u64 exit_ends[SYSCALL_WORDS]; /* bit set: a trigger wants to know of such an end */
 	__u64 budget_rate; /* evidence bytes a second */
 	__s64 budget_cap;  /* bytes that may be saved up */
@@ -330,6 +332,8 @@ struct control {
 	__u32 pid; /* of the daemon */
 	__u32 pad;
 };
+_Static_assert(__builtin_offsetof(struct control, bank) == 64, "control");
+_Static_assert(__builtin_offsetof(struct control, probe_flags) == 128, "control");
 
 /*
  * What became of records of one kind, on one CPU. At any moment

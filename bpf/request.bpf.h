@@ -22,26 +22,26 @@
 #define REQUESTS_MAP extern
 #endif
 
-/* What is known of a connection; lives and dies with it. */
+/* What is known of a connection; lives and dies with it. What each call looks at comes first. */
 struct request_state {
 	u64 arrived;   /* first byte of the request under way; 0: none */
 	u64 read;      /* first call that took some of it; 0: not yet */
 	u64 next;      /* first byte that came after the last such call; 0: none */
 	u64 last;      /* last byte that came */
-	u64 reset;     /* its client gave up then, and whose it is has to be looked for; 0: not so */
 	u32 come, taken; /* of TCP's stream, by then: sequence numbers */
-	u64 bytes;     /* taken */
-	u64 announced; /* `arrived` of one that a trigger was told of before it was answered */
-	u64 judged;    /* so long it was the server's turn when triggers were asked last; 0: not yet */
-	u64 reader;    /* task_struct that read it: see task_still() */
-	u32 reader_tid, reader_tgid;
 	u32 bank;    /* configuration that `role` was told under */
 	u8 role;    /* enum request_role */
 	u8 queued;  /* it arrived before the connection was accepted */
 	u8 answers; /* that the server has sent on this connection: see request_is_first() */
 	u8 near;    /* in the storage of a socket: the state is in near_requests instead */
+	u64 bytes;     /* taken */
+	u64 reader;    /* task_struct that read it: see task_still() */
+	u32 reader_tid, reader_tgid;
 	u32 histograms;	     /* bit set: of a trigger that means this connection … */
 	u32 histograms_bank; /* … of this configuration */
+	u64 announced; /* `arrived` of one that a trigger was told of before it was answered */
+	u64 judged;    /* so long it was the server's turn when triggers were asked last; 0: not yet */
+	u64 reset;     /* its client gave up then, and whose it is has to be looked for; 0: not so */
 };
 
 enum request_role { REQUEST_UNKNOWN, REQUEST_SERVER, REQUEST_NONE };
@@ -64,10 +64,13 @@ struct near_request {
 	u32 epoch; /* of request_watch; another one: free, too */
 	u32 pad;
 	struct request_state state;
+	u64 pad2; /* two cache lines */
 };
+_Static_assert(sizeof(struct near_request) == 128, "near_request");
 
 REQUESTS_MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* elements begin at cache lines */
 	__uint(max_entries, NEAR_REQUESTS);
 	__type(key, u32);
 	__type(value, struct near_request);
