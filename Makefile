@@ -248,9 +248,10 @@ install: all ## installs below DESTDIR and PREFIX
 	install -D -m 0755 $(FRECCTL) $(DESTDIR)$(PREFIX)/bin/frecctl
 	install -D -m 0644 include/frec/frec.h $(DESTDIR)$(PREFIX)/include/frec/frec.h
 	install -d -m 0755 $(DESTDIR)$(UNITS)
-	sed 's|^ExecStart=/usr/sbin/|ExecStart=$(PREFIX)/sbin/|' systemd/frecd.service \
-		>$(DESTDIR)$(UNITS)/frecd.service
-	chmod 0644 $(DESTDIR)$(UNITS)/frecd.service
+	for unit in frecd.service frecd-rescue.service; do \
+		sed 's|^ExecStart=/usr/sbin/|ExecStart=$(PREFIX)/sbin/|' systemd/$$unit \
+			>$(DESTDIR)$(UNITS)/$$unit && chmod 0644 $(DESTDIR)$(UNITS)/$$unit || exit; \
+	done
 	install -D -m 0644 systemd/run-frec-bpf.mount $(DESTDIR)$(UNITS)/run-frec-bpf.mount
 	install -D -m 0644 systemd/frec.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf
 	install -D -m 0644 systemd/frec.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf
@@ -264,7 +265,8 @@ install: all ## installs below DESTDIR and PREFIX
 
 uninstall: ## removes what install with this PREFIX put there; configuration and spool stay
 	rm -f $(DESTDIR)$(PREFIX)/sbin/frecd $(DESTDIR)$(PREFIX)/bin/frecctl \
-		$(DESTDIR)$(UNITS)/frecd.service $(DESTDIR)$(UNITS)/run-frec-bpf.mount \
+		$(DESTDIR)$(UNITS)/frecd.service $(DESTDIR)$(UNITS)/frecd-rescue.service \
+		$(DESTDIR)$(UNITS)/run-frec-bpf.mount \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/frec.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/frec.conf \
 		$(DESTDIR)$(PREFIX)/share/man/man1/frecctl.1 $(DESTDIR)$(PREFIX)/share/man/man8/frecd.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/frec.conf.5 \

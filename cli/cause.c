@@ -76,6 +76,8 @@ static void add(json_t *cause, const struct trace_attribute *a)
 
 	if (strcmp(key, "frec.trigger.also") == 0)
 		key = "also";
+	else if (strcmp(key, "frec.rescue.pid") == 0)
+		key = "died";
 	else if (strncmp(key, PREFIX, strlen(PREFIX)) == 0)
 		key += strlen(PREFIX);
 	else

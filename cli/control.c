@@ -75,6 +75,9 @@ static void add_cause(struct table *t, const json_t *snapshot)
 	if (number(cause, "pid"))
 		n += snprintf(text + n, sizeof(text) - n, "/%llu",
 			      (unsigned long long)number(cause, "pid"));
+	if (number(cause, "died"))
+		n = snprintf(text, sizeof(text), "the recorder died (pid %llu)",
+			     (unsigned long long)number(cause, "died"));
 	if (*also)
 		snprintf(text + n, sizeof(text) - n, "; also fired: %s", also);
 	table_cell(t, text);

@@ -273,7 +273,8 @@ static void print_rescue(const struct facts *f)
 	if (!json_object_get(a, "frec.rescue.heartbeat_ns"))
 		return;
 	print_label("rescue");
-	printf("of a recorder that died: its last sign of life was");
+	printf("of a recorder that died (pid %llu): its last sign of life was",
+	       (unsigned long long)number(a, "frec.rescue.pid"));
 	print_duration(end > heartbeat ? end - heartbeat : 0, " ");
 	printf(" before the end; waits and stacks are there until");
 	if (end > evidence + ROUGHLY_NS)

@@ -248,8 +248,10 @@ int main(int argc, char **argv)
 		return status;
 	d.config_file = o.config;
 	err = config_load(o.config, stderr, &d.config);
-	if (err)
+	if (err && (!o.rescue || o.config))
 		return EXIT_USAGE;
+	if (err) /* a mistake that keeps it from being started again must not keep this */
+		config_defaults(&d.config);
 	if (o.check) {
 		printf("the configuration is good: %u trigger%s\n", d.config.n_triggers,
 		       d.config.n_triggers == 1 ? "" : "s");

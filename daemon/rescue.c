@@ -129,7 +129,8 @@ void rescue_say(const struct daemon *d, FILE *f)
 
 void rescue_stored(struct daemon *d, const char *path)
 {
-	snprintf(d->rescue.path, sizeof(d->rescue.path), "%s", path);
+	if (d->rescue.only)
+		snprintf(d->rescue.path, sizeof(d->rescue.path), "%s", path);
 }
 
 int rescue_run(struct daemon *d)

@@ -75,4 +75,34 @@ for cpu in {e['cpu'] for e in old if e['type'] == 'switch'}:
     print('cpu', cpu, 'is in both for', until - first[cpu], 'ns')
     assert first[cpu] <= until, (cpu, first[cpu], until)
 PYTHON
+ctl list | grep -q "the recorder died (pid $first)" || fail "list: $(ctl list)"
+ctl explain "$snapshot" | grep -q "^rescue     of a recorder that died (pid $first): its last sign of life was .* before the end; waits and stacks are there until the end$" ||
+	fail "$(ctl explain "$snapshot")"
+
+# ---- killed again and again: as it starts, as it records, as it rescues
+
+"$workloads/switches" --pairs 2 --rate 5000 --seconds 30 >/dev/null &
+pids+=($!)
+for ms in 0 50 100 200 300 400 500 600 800 1000; do
+	killed
+	"$frecd" --config "$work/frec.conf" 2>"$work/frecd.log" &
+	frecd_pid=$!
+	python3 -c "import time; time.sleep($ms / 1000)"
+done
+killed
+start_frecd
+said "rescuing the window of a recorder that died" || fail "nothing to rescue after many kills"
+before=$(snapshots '*-rescue-*' | wc -l)
+finished() {
+	said 'snapshot .*-rescue-frecd-'
+}
+within 20 finished || fail "no snapshot after many kills: $before"
+for snapshot in $(snapshots '*-rescue-*'); do
+	ctl explain "$snapshot" --json >/dev/null || fail "$snapshot is not whole"
+done
+[ -z "$(find "$work/spool" -name '*.tmp')" ] || fail "half a file"
+[ "$(status "d['pinned']")" = true ] || fail "not pinned"
+[ "$(status "d['events']['lost']")" = 0 ] || fail "events lost"
+stop_frecd || fail "frecd ended with $?"
+[ -z "$(pins)" ] || fail "pins left: $(pins)"
 exit 0

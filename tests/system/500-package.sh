@@ -104,7 +104,7 @@ cat >"$work/enter.sh" <<-'END'
 	# one that this host has, by `make install` or as a package
 	chroot . dpkg -P frec >/dev/null 2>&1 || true
 	rm -rf etc/frec var/lib/frec usr/*bin/frec* etc/systemd/system/*/frecd.service \
-		usr/lib/systemd/system/{frecd.service,run-frec-bpf.mount} usr/lib/{sysusers,tmpfiles}.d/frec.conf \
+		usr/lib/systemd/system/{frecd.service,frecd-rescue.service,run-frec-bpf.mount} usr/lib/{sysusers,tmpfiles}.d/frec.conf \
 		usr/share/man/man?/frec*
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
 		chroot . bash /tmp/life.sh /tmp/frec.deb

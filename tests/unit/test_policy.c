@@ -431,6 +431,24 @@ static void test_ended(void **state)
 	}
 }
 
+/* What a recorder that died has left: no quota holds it back, but it counts. */
+static void test_rescue(void **state)
+{
+	(void)state;
+	config.max_total = 1;
+	policy_init(&policy, &config, 0);
+	policy_take_rescue(&policy, &job);
+	assert_true(job.rescue && job.manual && !job.n_hits);
+	assert_int_equal(policy_next_due(&policy), POLICY_NEVER);
+	policy_done(&policy, false);
+	assert_int_equal(policy_spent_until(&policy, policy.n_triggers, T0), 0);
+	policy_take_rescue(&policy, &job);
+	policy_done(&policy, true);
+	assert_int_equal(policy_spent_until(&policy, policy.n_triggers, T0), POLICY_NEVER);
+	policy_take_rescue(&policy, &job);
+	assert_true(job.rescue);
+}
+
 /* Who closes before anybody has read leaves a request without a process. */
 static void test_server(void **state)
 {
@@ -466,6 +484,7 @@ int main(void)
 		TEST(test_ended),
 		TEST(test_span_ends),
 		TEST(test_rubbish),
+		TEST(test_rescue),
 		TEST(test_server),
 	};
 

@@ -44,7 +44,9 @@ files_verify()
 	systemd-analyze verify --man=no --recursive-errors=yes \
 		/usr/lib/systemd/system/frecd.service &&
 		systemd-analyze security --offline=yes --threshold=20 \
-			/usr/lib/systemd/system/frecd.service
+			/usr/lib/systemd/system/frecd.service &&
+		systemd-analyze security --offline=yes --threshold=20 \
+			/usr/lib/systemd/system/frecd-rescue.service
 }
 
 starts()
@@ -118,10 +120,38 @@ restarted()
 	[ "$(property NRestarts)" = "$1" ] && recording
 }
 
-# After kill -9 the same pins are there for the next daemon.
+rescues()
+{
+	[ "$(find /var/lib/frec/snapshots -name '*-rescue-frecd-*.pftrace' | wc -l)" = "$1" ]
+}
+
+# After kill -9 the same pins are there for the next daemon, which writes what they hold.
 survives_kill()
 {
-	systemctl kill -s KILL --kill-whom=main frecd && until_true 20 restarted 1 && pin_directory
+	systemctl kill -s KILL --kill-whom=main frecd && until_true 20 restarted 1 && pin_directory &&
+		until_true 10 rescues 1
+}
+
+killed_off()
+{
+	systemctl kill -s KILL --kill-whom=main frecd 2>/dev/null
+	systemctl -q is-failed frecd
+}
+
+given_up()
+{
+	[ -z "$(pinned)" ] && [ "$(systemctl show --value -p SubState frecd-rescue)" = dead ]
+}
+
+# One that dies again and again is not started any more: its window is rescued, no pins are left.
+gives_up()
+{
+	systemctl reset-failed frecd
+	systemctl start frecd && recording || return 1
+	rm -f /var/lib/frec/snapshots/*rescue*
+	until_true 40 killed_off || return 1
+	until_true 20 given_up || { systemctl status --no-pager frecd-rescue; pinned; return 1; }
+	! rescues 0 && systemctl show -p Result frecd-rescue | grep -qx Result=success
 }
 
 # A daemon that hangs is replaced.
@@ -166,4 +196,5 @@ check kill survives_kill
 check watchdog watchdog
 check stop stops
 check wrong-configuration wrong_configuration
+check gives-up gives_up
 echo end
