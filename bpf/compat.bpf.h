@@ -348,6 +348,28 @@ struct mm_struct___percpu {
 	struct percpu_counter rss_stat[4];
 } __attribute__((preserve_access_index));
 
+/* mm_struct.flags became a bitmap, mm_flags_t, in 6.18 */
+typedef struct {
+	unsigned long __mm_flags[1];
+} __attribute__((preserve_access_index)) mm_flags_t;
+
+struct mm_struct___bitmap {
+	mm_flags_t flags;
+} __attribute__((preserve_access_index));
+
+/* May others look into this memory, as the kernel's rule for ptrace(2) asks first of all? */
+static __always_inline bool mm_dumpable(struct mm_struct *mm)
+{
+	struct mm_struct___bitmap *bitmap = (void *)mm;
+	u64 flags;
+
+	if (bpf_core_field_exists(bitmap->flags.__mm_flags))
+		flags = BPF_CORE_READ(bitmap, flags.__mm_flags[0]);
+	else
+		flags = BPF_CORE_READ(mm, flags);
+	return (flags & 3) == 1; /* SUID_DUMP_USER */
+}
+
 static __always_inline s64 not_below_0(s64 n)
 {
 	return n > 0 ? n : 0;

@@ -268,7 +268,7 @@ int BPF_PROG(on_signal_deliver, int sig, struct kernel_siginfo *info, struct k_s
 	end_siginfo(&s->exit, (u64)info);
 	end_memory(&s->exit, t);
 	evidence_output(ctl, c, now, BUDGET_EXIT, &s->exit, sizeof(struct ev_exit));
-	stack_user(STACK_EXIT, t->pid, now, STACK_ROOM_EXIT, BUDGET_FIRES);
+	stack_take_user(STACK_EXIT, t->pid, now, STACK_ROOM_EXIT, BUDGET_FIRES);
 	if (end_judge(s, ctl, cpu, t))
 		s->ended = (u64)t;
 	return 0;

@@ -247,11 +247,15 @@ int iter_sleeper(struct bpf_iter__task *ctx)
 	u32 zero = 0, index, len;
 	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
 	struct sleeper_walk walk = {.t = t};
+	struct scratch *scratch = scratch_get(SCRATCH_WALK);
 	struct task_state *s;
 	struct ev_dump *e;
 	u64 top;
 
-	if (!t || !ctl || t->flags & PF_NO_REGS)
+	if (!t || !ctl || !scratch || t->flags & PF_NO_REGS)
+		return 0;
+	scratch->task_address = (u64)t;
+	if (stack_excluded(SCRATCH_WALK))
 		return 0;
 	s = task_state_get(t);
 	index = ctl->sleeper_room;

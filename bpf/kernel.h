@@ -237,6 +237,7 @@ struct mm_struct {
 	unsigned long arg_end;
 	unsigned long start_stack;
 	unsigned long exec_vm;
+	unsigned long flags; /* compat.bpf.h: mm_dumpable() */
 	struct maple_tree mm_mt;
 };
 

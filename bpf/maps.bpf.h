@@ -66,7 +66,8 @@ struct task_state {
 #define SCRATCH_RESET 5 /* of a connection, in a soft interrupt */
 #define SCRATCH_SPAN 6
 #define SCRATCH_WALK 7 /* … those of a snapshot, which a thread of its own runs */
-#define SCRATCHES 8
+#define SCRATCH_STACK 8 /* of stack_user(), one for each STACK_ROOM_* that it has */
+#define SCRATCHES 10
 
 /* Room that does not fit the stack; one for each program that can interrupt another. */
 struct scratch {
@@ -151,7 +152,7 @@ MAP struct {
 
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * TRIGGERS_MAX);
+	__uint(max_entries, 2 * (TRIGGERS_MAX + EXCLUDES_MAX));
 	__type(key, u32);
 	__type(value, struct trigger_filter);
 } trigger_filters SEC(".maps");

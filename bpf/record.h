@@ -128,6 +128,7 @@ _Static_assert(sizeof(struct task_slot) == 32, "task slot");
 /* ---- triggers ---- */
 
 #define TRIGGERS_MAX 64u
+#define EXCLUDES_MAX 16u
 #define GLOB_COMM_MAX 32u
 #define GLOB_PATH_MAX 128u
 
@@ -182,6 +183,12 @@ struct trigger_filter {
 	__u32 of;		       /* TRIGGER_PERCENTILE: kind of what is counted … */
 	__u32 histogram;	       /* … and where */
 };
+
+/*
+ * The table has TRIGGERS_MAX of each bank, then EXCLUDES_MAX of each: of processes whose stacks are
+ * none of our business. filters of one of those is FILTER_COMM or FILTER_UNIT; 0 ends the list.
+ */
+#define EXCLUDES_AT(bank) (2 * TRIGGERS_MAX + ((bank) & 1) * EXCLUDES_MAX)
 
 /* Counters of one trigger; index as in the table of filters. */
 struct trigger_count {
@@ -369,7 +376,7 @@ struct cpu_state {
 	__u64 refused_stacks; /* of those refused */
 	__u64 refused_distinct; /* different stacks among refused_stacks */
 	__u64 full_since; /* evidence is lost since then; 0: none, as the daemon saw it within a second */
-	__u64 pad[1];
+	__u64 excluded_stacks; /* user stacks that were not looked at: see stack_excluded() */
 	struct evidence_count evidence[EV_KINDS];
 };
 _Static_assert(sizeof(struct cpu_state) == 448, "cpu_state");

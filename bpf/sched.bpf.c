@@ -314,7 +314,7 @@ static __always_inline void wakeup_stack(const struct control *ctl, struct task_
 					 struct task_struct *t, const struct task_state *s, u64 now)
 {
 	if (!(me->flags & PF_KTHREAD))
-		stack_user(STACK_WAKER, t->pid, s->out, STACK_ROOM_WAKING,
+		stack_take_user(STACK_WAKER, t->pid, s->out, STACK_ROOM_WAKING,
 			   stack_class(ctl, s, now - s->out));
 }
 

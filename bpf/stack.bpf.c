@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* stack.bpf.c - the user stack of a thread, as it stands in its registers and its memory. */
 #include "stack_dump.bpf.h"
+#include "path.bpf.h"
 
 struct hash_walk {
 	const u8 *bytes;
@@ -105,6 +106,63 @@ static __noinline void process_note(struct task_struct *t, u64 now)
 	note->tgid = t->tgid;
 	barrier();
 	*(volatile u32 *)&note->seq = pos + 1;
+}
+
+/* ---- whose stacks are not to be looked at ---- */
+
+static __always_inline bool exclude_matches(const struct trigger_filter *f, u32 key,
+					    struct scratch *s, u32 which)
+{
+	struct task_struct *leader, *t = (void *)s->task_address;
+
+	if (f->filters != FILTER_COMM)
+		return path_match(which, path_cgroup(which), key, FILTER_UNIT);
+	leader = BPF_CORE_READ(t, group_leader);
+	bpf_probe_read_kernel_str(s->path, COMM_LEN, &leader->comm);
+	return path_match(which, 0, key, FILTER_COMM);
+}
+
+/* No bpf_loop(), whose callback would take more of the stack than 6.1 has left here. */
+static __always_inline bool is_excluded(struct scratch *s, u32 which)
+{
+	struct task_struct *t = (void *)s->task_address;
+	struct mm_struct *mm = BPF_CORE_READ(t, mm);
+	struct trigger_filter *f;
+	struct control *ctl;
+	u32 key = 0;
+
+	if (mm && !mm_dumpable(mm))
+		return true;
+	ctl = bpf_map_lookup_elem(&control, &key);
+	if (!ctl)
+		return true;
+	key = EXCLUDES_AT(ctl->bank);
+	for (u32 i = 0; i < EXCLUDES_MAX; i++, key++) {
+		f = bpf_map_lookup_elem(&trigger_filters, &key);
+		if (!f || !f->filters)
+			return false;
+		if (exclude_matches(f, key, s, which))
+			return true;
+	}
+	return false;
+}
+
+__noinline int stack_excluded(u32 which)
+{
+	struct scratch *s = scratch_get(which);
+	struct cpu_state *c;
+	u32 cpu;
+
+	if (!s)
+		return 1;
+	if (which != SCRATCH_WALK)
+		s->task_address = (u64)bpf_get_current_task_btf();
+	if (!is_excluded(s, which))
+		return 0;
+	c = cpu_self(&cpu);
+	if (c)
+		__sync_fetch_and_add(&c->excluded_stacks, 1);
+	return 1;
 }
 
 int stack_user(u32 role, u32 wait_tid, u64 wait_at, u32 which, u32 class)

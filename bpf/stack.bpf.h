@@ -137,9 +137,24 @@ static __always_inline void stack_take_next(struct control *ctl, struct cpu_stat
 }
 
 /*
+ * In stack.bpf.c: is the user stack of the current thread, or with SCRATCH_WALK of the one at
+ * task_address there, nobody's business, as its process is not dumpable, or the configuration excludes
+ * it? Counts it.
+ */
+extern int stack_excluded(u32 which);
+
+/*
  * In stack.bpf.c: takes the user stack of the current thread: of the sleeper itself at the end of its
  * syscall, or of who wakes wait_tid. which: STACK_ROOM_*. Returns 0.
  */
 extern int stack_user(u32 role, u32 wait_tid, u64 wait_at, u32 which, u32 class);
+
+/* One after the other, as their frames on the stack would be too much for 6.1. */
+static __always_inline void stack_take_user(u32 role, u32 wait_tid, u64 wait_at, u32 which,
+					    u32 class)
+{
+	if (!stack_excluded(SCRATCH_STACK + which))
+		stack_user(role, wait_tid, wait_at, which, class);
+}
 
 #endif

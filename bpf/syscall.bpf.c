@@ -47,7 +47,7 @@ static __always_inline void syscall_judge(struct control *ctl, struct cpu_state 
 	bool slept = s->first_out;
 
 	if (s->first_out && duration >= ctl->stacks_ns)
-		stack_user(STACK_SLEEPER, t->pid, s->first_out, STACK_ROOM_EXIT,
+		stack_take_user(STACK_SLEEPER, t->pid, s->first_out, STACK_ROOM_EXIT,
 			   stack_class(ctl, s, duration));
 	if (duration < ctl->slow_ns && duration < ctl->min_syscall_ns)
 		return;

@@ -212,6 +212,7 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	h->refused = totals.refused;
 	h->refused_stacks = totals.refused_stacks;
 	h->refused_distinct = totals.refused_distinct;
+	h->excluded_stacks = totals.excluded_stacks;
 	h->focus_pid = q->focus_pid;
 	h->only = q->only;
 	h->anonymous = q->anonymous;

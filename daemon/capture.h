@@ -66,7 +66,7 @@ struct capture_header {
 	uint64_t held_since; /* what all CPUs and the evidence cover */
 	uint64_t evidence_since;
 	uint64_t lost;	     /* ever, of all kinds */
-	uint64_t refused, refused_stacks, refused_distinct;
+	uint64_t refused, refused_stacks, refused_distinct, excluded_stacks;
 	uint32_t focus_pid;  /* --pid; 0: none */
 	uint32_t only;	     /* --only */
 	uint32_t syscalls;   /* enum syscall_mode */

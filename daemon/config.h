@@ -47,6 +47,8 @@ struct config {
 	uint64_t slow_syscall;	 /* ns */
 	uint64_t stacks;	 /* ns */
 	uint64_t stack_dump;	 /* bytes */
+	struct trigger_filter exclude[EXCLUDES_MAX]; /* globs, comm or unit of each */
+	unsigned int n_exclude;
 	double overhead_budget;	 /* share of all CPUs: 0.01 is 1 % */
 	uint64_t crash_dump;	 /* bytes; governor.h alone: stack_dump as it was asked for */
 	bool no_wakeups;	 /* governor.h alone: they are not recorded */

@@ -100,6 +100,9 @@ struct config_place config_trigger_place(const struct config_section *s, const c
 bool config_trigger_own_key(struct config_load *l, const struct config_section *s,
 			    enum trigger_kind kind, const char *such_as);
 
+/* Of [recorder]: a list of units, and of names behind "comm:". */
+config_parser config_exclude;
+
 /* config_ends.c: those of kind exit */
 config_parser config_trigger_signals, config_trigger_exit_codes;
 void config_ends_finish(struct config_trigger *t);

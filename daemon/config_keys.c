@@ -211,6 +211,9 @@ const struct config_key config_keys[] = {
 	RECORDER(slow_syscall, parse_duration, "a time from 1us to 1h", NSEC_PER_USEC, HOUR, NULL),
 	RECORDER(stacks, parse_duration, "a time from 1us to 1h", NSEC_PER_USEC, HOUR, NULL),
 	RECORDER(stack_dump, parse_size, "a size from 0 to 64K", 0, 64 * KIB, NULL),
+	RECORDER(exclude, config_exclude,
+		 "at most 16 units, or globs over the cgroup's path, or comm:NAME, with commas between",
+		 0, 0, NULL),
 	RECORDER(overhead_budget, parse_percent, "a share from 0.1% to 100%", 100, 100000, NULL),
 
 	SNAPSHOTS(directory, parse_path, WANT_DIRECTORY, 0, PATH_MAX - NAME_ROOM - 1, NULL),

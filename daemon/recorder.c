@@ -489,6 +489,13 @@ int recorder_configure(struct recorder *r, const struct config *c, char error[RE
 		}
 		memset(&r->counts[key], 0, sizeof(r->counts[key]));
 	}
+	for (uint32_t i = 0; i < EXCLUDES_MAX; i++) {
+		uint32_t key = EXCLUDES_AT(bank) + i;
+
+		if (bpf_map_update_elem(fd, &key, i < c->n_exclude ? &c->exclude[i] : &none,
+					BPF_ANY))
+			return -errno;
+	}
 	err = recorder_attach_mode(r, c->syscalls, kinds_of(c), error);
 	if (err)
 		return err;

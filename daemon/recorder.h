@@ -227,7 +227,7 @@ struct recorder_totals {
 	uint64_t evidence; /* records written */
 	uint64_t lost;	   /* all kinds together */
 	uint64_t lost_hot, lost_evidence, lost_trigger, lost_task, lost_slot, recursion;
-	uint64_t refused, refused_stacks, refused_distinct;
+	uint64_t refused, refused_stacks, refused_distinct, excluded_stacks;
 	double bpf_share; /* of the CPUs, estimated from sampled runs */
 	double bpf_busy; /* the same in ns of one CPU */
 };

@@ -203,6 +203,7 @@ void recorder_totals(struct recorder *r, struct recorder_totals *ret)
 		ret->lost_slot += c->lost_slot;
 		ret->refused_stacks += c->refused_stacks;
 		ret->refused_distinct += c->refused_distinct;
+		ret->excluded_stacks += c->excluded_stacks;
 		online += !!r->hot[i];
 	}
 	ret->evidence = sum.written;

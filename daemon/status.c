@@ -254,10 +254,11 @@ json_t *status_json(struct daemon *d)
 			 (json_int_t)t.lost_evidence, "triggers", (json_int_t)t.lost_trigger,
 			 "threads", (json_int_t)t.lost_task, "table", (json_int_t)t.lost_slot,
 			 "recursion", (json_int_t)t.recursion);
-	events = json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "recorded",
+	events = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "recorded",
 			   (json_int_t)(t.hot + t.evidence), "evidence", (json_int_t)t.evidence,
 			   "lost", (json_int_t)t.lost, "refused", (json_int_t)t.refused,
-			   "refused_stacks", (json_int_t)t.refused_stacks, "lost_by", lost);
+			   "refused_stacks", (json_int_t)t.refused_stacks, "excluded_stacks",
+			   (json_int_t)t.excluded_stacks, "lost_by", lost);
 	return json_pack(
 		"{s:s,s:s,s:I,s:I,s:o,s:{s:I,s:I,s:I},s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:s,s:s,s:o}",
 		"state", paused ? "paused" : "recording", "version", FREC_VERSION, "uptime_ns",

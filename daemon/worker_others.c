@@ -270,6 +270,6 @@ int worker_hide_others(struct worker *w)
 	w->n_requests = w->n_ends = 0; /* the process lives */
 	for (uint32_t i = 0; i < w->h->n_cpus; i++)
 		filter_cpu(&o, &w->h->cpus[i]);
-	w->h->refused = w->h->refused_stacks = w->h->refused_distinct = 0;
+	w->h->refused = w->h->refused_stacks = w->h->refused_distinct = w->h->excluded_stacks = 0;
 	return filter_tasks(&o);
 }

@@ -174,6 +174,7 @@ static void put_stacks(struct worker *w, struct attributes *a)
 	put_number(a, "frec.stacks.missing", c->missing);
 	put_number(a, "frec.stacks.refused", w->h->refused_stacks);
 	put_number(a, "frec.stacks.refused_distinct", w->h->refused_distinct);
+	put_number(a, "frec.stacks.excluded", w->h->excluded_stacks);
 	if (w->opener.error)
 		put_string(a, "frec.opener", w->opener.error == -ETIMEDOUT ? "did not answer"
 					     : w->opener.error == -ENOTSUP ? "was not asked"

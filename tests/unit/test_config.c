@@ -69,6 +69,12 @@ static void test_every_key(void **state)
 	assert_int_equal(config.syscalls, SYSCALLS_ALL);
 	assert_true(config.slow_syscall == 500000 && config.stacks == 5000000);
 	assert_true(config.stack_dump == 0 && config.overhead_budget == 0.005);
+	assert_int_equal(config.n_exclude, 3);
+	assert_int_equal(config.exclude[0].filters, FILTER_UNIT);
+	assert_string_equal(config.exclude[0].unit, "*/vault.service/*");
+	assert_int_equal(config.exclude[1].filters, FILTER_COMM);
+	assert_string_equal(config.exclude[1].comm, "gpg-*");
+	assert_string_equal(config.exclude[2].unit, "/a.slice/*");
 	assert_string_equal(config.directory, "/tmp/spool");
 	assert_true(config.max_files == 7 && config.max_bytes == 0 && config.max_total == 1);
 	assert_true(config.min_free == 0 && config.user_snapshots);
