@@ -14,7 +14,9 @@ enum evidence_kind {
 	EV_REQUEST = 6, /* struct ev_request */
 	EV_EXIT = 7,	/* struct ev_exit */
 	EV_SPAN = 8,	/* struct ev_span */
+	EV_RAN = 9,	/* struct ev_ran */
 };
+#define EV_KIND_MAX EV_RAN
 
 struct ev_header {
 	__u64 ts;
@@ -129,6 +131,19 @@ struct ev_wait {
 	struct ev_header h;
 	struct wait_facts w;
 };
+
+/*
+ * How long a thread had run when it was switched in, at h.ts, after a wait over slow_syscall, as the
+ * scheduler counts it (sum_exec_runtime): a few of each thread in a window.
+ */
+struct ev_ran {
+	struct ev_header h;
+	__u64 task_start;
+	__u64 ran;
+	__u32 tid;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct ev_ran) == 40, "ev_ran");
 
 /* ---- stacks of slow waits ---- */
 

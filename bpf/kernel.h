@@ -346,6 +346,10 @@ struct maple_node {
 	struct maple_arange_64 ma64;
 };
 
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
@@ -353,6 +357,7 @@ struct task_struct {
 	unsigned int flags;
 	int on_cpu;
 	int prio;
+	struct sched_entity se;
 	struct mm_struct *mm;
 	int exit_state;
 	int exit_code;

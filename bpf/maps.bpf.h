@@ -55,6 +55,7 @@ struct task_state {
 	char waker_comm[COMM_LEN]; /* only for slow waits; its begin is among what each wake-up writes */
 	u32 histograms; /* bit set: of a trigger that means this thread, as far as filters of threads go … */
 	u32 histograms_bank; /* … of this configuration, 0: of none … */
+	u32 ran_told; /* when an ev_ran told of it last, in 2^20 ns */
 	u64 cgroups, cred; /* … and with these of the thread */
 };
 

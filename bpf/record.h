@@ -352,7 +352,7 @@ struct evidence_count {
 	__u64 lost;    /* ring full, or no memory */
 	__u64 refused; /* withheld by the budget */
 };
-#define EV_KINDS 8u /* that of a kind is the kind-1st */
+#define EV_KINDS 16u /* that of a kind is the kind-1st */
 
 /*
  * One element for each possible CPU, cache lines of its own: the first two are
@@ -379,7 +379,7 @@ struct cpu_state {
 	__u64 excluded_stacks; /* user stacks that were not looked at: see stack_excluded() */
 	struct evidence_count evidence[EV_KINDS];
 };
-_Static_assert(sizeof(struct cpu_state) == 448, "cpu_state");
+_Static_assert(sizeof(struct cpu_state) == 704, "cpu_state");
 #define EV_RING_HEAD 8u /* bytes before each record in the ring */
 
 /* How many slots an event of this kind takes. */

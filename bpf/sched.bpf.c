@@ -147,6 +147,28 @@ static __always_inline u64 wait_woken(const struct control *ctl, const struct ta
 		       : 0;
 }
 
+/* Now and then how long next has run, for a snapshot to compare with what its switches say. */
+static __noinline void ran_tell(struct control *ctl, struct task_struct *next,
+				struct task_state *s, u64 now)
+{
+	u32 cpu, at = now >> 20;
+	struct cpu_state *c;
+	struct ev_ran *e;
+
+	c = cpu_self(&cpu);
+	if (!c || at - s->ran_told < ctl->stack_memory_ns >> 20)
+		return;
+	s->ran_told = at;
+	e = evidence_reserve(ctl, c, cpu, now, BUDGET_STACK, EV_RAN, sizeof(*e));
+	if (!e)
+		return;
+	e->task_start = next->start_time;
+	e->ran = next->se.sum_exec_runtime;
+	e->tid = next->pid;
+	e->pad = 0;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c, u32 cpu,
 				       struct task_struct *next, struct task_state *s, u64 now,
 				       u64 slept, u64 queued)
@@ -155,6 +177,8 @@ static __always_inline void wait_judge(struct control *ctl, struct cpu_state *c,
 
 	if (!scratch)
 		return;
+	if (slept >= ctl->slow_ns)
+		ran_tell(ctl, next, s, now);
 	scratch->task_address = (u64)next;
 	wait_fill(&scratch->facts, next, s, slept ? s->out : s->runnable, now);
 	if (!slept) { /* preempted: the rest of s is about an earlier wait */

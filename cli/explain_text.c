@@ -210,6 +210,29 @@ static void print_window(const struct facts *f)
 	putchar('\n');
 }
 
+/* What the recorder has found to be wrong with itself. */
+static void print_doubts(const json_t *a)
+{
+	uint64_t unexplained = number(a, "frec.ledger.unexplained");
+	uint64_t failed = number(a, "frec.runtime_check.failed");
+
+	if (unexplained) {
+		print_label("ledger");
+		printf("%s%llu events or bytes are not accounted for%s\n",
+		       output_colour(COLOUR_RED), (unsigned long long)unexplained, output_plain());
+	}
+	if (!failed)
+		return;
+	print_label("run time");
+	printf("%s%llu of %llu threads ran", output_colour(COLOUR_RED), (unsigned long long)failed,
+	       (unsigned long long)number(a, "frec.runtime_check.threads"));
+	printf(" for another time than their switches say%s, thread %llu ",
+	       output_plain(), (unsigned long long)number(a, "frec.runtime_check.failed_tid"));
+	print_duration(number(a, "frec.runtime_check.failed_kernel_ns"), "");
+	print_duration(number(a, "frec.runtime_check.failed_events_ns"), ", by those ");
+	putchar('\n');
+}
+
 static void print_counts(const struct facts *f)
 {
 	const json_t *a = f->attributes;
@@ -223,6 +246,7 @@ static void print_counts(const struct facts *f)
 	print_count(number(a, "frec.events.malformed"), "malformed", false);
 	print_count(number(a, "frec.events.rejected"), "rejected", false);
 	putchar('\n');
+	print_doubts(a);
 }
 
 static void print_stacks(const struct facts *f)

@@ -75,7 +75,7 @@ const char *ledger_evidence_name(unsigned int kind)
 	static const char *const names[] = {
 		[EV_TASK] = "lives",	 [EV_WAIT] = "waits", [EV_FRAMES] = "frames",
 		[EV_DUMP] = "dumps",	 [EV_FILE] = "files", [EV_REQUEST] = "requests",
-		[EV_EXIT] = "deaths", [EV_SPAN] = "spans",
+		[EV_EXIT] = "deaths", [EV_SPAN] = "spans", [EV_RAN] = "run_times",
 	};
 
 	return names[kind];

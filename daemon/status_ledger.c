@@ -91,7 +91,7 @@ static json_t *kinds_json(const struct daemon *d)
 			json_array_append_new(array, json_pack("{s:s,s:I}", "kind", ledger_hot_name(k),
 							       "tried", (json_int_t)n));
 	}
-	for (unsigned int k = 1; k <= EV_KINDS; k++) {
+	for (unsigned int k = 1; k <= EV_KIND_MAX; k++) {
 		struct evidence_count n = {0};
 
 		for (unsigned int i = 0; i < recorder_cpus(d->recorder); i++)

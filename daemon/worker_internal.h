@@ -81,6 +81,8 @@ struct worker {
 	size_t n_spans, size_spans;
 	const struct ev_exit **ends;
 	size_t n_ends, size_ends;
+	const struct ev_ran **rans;
+	size_t n_rans, size_rans;
 	struct wait_facts *end_facts; /* one for each, as the naming of stacks wants them */
 	struct peer *peers; /* of the files that have another end */
 	size_t n_peers;
@@ -145,6 +147,20 @@ struct worker_ledger {
 	uint64_t unexplained; /* of these */
 };
 void worker_look_at_ledger(const struct worker *w, struct worker_ledger *ret);
+
+/* ---- worker_runtime.c ---- */
+
+/* How long threads ran between two switch-ins, by the switches and by the kernel's own account. */
+struct worker_runtime {
+	uint64_t threads; /* that could be compared */
+	uint64_t kernel, events; /* ns of all of them */
+	uint64_t worst_ppm; /* of those that ran for long enough to tell */
+	uint64_t failed; /* threads of which they differ by more than can be explained; the worst of them: */
+	uint32_t tid;
+	uint64_t failed_kernel, failed_events;
+};
+/* -ENOMEM */
+int worker_check_runtime(struct worker *w, struct worker_runtime *ret);
 
 /* ---- worker_exits.c ---- */
 

@@ -193,6 +193,24 @@ static void put_kind(struct attributes *a, const char *kind, const struct eviden
 	put_number(a, keep(a, "frec.ledger.%s.refused", kind), n->refused);
 }
 
+static void put_runtime(struct worker *w, struct attributes *a)
+{
+	struct worker_runtime r;
+
+	if (worker_check_runtime(w, &r) || !r.threads)
+		return;
+	put_number(a, "frec.runtime_check.threads", r.threads);
+	put_number(a, "frec.runtime_check.kernel_ns", r.kernel);
+	put_number(a, "frec.runtime_check.events_ns", r.events);
+	put_number(a, "frec.runtime_check.worst_ppm", r.worst_ppm);
+	put_number(a, "frec.runtime_check.failed", r.failed);
+	if (!r.failed)
+		return;
+	put_number(a, "frec.runtime_check.failed_tid", r.tid);
+	put_number(a, "frec.runtime_check.failed_kernel_ns", r.failed_kernel);
+	put_number(a, "frec.runtime_check.failed_events_ns", r.failed_events);
+}
+
 /* Of the hot window, what is gone follows from the rest; where marks are, the rest is compared. */
 static void put_ledger(struct worker *w, struct attributes *a)
 {
@@ -218,7 +236,7 @@ static void put_ledger(struct worker *w, struct attributes *a)
 		if (hot_slots(k))
 			put_kind(a, ledger_hot_name(k), &n, l.slots[k]);
 	}
-	for (unsigned int k = 0; k < EV_KINDS; k++)
+	for (unsigned int k = 0; k < EV_KIND_MAX; k++)
 		put_kind(a, ledger_evidence_name(k + 1), &w->h->counts[k], w->evidence[k]);
 }
 
@@ -577,8 +595,10 @@ void worker_write_summary(struct worker *w)
 	put_detail(w, a);
 	put_number(a, "frec.events.torn", w->torn);
 	put_number(a, "frec.events.malformed", w->bad);
-	if (!w->h->anonymous)
+	if (!w->h->anonymous) {
 		put_ledger(w, a);
+		put_runtime(w, a);
+	}
 	put_stacks(w, a);
 	put_number(a, "frec.events.rejected", trace_writer_counters(w->out)->rejected);
 	trace_put_attributes(w->out, a->list, a->n);

@@ -212,6 +212,8 @@ static int learn(struct worker *w, const struct ev_header *e, uint64_t len)
 		return list_add(&w->spans, &w->n_spans, &w->size_spans, e);
 	if (e->kind == EV_EXIT && worker_end_ok((const void *)e, len))
 		return list_add(&w->ends, &w->n_ends, &w->size_ends, e);
+	if (e->kind == EV_RAN && len >= sizeof(struct ev_ran))
+		return list_add(&w->rans, &w->n_rans, &w->size_rans, e);
 	if (e->kind == EV_FRAMES && frames_ok((const void *)e, len))
 		return stack_add(w, e, &((const struct ev_frames *)e)->key);
 	if (e->kind == EV_DUMP && dump_ok((const void *)e, len))

@@ -15,8 +15,6 @@ balanced() {
 
 write_quiet_config "window = 4s" "memory = 128M" "syscalls = all" "slow_syscall = 0.1ms" "stacks = 1ms"
 start_frecd
-"$workloads/switches" --pairs 2 --seconds 50 >/dev/null &
-pids+=($!)
 for _ in 1 2 3; do
 	(while :; do sleep 0.003; done) &
 	pids+=($!)
