@@ -216,6 +216,7 @@ static void fill_header(struct recorder *r, const struct window *w, const struct
 	h->focus_pid = q->focus_pid;
 	h->only = q->only;
 	h->anonymous = q->anonymous;
+	h->redact = c->redact;
 	h->syscalls = c->syscalls;
 	h->slow_ns = c->slow_syscall;
 	h->stacks_ns = c->stacks;

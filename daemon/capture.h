@@ -78,6 +78,8 @@ struct capture_header {
 	uint32_t n_offsets;
 	uint32_t anonymous;  /* focus_pid alone, all others are "other" */
 	uint32_t n_steps;
+	uint32_t redact; /* command lines and paths are left out */
+	uint32_t pad;
 	struct capture_offset offsets[CAPTURE_OFFSETS_MAX]; /* oldest first */
 	struct capture_step steps[CAPTURE_STEPS_MAX]; /* likewise */
 	struct policy_hit hits[POLICY_HITS_MAX];

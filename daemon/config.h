@@ -59,6 +59,7 @@ struct config {
 	uint32_t max_total;	 /* 0: no limit */
 	double min_free;	 /* share of the file system */
 	bool user_snapshots;
+	bool redact;		 /* no command lines and paths in snapshots */
 	char on_snapshot[PATH_MAX]; /* empty: none */
 
 	struct config_trigger triggers[TRIGGERS_MAX];

@@ -225,6 +225,7 @@ const struct config_key config_keys[] = {
 		  NULL),
 	SNAPSHOTS(min_free, parse_percent, "a share from 0% to 99%", 0, 99000, NULL),
 	SNAPSHOTS(user_snapshots, parse_bool, "yes or no", 0, 0, NULL),
+	SNAPSHOTS(redact, parse_bool, "yes or no", 0, 0, NULL),
 	SNAPSHOTS(on_snapshot, parse_command, "a command of at most 4095 bytes", 0, PATH_MAX - 1,
 		  NULL),
 

@@ -58,6 +58,8 @@ static int run(struct worker *w, bool plain, struct worker_result *result)
 		err = worker_hide_others(w);
 	if (err)
 		return err;
+	if (w->h->redact)
+		worker_redact(w);
 	if (plain)
 		w->n_stacks = 0;
 	err = stacks_open(w, plain ? -1 : WORKER_FD_KALLSYMS, &w->stack_index);

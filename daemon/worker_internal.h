@@ -111,6 +111,13 @@ struct worker {
 /* BOOTTIME of a record's MONOTONIC time. */
 uint64_t worker_boot(const struct worker *w, uint64_t mono);
 
+/* ---- worker_redact.c ---- */
+
+/* Takes command lines and paths out of what was read. */
+void worker_redact(struct worker *w);
+/* Of a program or library, as it may be told: its name alone where paths may not. */
+const char *worker_shown_path(const struct worker *w, const char *path);
+
 /* ---- worker_tasks.c: who is who ---- */
 
 /* Reads evidence and walk. -ENOMEM. */

@@ -17,6 +17,7 @@
 #define KEPT_MAX (16u << 20) /* bytes of frames and what they point to */
 
 struct processes {
+	const struct worker *w;
 	struct images *images;
 	struct name_set kept;
 };
@@ -29,6 +30,7 @@ int processes_open(struct worker *w, struct processes **ret)
 		free(p);
 		return -ENOMEM;
 	}
+	p->w = w;
 	p->kept.arena.max = KEPT_MAX;
 	*ret = p;
 	return 0;
@@ -80,10 +82,12 @@ static void take_registers(const struct ev_dump *d, struct unwind_regs *r)
 static const struct trace_mapping *mapping_of(struct processes *p, const struct image_frame *f)
 {
 	struct trace_mapping m = {.load_bias = f->load_bias};
+	const char *path;
 
 	if (!f->mapping || !f->mapping->path[0])
 		return NULL;
-	m.path = processes_keep(p, f->mapping->path, strlen(f->mapping->path));
+	path = worker_shown_path(p->w, f->mapping->path);
+	m.path = processes_keep(p, path, strlen(path));
 	m.offset = f->mapping->offset;
 	if (f->build_id_len) {
 		m.build_id = processes_keep(p, f->build_id, f->build_id_len);
@@ -101,7 +105,8 @@ static size_t convert(struct processes *p, const struct image_frame *from, size_
 		to[i] = (struct trace_frame){ .function = from[i].function,
 					      .mapping = mapping_of(p, &from[i]),
 					      .rel_pc = from[i].rel_pc,
-					      .file = from[i].file,
+					      .file = from[i].file ? worker_shown_path(p->w, from[i].file)
+								   : NULL,
 					      .line = from[i].line,
 					      .kind = from[i].jit ? TRACE_FRAME_JIT
 								  : TRACE_FRAME_NATIVE };

@@ -464,7 +464,7 @@ static size_t living_cmdline(struct worker *w, struct task *t, char *buf, size_t
 	uint64_t offset = w->h->clocks.boottime - w->h->clocks.monotonic;
 	size_t len = 0;
 
-	if (t->exited || (t->last->flags & TASK_KTHREAD) ||
+	if (w->h->redact || t->exited || (t->last->flags & TASK_KTHREAD) ||
 	    opener_cmdline(&w->opener, t->tid, t->start, offset, buf, size, &len))
 		return 0;
 	return split(buf, len, argv);

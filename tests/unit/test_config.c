@@ -77,7 +77,7 @@ static void test_every_key(void **state)
 	assert_string_equal(config.exclude[2].unit, "/a.slice/*");
 	assert_string_equal(config.directory, "/tmp/spool");
 	assert_true(config.max_files == 7 && config.max_bytes == 0 && config.max_total == 1);
-	assert_true(config.min_free == 0 && config.user_snapshots);
+	assert_true(config.min_free == 0 && config.user_snapshots && config.redact);
 	assert_string_equal(config.on_snapshot, "/usr/bin/upload --now");
 
 	assert_int_equal(config.n_triggers, 5);
