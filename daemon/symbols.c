@@ -209,81 +209,120 @@ int symbols_perf_map(const char *text, size_t len, struct symbol_table **ret)
 
 /* ---- the kernel ---- */
 
-/* "ffffffff81000000 T name[\t[module]]", NUL-terminated; false: no code. */
-static bool kallsyms_line(char *line, struct symbol *s, char **ret_module)
+/* "ffffffff81000000 T name[\t[module]]": *at is left at the name; false: no code. */
+static bool kallsyms_line(const char **at, const char *end, uint64_t *ret_start, char *ret_type)
 {
-	char *end = line + strlen(line), *name, *module;
-	const char *at = line;
+	if (!take_hex(at, end, ret_start) || end - *at < 4 || (*at)[0] != ' ' || (*at)[2] != ' ')
+		return false;
+	*ret_type = (*at)[1];
+	*at += 3;
+	return strchr("tTwW", *ret_type) && *ret_type && **at != '\t';
+}
+
+static int kallsyms_add(struct symbol_table *t, const char *name, const char *end, uint64_t start,
+			char type)
+{
+	const char *tab = memchr(name, '\t', end - name); /* the module */
+	size_t len = (tab ? tab : end) - name;
+	struct symbol s = { .start = start };
+
+	s.name = arena_strndup(&t->strings, name, len < SYMBOL_NAME_MAX ? len : SYMBOL_NAME_MAX);
+	if (!s.name)
+		return -ENOMEM;
+	s.rank = symbols_rank(s.name, true, type != 't');
+	return symbols_add(t, &s, 0);
+}
+
+static const char *line_end(const char *at, const char *end)
+{
+	const char *newline = memchr(at, '\n', end - at);
+
+	return newline ? newline : end;
+}
+
+/* The symbol of this line, and others of the same address behind it. */
+static int kallsyms_add_all(struct symbol_table *t, const char *line, const char *end)
+{
+	uint64_t first = 0, start = 0;
+	int err = 0;
 	char type;
 
-	if (!take_hex(&at, end, &s->start) || end - at < 4 || at[0] != ' ' || at[2] != ' ')
-		return false;
-	type = at[1];
-	if (!strchr("tTwW", type))
-		return false;
-	name = (char *)at + 3;
-	name[strcspn(name, "\n")] = '\0';
-	module = strchr(name, '\t');
-	if (module) {
-		*module++ = '\0';
-		if (*module == '[')
-			module++;
-		module[strcspn(module, "]")] = '\0';
+	for (const char *stop; line < end && !err; line = stop + 1) {
+		const char *at = line;
+		bool code;
+
+		stop = line_end(line, end);
+		code = kallsyms_line(&at, stop, &start, &type);
+		if (!first)
+			first = start;
+		if (start != first)
+			break;
+		if (code)
+			err = kallsyms_add(t, at, stop, start, type);
 	}
-	s->name = name;
-	s->rank = symbols_rank(name, true, type != 't');
-	*ret_module = module;
-	return *name;
+	return err;
 }
 
-static int kallsyms_add(struct symbol_table *t, struct symbol *s, const char *module,
-			const char *last_module)
+/* The first of the wanted that is not below start; mostly that of the line before. */
+static size_t first_wanted(const uint64_t *wanted, size_t n, uint64_t start, size_t last)
 {
-	s->name = arena_strndup(&t->strings, s->name, strlen(s->name));
-	if (module && last_module && !strcmp(module, last_module))
-		s->module = last_module;
-	else if (module)
-		s->module = arena_strndup(&t->strings, module, strlen(module));
-	if (!s->name || (module && !s->module))
-		return -ENOMEM;
-	return symbols_add(t, s, 0);
+	size_t low = 0, high = n;
+
+	if (last < n && wanted[last] >= start && (!last || wanted[last - 1] < start))
+		return last;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (wanted[mid] < start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
-/* 1: a whole line; 0: the end. Of lines that do not fit only the head is kept. */
-static int read_line(FILE *f, char *buf, size_t size)
+/* What begins last at or before a wanted address, behind the one before: a line. */
+struct nearest {
+	uint64_t start;
+	const char *line;
+};
+
+/* 0, -EPERM or -ENODATA */
+static int find_nearest(const char *text, size_t len, const uint64_t *wanted, size_t n,
+			struct nearest *nearest)
 {
-	int c;
+	const char *end = text + len, *stop;
+	bool hidden = false, any = false;
+	size_t k = 0;
 
-	if (!fgets(buf, size, f))
-		return 0;
-	if (!strchr(buf, '\n'))
-		while ((c = getc(f)) != EOF && c != '\n')
-			;
-	return 1;
+	for (const char *line = text; line < end; line = stop + 1) {
+		const char *at = line;
+		uint64_t start;
+		char type;
+
+		stop = line_end(line, end);
+		if (!kallsyms_line(&at, stop, &start, &type))
+			continue;
+		hidden |= !start;
+		any |= start != 0;
+		k = first_wanted(wanted, n, start, k);
+		if (k < n && start > nearest[k].start)
+			nearest[k] = (struct nearest){ start, line };
+	}
+	return any ? 0 : hidden ? -EPERM : -ENODATA;
 }
 
-int kernel_symbols_open(FILE *f, struct symbol_table **ret)
+int kernel_symbols(const char *text, size_t len, const uint64_t *wanted, size_t n,
+		   struct symbol_table **ret)
 {
 	struct symbol_table *t = calloc(1, sizeof(*t));
-	const char *last_module = NULL;
-	char line[1024], *module;
-	size_t lines = 0, hidden = 0;
-	int err = t ? 0 : -ENOMEM;
+	struct nearest *nearest = calloc(n + 1, sizeof(*nearest));
+	int err = t && nearest ? find_nearest(text, len, wanted, n, nearest) : -ENOMEM;
 
-	while (!err && lines++ < SYMBOLS_MAX && read_line(f, line, sizeof(line))) {
-		struct symbol s = { 0 };
-
-		if (!kallsyms_line(line, &s, &module))
-			continue;
-		if (!s.start) {
-			hidden++;
-			continue;
-		}
-		err = kallsyms_add(t, &s, module, last_module);
-		last_module = s.module;
-	}
-	if (!err && !t->n)
-		err = hidden ? -EPERM : -ENODATA;
+	for (size_t i = 0; i < n && !err; i++)
+		if (nearest[i].line)
+			err = kallsyms_add_all(t, nearest[i].line, text + len);
+	free(nearest);
 	if (err) {
 		symbols_free(t);
 		return err;

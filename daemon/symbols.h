@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "arena.h"
 
@@ -20,7 +19,6 @@
 struct symbol {
 	uint64_t start, end; /* end is outside */
 	const char *name;    /* as it was found: C++ and Rust mangled */
-	const char *module;  /* of the kernel, without brackets; NULL: the kernel itself */
 	uint32_t rank;	     /* of two that begin together the higher one stays */
 	bool pretty;	     /* name has been demangled */
 };
@@ -57,10 +55,12 @@ struct symbol *symbols_find(struct symbol_table *t, uint64_t address);
 int symbols_perf_map(const char *text, size_t len, struct symbol_table **ret);
 
 /*
- * The code of /proc/kallsyms. Belongs to the caller, as f does. -EPERM: the
- * kernel hides addresses from who opened f (kernel.kptr_restrict); -ENODATA:
- * there are none; -ENOMEM.
+ * From the text of /proc/kallsyms the functions that hold these addresses, of which it is told in
+ * ascending order: all that are there, a hundred thousand, would take longer than all else that a
+ * snapshot says of the kernel. -EPERM: the kernel hides addresses from who opened the file
+ * (kernel.kptr_restrict); -ENODATA: there are none; -ENOMEM.
  */
-int kernel_symbols_open(FILE *f, struct symbol_table **ret);
+int kernel_symbols(const char *text, size_t len, const uint64_t *wanted, size_t n,
+		   struct symbol_table **ret);
 
 #endif

@@ -119,8 +119,7 @@ static uint64_t boot_offset(const struct worker *w)
 	return w->h->clocks.boottime - w->h->clocks.monotonic;
 }
 
-/* All of a file into memory of the caller's; closes fd. */
-static char *read_text(int fd, size_t *ret_len)
+char *images_text(int fd, size_t *ret_len)
 {
 	size_t len = 0, size = 64 << 10;
 	char *buf = malloc(size), *more;
@@ -185,7 +184,7 @@ static void load_perf_map(struct shared *s, uint32_t ns_pid)
 	if (s->life.until || opener_perf_map(&s->owner->w->opener, s->life.pid, s->life.start,
 					     s->life.boot_offset, ns_pid, &fd))
 		return;
-	text = read_text(fd, &len);
+	text = images_text(fd, &len);
 	if (text && !symbols_perf_map(text, len, &s->perf_map))
 		image_set_perf_map(s->image, s->perf_map);
 	free(text);
@@ -284,7 +283,7 @@ static char *maps_text(struct worker *w, const struct opener_life *life, size_t 
 {
 	int fd;
 
-	return opener_maps(&w->opener, life, &fd) ? NULL : read_text(fd, ret_len);
+	return opener_maps(&w->opener, life, &fd) ? NULL : images_text(fd, ret_len);
 }
 
 void images_maps(struct worker *w, const struct task *leader, uint64_t when, struct proc_maps *ret)

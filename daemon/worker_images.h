@@ -24,4 +24,7 @@ struct image *images_find(struct images *s, uint32_t tgid, uint64_t when);
 /* What it had mapped at that time; *ret stays empty where that cannot be had any more. */
 void images_maps(struct worker *w, const struct task *leader, uint64_t when, struct proc_maps *ret);
 
+/* All of a file into memory of the caller's; closes fd. NULL: no memory. */
+char *images_text(int fd, size_t *ret_len);
+
 #endif

@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "symbols.h"
+#include "worker_images.h"
 #include "worker_naming.h"
 #include "worker_processes.h"
 
@@ -334,17 +334,52 @@ static void extend(struct stacks *s, bool near)
 		s->deadline = now + EXTENSION_NS;
 }
 
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Where functions of the kernel were called, as kernel_frames() asks for them, in order. */
+static uint64_t *kernel_addresses(const struct stacks *s, size_t *ret_n)
+{
+	uint64_t *list;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_contents; i++)
+		if (s->contents[i]->h->kind == EV_FRAMES)
+			n += ((const struct ev_frames *)s->contents[i]->h)->n;
+	list = calloc(n + 1, sizeof(*list));
+	n = 0;
+	for (size_t i = 0; list && i < s->n_contents; i++) {
+		const struct ev_frames *e = (const void *)s->contents[i]->h;
+		const uint64_t *pcs = (const uint64_t *)(e + 1);
+
+		for (size_t k = 0; e->h.kind == EV_FRAMES && k < e->n; k++)
+			if (pcs[k] >> 63)
+				list[n++] = pcs[k] - (k > 0);
+	}
+	if (n)
+		qsort(list, n, sizeof(*list), by_value);
+	*ret_n = n;
+	return list;
+}
+
 static void open_kernel(struct stacks *s)
 {
-	FILE *f;
+	uint64_t *addresses;
+	size_t n = 0, len;
+	char *text;
 
 	if (!s->n || s->kallsyms < 0 || lseek(s->kallsyms, 0, SEEK_SET))
 		return;
-	f = fdopen(s->kallsyms, "r");
-	if (!f)
-		return;
-	kernel_symbols_open(f, &s->kernel); /* without it frames are addresses */
-	fclose(f);
+	addresses = kernel_addresses(s, &n);
+	text = n ? images_text(s->kallsyms, &len) : NULL;
+	if (text) /* without it frames are addresses */
+		kernel_symbols(text, len, addresses, n, &s->kernel);
+	free(text);
+	free(addresses);
 }
 
 static int by_facts(const void *a, const void *b)

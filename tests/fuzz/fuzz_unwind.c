@@ -68,7 +68,7 @@ static void texts(const char *text, size_t len)
 	struct arena strings = { 0 };
 	struct proc_maps maps;
 	char *name = strndup(text, len);
-	FILE *f = fmemopen((void *)text, len, "r");
+	static const uint64_t wanted[] = { 0x1000, 0xffffffff81000000, 0xffffffff81000010 };
 
 	if (!proc_maps_parse(text, len, &maps)) {
 		for (size_t i = 1; i < maps.n; i++)
@@ -79,12 +79,10 @@ static void texts(const char *text, size_t len)
 		sum += symbols_find(t, 0x1000) != NULL;
 		symbols_free(t);
 	}
-	if (f && !kernel_symbols_open(f, &t)) {
+	if (!kernel_symbols(text, len, wanted, 3, &t)) {
 		sum += symbols_find(t, 0xffffffff81000000) != NULL;
 		symbols_free(t);
 	}
-	if (f)
-		fclose(f);
 	if (name)
 		sum += strlen(demangle(&strings, name));
 	arena_free(&strings);
