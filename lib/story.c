@@ -27,9 +27,10 @@ void story_free(struct story *s)
 
 /* ---- numbers by number ---- */
 
+/* Tids and tracks are numbered one after the other: neighbours stand side by side. */
 static size_t hash(uint64_t key, size_t size)
 {
-	return (key * 0x9e3779b97f4a7c15ull >> 20) & (size - 1);
+	return (((key >> 16) * 0x9e3779b97f4a7c15ull >> 20) + (key & 0xffff)) & (size - 1);
 }
 
 static int index_rehash(struct story_index *x)

@@ -199,8 +199,10 @@ static int add_switch(struct story_builder *b, uint32_t cpu, const struct trace_
 	struct cpu_cursor *c = &b->cursors[cpu];
 	uint32_t prev = sw->prev_tid >= 0 ? (uint32_t)sw->prev_tid : TID_UNKNOWN;
 	bool odd = sw->prev_state < 0 || sw->prev_state >= STORY_LEFT_UNKNOWN;
-	int err = see(b, sw->ts, sw->prev_tid, sw->prev_comm);
+	int err = 0;
 
+	if (!c->known || c->tid != prev) /* else it was seen when it came */
+		err = see(b, sw->ts, sw->prev_tid, sw->prev_comm);
 	if (!err)
 		err = see(b, sw->ts, sw->next_tid, sw->next_comm);
 	if (err)
