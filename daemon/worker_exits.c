@@ -34,39 +34,46 @@ static void make_exit(const struct capture_cpu *cpu, const struct hot_slot *h, s
 	memcpy(ret->comm, h[1].args, COMM_LEN);
 }
 
-/* Those of one CPU into list, where that is wanted; returns their number. */
-static size_t read_cpu(const struct worker *w, const struct capture_cpu *cpu, struct ev_task *list)
+struct exits {
+	struct ev_task *list;
+	size_t n, size;
+};
+
+static int read_cpu(const struct worker *w, const struct capture_cpu *cpu, struct exits *e)
 {
 	const struct hot_slot *slots = capture_at(w->h, cpu->slots);
 	uint64_t pos = cpu->good > cpu->begin ? cpu->good : cpu->begin;
-	size_t n = 0;
 
 	for (; pos < cpu->end; pos += HOT_SLOT_SIZE) {
 		const struct hot_slot *h = &slots[(pos - cpu->begin) / HOT_SLOT_SIZE];
+		struct ev_task *more;
 
 		if (!is_exit(cpu, h, pos))
 			continue;
-		if (list)
-			make_exit(cpu, h, &list[n]);
-		n++;
+		if (e->n == e->size) {
+			e->size = e->size ? e->size * 2 : 64;
+			more = reallocarray(e->list, e->size, sizeof(*more));
+			if (!more)
+				return -ENOMEM;
+			e->list = more;
+		}
+		make_exit(cpu, h, &e->list[e->n++]);
 	}
-	return n;
+	return 0;
 }
 
 int worker_read_exits(const struct worker *w, struct ev_task **ret, size_t *ret_n)
 {
-	struct ev_task *list;
-	size_t n = 0;
+	struct exits e = {.n = 0};
+	int err = 0;
 
-	for (uint32_t i = 0; i < w->h->n_cpus; i++)
-		n += read_cpu(w, &w->h->cpus[i], NULL);
-	list = calloc(n + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	*ret_n = n;
-	n = 0;
-	for (uint32_t i = 0; i < w->h->n_cpus; i++)
-		n += read_cpu(w, &w->h->cpus[i], list + n);
-	*ret = list;
+	for (uint32_t i = 0; i < w->h->n_cpus && !err; i++)
+		err = read_cpu(w, &w->h->cpus[i], &e);
+	if (err) {
+		free(e.list);
+		return err;
+	}
+	*ret = e.list;
+	*ret_n = e.n;
 	return 0;
 }
