@@ -31,12 +31,18 @@ struct task {
 	char comm[COMM_LEN + 1];
 };
 
-#define TASK_BUCKETS (1u << 15)
+#define TASK_BUCKETS (1u << 16)
+
+#define TASKS_RECENT 1024u
 
 struct tasks {
 	struct task *list;
 	size_t n, size;
 	uint32_t buckets[TASK_BUCKETS]; /* index + 1 */
+	struct {
+		uint64_t from, until; /* tid means this life; until 0: none */
+		uint32_t tid, index;
+	} recent[TASKS_RECENT]; /* by a part of the tid: found before */
 };
 
 /* An event of evidence that belongs into the stream of a CPU. */

@@ -19,9 +19,10 @@ uint64_t worker_boot(const struct worker *w, uint64_t mono)
 
 /* ---- lives ---- */
 
+/* They are given one after the other: so neighbours stand side by side, and seldom meet. */
 static uint32_t bucket_of(uint32_t tid)
 {
-	return tid * 0x9e3779b1u >> 17 & (TASK_BUCKETS - 1);
+	return tid & (TASK_BUCKETS - 1);
 }
 
 static struct task *task_of_start(struct tasks *ts, uint32_t tid, uint64_t start)
@@ -53,24 +54,47 @@ struct task *worker_add_task(struct tasks *ts, uint32_t tid, uint32_t tgid, uint
 	t->start = start;
 	t->next = *bucket;
 	*bucket = ts->n;
+	ts->recent[tid % TASKS_RECENT].until = 0;
 	return t;
 }
 
-struct task *worker_task(struct worker *w, uint32_t tid, uint64_t when)
+/* The latest that had started; a fork's first events may come a little early. */
+static struct task *find_task(struct tasks *ts, uint32_t tid, uint64_t when, uint64_t *ret_until)
 {
-	struct tasks *ts = &w->tasks;
 	struct task *best = NULL;
 
+	*ret_until = UINT64_MAX;
 	for (uint32_t i = ts->buckets[bucket_of(tid)]; i; i = ts->list[i - 1].next) {
 		struct task *t = &ts->list[i - 1];
 
 		if (t->tid != tid)
 			continue;
-		/* the latest that had started; a fork's first events may come a little early */
 		if (!best || (t->start <= when && (best->start > when || t->start > best->start)))
 			best = t;
+		if (t->start > when && t->start < *ret_until)
+			*ret_until = t->start;
 	}
 	return best;
+}
+
+/* In a storm of forks each tid has several lives, and each is asked for many times. */
+struct task *worker_task(struct worker *w, uint32_t tid, uint64_t when)
+{
+	struct tasks *ts = &w->tasks;
+	__auto_type r = &ts->recent[tid % TASKS_RECENT];
+	struct task *t;
+	uint64_t until;
+
+	if (r->tid == tid && when >= r->from && when < r->until)
+		return &ts->list[r->index];
+	t = find_task(ts, tid, when, &until);
+	if (t && t->start <= when) {
+		r->from = t->start;
+		r->until = until;
+		r->tid = tid;
+		r->index = t - ts->list;
+	}
+	return t;
 }
 
 const char *worker_comm(struct worker *w, uint32_t tid, uint64_t when)
@@ -470,6 +494,30 @@ static size_t living_cmdline(struct worker *w, struct task *t, char *buf, size_t
 	return split(buf, len, argv);
 }
 
+static void write_thread(struct worker *w, const struct task *t)
+{
+	struct trace_thread th = {
+		.ts = worker_boot(w, worker_known(w, t)),
+		.tid = t->tid,
+		.tgid = t->tgid,
+		.nstid = t->last->ns_tid != t->tid ? t->last->ns_tid : 0,
+		.name = t->comm,
+	};
+
+	trace_put_thread(w->out, &th);
+}
+
+static void write_leader(struct worker *w, struct task *t)
+{
+	write_thread(w, t);
+	if (!(t->last->flags & TASK_KTHREAD) && worker_cgroup(w, t))
+		worker_track(w, t);
+}
+
+/*
+ * And its leader, and its cgroup, which the track tells: what is said of one time shares a packet,
+ * or stands side by side, where it shrinks.
+ */
 static void write_process(struct worker *w, struct task *t)
 {
 	const char *argv[ARGV_MAX], *comm = t->comm;
@@ -479,6 +527,7 @@ static void write_process(struct worker *w, struct task *t)
 
 	if (t->exec) { /* until then it was its parent's program */
 		put_process(w, t, worker_boot(w, since), &comm, 1, true);
+		write_leader(w, t);
 		since = t->exec->h.ts > since ? t->exec->h.ts : since;
 	}
 	if (!n && t->exec && t->exec->cmdline_len) /* less the NUL that the kernel side put behind it */
@@ -488,6 +537,8 @@ static void write_process(struct worker *w, struct task *t)
 		put_process(w, t, worker_boot(w, since), argv, n, false);
 	else
 		put_process(w, t, worker_boot(w, since), &comm, 1, true);
+	if (!t->exec)
+		write_leader(w, t);
 }
 
 void worker_write_tasks(struct worker *w)
@@ -499,22 +550,9 @@ void worker_write_tasks(struct worker *w)
 			write_process(w, t);
 	}
 	for (size_t i = 0; i < w->tasks.n; i++) {
-		struct task *t = &w->tasks.list[i];
+		const struct task *t = &w->tasks.list[i];
 
-		if (t->tid == t->tgid && !(t->last->flags & TASK_KTHREAD) && is_told(w, t))
-			worker_track(w, t); /* which tells the cgroup */
-	}
-	for (size_t i = 0; i < w->tasks.n; i++) {
-		struct task *t = &w->tasks.list[i];
-		struct trace_thread th = {
-			.ts = worker_boot(w, worker_known(w, t)),
-			.tid = t->tid,
-			.tgid = t->tgid,
-			.nstid = t->last->ns_tid != t->tid ? t->last->ns_tid : 0,
-			.name = t->comm,
-		};
-
-		if (is_told(w, t))
-			trace_put_thread(w->out, &th);
+		if (t->tid != t->tgid && is_told(w, t))
+			write_thread(w, t);
 	}
 }
