@@ -349,29 +349,31 @@ static void queue_flush(struct stream *s, unsigned int keep)
 	s->n -= out;
 }
 
-static void queue_add(struct stream *s, const struct event *e)
+/* Each member is put where it belongs: a copy of what was just put together waits for its parts. */
+static void queue_add(struct stream *s, const struct hot_slot *h, const struct hot_slot *args,
+		      unsigned int kind)
 {
 	unsigned int i;
 
 	if (s->n == QUEUE)
 		queue_flush(s, QUEUE / 2);
-	for (i = s->n; i > 0 && s->queue[i - 1].slot->ts > e->slot->ts; i--)
+	for (i = s->n; i > 0 && s->queue[i - 1].slot->ts > h->ts; i--)
 		s->queue[i] = s->queue[i - 1];
-	s->queue[i] = *e;
+	s->queue[i].slot = h;
+	s->queue[i].args = args;
+	s->queue[i].kind = kind;
 	s->n++;
 }
 
 /* --only: a switch that none of the wanted threads has part in is left out. */
-static bool only_wants(struct worker *w, const struct event *e)
+static bool only_wants(struct worker *w, const struct hot_slot *h, unsigned int kind)
 {
-	const struct hot_slot *h = e->slot;
-
 	if (!w->h->only)
 		return true;
-	if (e->kind == HOT_SWITCH)
+	if (kind == HOT_SWITCH)
 		return is_detailed(w, h->sw.prev_tid, h->ts) ||
 		       is_detailed(w, h->sw.next_tid, h->ts);
-	if (e->kind == HOT_WAKING || e->kind == HOT_WAKEUP_NEW)
+	if (kind == HOT_WAKING || kind == HOT_WAKEUP_NEW)
 		return is_detailed(w, h->waking.tid, h->ts);
 	return true;
 }
@@ -383,17 +385,18 @@ static void read_slots(struct stream *s, const struct capture_cpu *cpu)
 
 	for (; pos < cpu->end; pos += HOT_SLOT_SIZE) {
 		const struct hot_slot *h = &slots[(pos - cpu->begin) / HOT_SLOT_SIZE];
-		struct event e = {.slot = h, .kind = window_good(h, pos)};
+		const struct hot_slot *args = NULL;
+		unsigned int kind = window_good(h, pos);
 
-		if (!e.kind || e.kind > HOT_KIND_MAX) {
+		if (!kind || kind > HOT_KIND_MAX) {
 			s->w->torn++;
 			s->torn = true;
 		}
-		if (!e.kind || e.kind >= HOT_EXIT || e.kind == HOT_SYS_ARGS ||
+		if (!kind || kind >= HOT_EXIT || kind == HOT_SYS_ARGS ||
 		    h->ts > s->w->h->clocks.monotonic)
 			continue;
 		if (h->ts < s->w->held) {
-			if (e.kind == HOT_SWITCH)
+			if (kind == HOT_SWITCH)
 				s->before = h->sw.next_tid;
 			s->torn = false;
 			continue;
@@ -404,11 +407,11 @@ static void read_slots(struct stream *s, const struct capture_cpu *cpu)
 			s->torn = false;
 		}
 		s->stats.read_events++;
-		if (e.kind == HOT_SYS_ENTER && pos + HOT_SLOT_SIZE < cpu->end &&
+		if (kind == HOT_SYS_ENTER && pos + HOT_SLOT_SIZE < cpu->end &&
 		    window_good(h + 1, pos + HOT_SLOT_SIZE) == HOT_SYS_ARGS)
-			e.args = h + 1;
-		if (only_wants(s->w, &e))
-			queue_add(s, &e);
+			args = h + 1;
+		if (only_wants(s->w, h, kind))
+			queue_add(s, h, args, kind);
 	}
 }
 
