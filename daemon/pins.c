@@ -25,6 +25,10 @@
 #define BPF_FS_MAGIC 0xcafe4a11
 #endif
 
+/* So long a child of one that was killed may still have the lock: it has not run since its fork. */
+#define LOCK_TRIES 25
+#define LOCK_PAUSE_US 20000
+
 /* Says in the table of mounts, and as long as the mount lasts, who has made it. */
 #define MOUNT_SOURCE "frecd"
 
@@ -68,14 +72,25 @@ static int mount_here(const char *path)
 	return 0;
 }
 
+int pins_lock(int fd)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return -errno;
+		usleep(LOCK_PAUSE_US);
+	}
+	return 0;
+}
+
 static int lock_directory(const char *path, int *ret_fd)
 {
-	int err = 0, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB))
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	err = pins_lock(fd);
+	if (err == -EWOULDBLOCK)
+		err = -EBUSY;
 	if (err)
 		close(fd);
 	else

@@ -23,6 +23,9 @@ struct pins {
  */
 int pins_open(struct pins *p, const char *path, uid_t uid, gid_t gid);
 
+/* -EWOULDBLOCK: somebody else has locked this file, and not just for a moment. */
+int pins_lock(int fd);
+
 /*
  * Unmounts and removes what a frecd has mounted, this one or one that died, and
  * nothing else; with the rights that we had in pins_open(). Returns 0 or -errno.

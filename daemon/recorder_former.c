@@ -46,7 +46,7 @@ static int map_array(const char *directory, const char *name, uint32_t value_siz
 		     void *ret)
 {
 	const struct wanted_map w = {name, BPF_MAP_TYPE_ARRAY, value_size, n};
-	struct bpf_map_info info;
+	struct bpf_map_info info = {0};
 	int fd = open_map(directory, &w, &info), err = 0;
 	void *p;
 
@@ -69,7 +69,7 @@ static bool power_of_two(uint64_t n)
 static int map_ring(struct recorder *r, const char *directory)
 {
 	const struct wanted_map w = {"evidence", BPF_MAP_TYPE_RINGBUF, 0, 0};
-	struct bpf_map_info info;
+	struct bpf_map_info info = {0};
 	int fd = open_map(directory, &w, &info), err;
 
 	if (fd < 0)
@@ -84,7 +84,7 @@ static int map_window(struct recorder *r, const char *directory, unsigned int cp
 {
 	char name[32];
 	const struct wanted_map w = {name, BPF_MAP_TYPE_ARRAY, r->sizes.hot_cpu, 1};
-	struct bpf_map_info info;
+	struct bpf_map_info info = {0};
 	int fd, err = 0;
 
 	snprintf(name, sizeof(name), WINDOW_PIN "%u", cpu);

@@ -14,17 +14,22 @@
 
 #include "recorder_internal.h"
 
+#define LINK_PIN "link_on_" /* all programs that are attached are called on_… */
+
 extern const uint8_t object_located_start[], object_located_end[];
 
 /* What one build writes no other one need understand: a hash (FNV-1a) of the programs. */
 uint64_t recorder_layout(void)
 {
+	static const struct {
+		const uint8_t *start, *end;
+	} object = {object_located_start, object_located_end};
 	static uint64_t hash;
 
 	if (hash)
 		return hash;
 	hash = 0xcbf29ce484222325ull;
-	for (const uint8_t *p = object_located_start; p < object_located_end; p++)
+	for (const uint8_t *p = object.start; p < object.end; p++)
 		hash = (hash ^ *p) * 0x100000001b3ull;
 	return hash |= 1;
 }
@@ -142,7 +147,7 @@ static bool is_our_pin(const char *name)
 					    "ended_threads", "near_states",
 					    "near_requests" };
 
-	if (!strncmp(name, "link_", 5) && recorder_program(name + 5))
+	if (!strncmp(name, LINK_PIN, strlen(LINK_PIN))) /* of whatever version */
 		return true;
 	if (!strcmp(name, WALKER_PIN))
 		return true;

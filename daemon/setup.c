@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -116,11 +115,11 @@ static int lock_run(struct daemon *d)
 		return err;
 	}
 	/* the file is never removed: a lock on one that has lost its name would bar nobody */
-	if (!flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
+	err = pins_lock(d->lock_fd);
+	if (!err) {
 		remove_stale_socket(d);
 		return 0;
 	}
-	err = -errno;
 	close(d->lock_fd);
 	d->lock_fd = -1;
 	if (err == -EWOULDBLOCK && d->rescue.only)

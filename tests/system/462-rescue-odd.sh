@@ -105,6 +105,7 @@ value[at] ^= 2
 subprocess.check_call(['bpftool', 'map', 'update', 'pinned', sys.argv[1], 'key', 'hex', '0', '0', '0', '0',
                        'value', 'hex'] + [f'{b:x}' for b in value])
 PYTHON
+mv "$work/run/bpf/link_on_sched_switch" "$work/run/bpf/link_on_what_we_have_not" || fail "cannot rename a pin"
 no_rescue 'it is of another version'
 
 # ---- not whole: the recorder died as it pinned, or as it removed the former one's pins
