@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Filters: comm, exe, pid, unit and uid, alone and together; each with one beside it that must not match.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)

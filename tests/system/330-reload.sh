@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # SIGHUP: 64 triggers work at once, one more is a mistake that leaves the old in force; a trigger
 # that came later fires, the window is not lost by it, and a new syscall mode takes effect.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 section() { # NUMBER

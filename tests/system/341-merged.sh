@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What fires while another trigger's snapshot is still to be written goes into it, with all that is
 # known of it: how a process ended and by whom, what a program says, whose request it was.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../real.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What cannot be: each has its one clear line and its exit code; what need not be stops nothing.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 # refused STATUS PATTERN COMMAND…: ends with STATUS, and its only line that is no warning matches.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A spool that is missing, full, read-only or vanishes: said, and recording goes on; when it is
 # mended snapshots are written again. Under a final name there are complete files only.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 # cannot PATTERN: a snapshot fails with one line that matches; recording goes on, no rubbish stays.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A disk below the spool that does not answer (a frozen file system): recording, triggers and
 # frecctl go on, status says so, and when it answers again the snapshots are there, complete.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 spool=$work/disk/spool

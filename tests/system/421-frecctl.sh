@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # frecctl's ways to name a snapshot, the causes in its list, its help, and names that are no UTF-8.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_config <<-EOF

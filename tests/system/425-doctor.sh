@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What doctor says of the kernel is what the recorder does on it; it needs no recorder, and says what
 # it cannot know without rights.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 found() { # CHECK [FIELD]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A window smaller than the burst: the newest events are there, the window is reported as shorter,
 # and warnings name the triggers that it is too short for.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_config <<-EOF

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The man pages are sound, and say what the programs say: keys, their bounds and defaults, kinds,
 # options, attributes.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cd "$(dirname "$0")/../.." || exit 1

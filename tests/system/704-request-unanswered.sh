@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Requests that are never answered: while they last and when their connection ends, and what is none.
 # Each case has a server of its own and a trigger that knows its port or path. From 300 ms on it fires.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cat >"$work/cases.py" <<'END'

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A trigger that knows the program only: connections that the program has made are no requests to
 # it, also those from before the recorder's start, whoever speaks first; those it has accepted are.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cat >"$work/other.py" <<'END'

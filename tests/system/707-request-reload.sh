@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A request that was answered while no trigger looked at its connection is not under way when one does
 # again; one that a reload finds under way, and watched before and after, still counts.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cat >"$work/server.py" <<'END'

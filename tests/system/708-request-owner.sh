@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Whose request it is that nobody reads: not of the program that had a connection at the same place in
 # the kernel's memory before, and of a server that accepts none of many its all the same.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 # accepts what is asked for, reads nothing, and lets go of all

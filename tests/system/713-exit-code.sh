@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # An exit code that was asked for leaves one snapshot, by name, program or unit; 0, other codes and
 # other programs leave none, nor does what is asked of a running recorder before it is reloaded.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_config <<-END

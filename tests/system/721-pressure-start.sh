@@ -3,6 +3,7 @@
 # What was stalled before the recorder came, or a reload, fires nothing; what is stalled then does, and
 # is told as it was measured. (Linux, told of a window of a multiple of 2 s without CAP_SYS_RESOURCE,
 # takes all that was ever stalled for the growth in its first two windows.)
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Spans that a program marks with frec.h: nops until a trigger wants them, then slices in the trace,
 # and a snapshot when one takes too long; in threads that differ, nested, overlapping.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 

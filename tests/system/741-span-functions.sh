@@ -3,6 +3,7 @@
 # Spans from function to function, and to a function's return: without any change to the program;
 # the outermost of calls within calls, and none that longjmp() or the end of a thread has left, whose
 # number may be another one's since.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What stands in the way of spans is said once, and looked for again: no such file, no such span, a
 # return that cannot be probed. A reload adds and removes; another program in the place of the old one.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A span that does not end fires while it lasts, once, and reaches to the end of the trace; one that
 # ends within hold is told with its end. What a program had begun ends with it: by exec, by death.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 

@@ -3,6 +3,7 @@
 # The probes of frec.h: by gcc and clang, in C99 and C++11, with and without optimisation, in programs
 # and libraries, several of one name, inlined, in templates: a nop each, the id in one register, and
 # notes as readelf knows them. In a stripped program, too; and the finder finds them all.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 header=$(cd "$(dirname "$0")/../.." && pwd)/include

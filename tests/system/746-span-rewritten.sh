@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A file that is written to is another program at once: no probe stays where one was in the old one,
 # whether the new one has spans or not. What ends while the file is read is not said to last.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A program whose probes the kernel refuses is tried again ever more seldom, or when it has changed, as
 # each time costs a process; status says why it is not watched. Probes leave descriptors for all else.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../spans.sh"
 

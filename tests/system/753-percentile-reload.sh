@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A reload lets the histogram of a trigger that stays be; one that comes begins with nothing, also
 # where another has counted before it, and does not fire by what that one saw.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../real.sh"
 
