@@ -164,6 +164,8 @@ int setup_host(struct daemon *d);
 /* Unmounts and removes what setup_host() made. */
 void setup_undo(struct daemon *d);
 int setup_opener(struct daemon *d);
+/* The programs are loaded: addresses of the kernel's functions need not be seen any more. */
+void setup_forget_kernel(void);
 
 /* ---- rescue.c: the window of a recorder that died ---- */
 

@@ -128,6 +128,7 @@ static int start_recording(struct daemon *d)
 	}
 	warn_of_kernel(d->recorder);
 	recorder_forget_kernel();
+	setup_forget_kernel();
 	scan_configure(&d->scan, &d->config);
 	window_init(&d->window, evidence_span(&d->config), recorder_sizes(d->recorder)->evidence,
 		    recorder_started(d->recorder));

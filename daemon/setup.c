@@ -240,6 +240,14 @@ static int drop_privileges(struct daemon *d)
 	return 0;
 }
 
+void setup_forget_kernel(void)
+{
+	capng_get_caps_process();
+	capng_updatev(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE, CAP_SYSLOG, -1);
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		log_warning("cannot give up CAP_SYSLOG");
+}
+
 static bool may_record(void)
 {
 	capng_get_caps_process();

@@ -43,8 +43,8 @@ umask 022
 [ "$(field "$frecd_pid" Uid)" = "$uid $uid $uid $uid" ] || fail "Uid: $(field "$frecd_pid" Uid)"
 [ "$(field "$frecd_pid" Gid)" = "$uid $uid $uid $uid" ] || fail "Gid"
 [ -z "$(field "$frecd_pid" Groups | tr -d ' ')" ] || fail "groups: $(field "$frecd_pid" Groups)"
-# CAP_SYS_NICE 23, CAP_SYSLOG 34, CAP_PERFMON 38, CAP_BPF 39
-[ "$(field "$frecd_pid" CapEff)" = 000000c400800000 ] || fail "capabilities: $(field "$frecd_pid" CapEff)"
+# CAP_SYS_NICE 23, CAP_PERFMON 38, CAP_BPF 39
+[ "$(field "$frecd_pid" CapEff)" = 000000c000800000 ] || fail "capabilities: $(field "$frecd_pid" CapEff)"
 opener=$(pgrep -P "$frecd_pid" -x frecd-opener) || fail "no opener"
 [ "$(field "$opener" Uid)" = "$uid $uid $uid $uid" ] || fail "opener: $(field "$opener" Uid)"
 # CAP_DAC_READ_SEARCH 2, CAP_SYS_PTRACE 19

@@ -54,10 +54,11 @@ starts()
 	systemctl start frecd && systemctl -q is-active frecd && recording
 }
 
-# The daemon runs as frec, with its five capabilities and no more.
+# The daemon runs as frec, with its five capabilities and no more; once it records it has let go of
+# those that the opener has, and of the one to see the kernel's symbols.
 rights()
 {
-	local status bounding user
+	local status bounding user effective
 	# bpf, perfmon, syslog, sys_ptrace, dac_read_search
 	local wanted=$((1 << 39 | 1 << 38 | 1 << 34 | 1 << 19 | 1 << 2))
 
@@ -65,7 +66,9 @@ rights()
 	user=$(id -u frec)
 	grep -E '^(Uid|Cap)' "$status"
 	bounding=$((16#$(sed -n 's/^CapBnd:\t//p' "$status")))
-	grep -q "^Uid:.$user.$user" "$status" && ((bounding == wanted))
+	effective=$((16#$(sed -n 's/^CapEff:\t//p' "$status")))
+	grep -q "^Uid:.$user.$user" "$status" && ((bounding == wanted)) &&
+		((effective == (1 << 39 | 1 << 38)))
 }
 
 # What the recorder has pinned; the kernel itself may put two files there.
