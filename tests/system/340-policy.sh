@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Cooldown, quotas, post, merging, fire, pause and resume, and the counts of them all.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_config <<-EOF

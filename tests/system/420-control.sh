@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Clients that send rubbish, hang, come in crowds, die, or pass an output that cannot be written:
 # each gets its answer, and everybody else theirs within a second.
-# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_quiet_config

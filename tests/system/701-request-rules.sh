@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # What is a request, and how long it took: each case has a server of its own and a trigger that
 # knows its port or path. 400 ms are lost where the case says so; from 250 ms on it fires.
-# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cat >"$work/cases.py" <<'END'

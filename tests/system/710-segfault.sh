@@ -3,6 +3,7 @@
 # A process that crashes leaves one snapshot: its last second, the signal on its thread's track with
 # the stack, and the functions in the verdict, also if it crashed as soon as it had begun. What it
 # handles itself, and what others of the host do, fires nothing.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_config <<-END

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # An abort names who called it; a signal that another process sent names that one, if `signals` says
 # so. A process that many signals end at once fires once, a thread that ends fires nothing.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 write_config <<-END

@@ -34,7 +34,7 @@ unshare --mount sh -c 'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/
 frecd_pid=$!
 within 20 is_recording || fail "does not record"
 # CAP_SYS_NICE 23, CAP_SYSLOG 34, CAP_PERFMON 38, CAP_BPF 39
-grep -q "^CapEff:[[:space:]]*000000c400800000" "/proc/$frecd_pid/status" || fail "$(grep Cap "/proc/$frecd_pid/status")"
+grep -q "^CapEff:[[:space:]]*000000c000800000" "/proc/$frecd_pid/status" || fail "$(grep Cap "/proc/$frecd_pid/status")"
 within 10 watches closed || fail "a program in a closed folder: $(cat "$work/frecd.log")"
 start_spans
 tell sleeper 300

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A server whose every 20th answer takes 200 ms: its p99 is over 20 ms, its median is not. What the
 # kernel counted lies between what the server and what its clients measured.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../real.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A server that answers at once, to clients that send a notice after each answer, which needs none, and
 # then are silent: that they are is no latency of the server's.
+# May run beside others.
 . "$(dirname "$0")/../lib.sh"
 
 cat >"$work/server.py" <<'END'
