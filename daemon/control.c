@@ -19,6 +19,17 @@
 /* A client has so long for its next request; when places are short, the longest silent goes. */
 #define IDLE_NS 5000000000ull
 
+/*
+ * What a client has passed, or what lies unread in its socket, may linger when it is closed: a socket
+ * that nobody reads at the other end, for as long as the client likes.
+ */
+static void close_passed(int fd)
+{
+	app_impatient(true);
+	close(fd);
+	app_impatient(false);
+}
+
 static void client_close(struct daemon *d, struct client *c)
 {
 	if (c->fd < 0)
@@ -28,9 +39,9 @@ static void client_close(struct daemon *d, struct client *c)
 	/* nobody waits for it any more, and others may */
 	if (c->id && c->id == d->writing_id && c->output >= 0)
 		snapshot_kill(&d->snapshot, -ECANCELED);
-	close(c->fd);
+	close_passed(c->fd);
 	if (c->output >= 0)
-		close(c->output);
+		close_passed(c->output);
 	*c = (struct client){.fd = -1, .output = -1};
 }
 
@@ -418,7 +429,9 @@ void control_readable(struct daemon *d, unsigned int i)
 
 	if (c->fd < 0)
 		return;
+	app_impatient(true); /* it closes what is too much */
 	err = protocol_receive(c->fd, PROTOCOL_REQUEST_MAX, &request, &passed);
+	app_impatient(false);
 	if (err == -EAGAIN)
 		return;
 	c->seen = clock_monotonic();
@@ -429,13 +442,13 @@ void control_readable(struct daemon *d, unsigned int i)
 	if (passed >= 0 && c->output < 0 && !c->id)
 		c->output = passed;
 	else if (passed >= 0)
-		close(passed);
+		close_passed(passed);
 	reply = dispatch(d, c, request);
 	json_decref(request);
 	if (!reply)
 		return;
 	if (!c->id && c->output >= 0) {
-		close(c->output);
+		close_passed(c->output);
 		c->output = -1;
 	}
 	client_reply(d, c, reply);
