@@ -378,6 +378,21 @@ static int end_runs(struct story_builder *b)
 	return err;
 }
 
+/* A thread's part of an empty list is pointed to as well: so none is NULL. -ENOMEM. */
+static int make_lists(struct story_builder *b)
+{
+	struct story *s = b->s;
+	int err = story_grow(&s->runs, s->n_runs, &b->size_runs, sizeof(*s->runs));
+
+	if (!err)
+		err = story_grow(&s->wakes, s->n_wakes, &b->size_wakes, sizeof(*s->wakes));
+	if (!err)
+		err = story_grow(&s->waits, s->n_waits, &b->size_waits, sizeof(*s->waits));
+	if (!err)
+		err = story_grow(&s->blocked, s->n_blocked, &b->size_blocked, sizeof(*s->blocked));
+	return err;
+}
+
 int story_read(struct trace_reader *r, struct story **ret)
 {
 	return story_read_since(r, 0, ret);
@@ -399,7 +414,7 @@ int story_read_since(struct trace_reader *r, uint64_t since, struct story **ret)
 		b->s->text = story_text_new();
 	if (!b->s || !b->s->text)
 		goto out;
-	err = 0;
+	err = make_lists(b);
 	while (!err && (more = trace_reader_event(r, &e)) > 0)
 		err = ++n > STORY_EVENTS_MAX ? -E2BIG : add_event(b, &e);
 	if (!err)

@@ -245,7 +245,7 @@ static void add_frame(struct trace_reader *r, struct interned *in, const Pft__Fr
 static void add_stack(struct trace_reader *r, struct interned *in, const Pft__Callstack *from)
 {
 	size_t n = from->n_frame_ids < TRACE_STACK_MAX ? from->n_frame_ids : TRACE_STACK_MAX;
-	const uint64_t *ids = from->frame_ids + (from->n_frame_ids - n);
+	size_t left_out = from->n_frame_ids - n;
 	struct interned_stack *s;
 
 	s = add(r, in, INTERNED_STACK, from->iid, sizeof(*s) + n * sizeof(s->frames[0]));
@@ -253,7 +253,7 @@ static void add_stack(struct trace_reader *r, struct interned *in, const Pft__Ca
 		return;
 	s->n = n;
 	for (size_t i = 0; i < n; i++) {
-		s->frames[i] = look_up(r, in, INTERNED_FRAME, ids[i]);
+		s->frames[i] = look_up(r, in, INTERNED_FRAME, from->frame_ids[left_out + i]);
 		if (!s->frames[i])
 			s->frames[i] = &unknown_frame;
 	}
