@@ -203,12 +203,14 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 UNWINDER := $(addprefix daemon/,arena.c demangle.c demangle_rust.c image.c image_elf.c \
 	    image_files.c image_lines.c names.c proc_maps.c symbols.c symbols_elf.c unwind.c)
-FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(LIB_VERDICT) $(wildcard daemon/config*.c) $(UNWINDER)
+FUZZ_LIB := $(LIB_COMMON) $(LIB_READ) $(LIB_WRITE) $(LIB_VERDICT) $(UNWINDER) \
+	    $(wildcard daemon/config*.c daemon/opener_*.c daemon/worker_*.c) \
+	    $(addprefix daemon/,capture.c control.c ledger.c policy.c span_find.c)
 
 FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/objects/%.o,$(FUZZ_LIB)) \
 	    $(BUILD)/fuzz/objects/perfetto.pb-c.o
 FUZZ_CC  := $(CLANG) -D_GNU_SOURCE= -DFREC_VERSION='"$(VERSION)"' -I$(BUILD)/lib -std=gnu11 -g -O1 \
-	    -MMD -MP
+	    -MMD -MP -fno-sanitize-recover=undefined
 
 $(BUILD)/fuzz/objects/perfetto.pb-c.o: $(BUILD)/lib/perfetto.pb-c.c
 	@mkdir -p $(@D)
@@ -219,19 +221,26 @@ $(BUILD)/fuzz/objects/%.o: %.c | $(BUILD)/lib/perfetto.pb-c.h
 	$(call say,FUZZCC,$<)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
+$(BUILD)/fuzz/frec.a: $(FUZZ_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# what a fuzzer refers to and never reaches is taken from the unit tests' archive
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/frec.a $(BUILD)/unit/frec.a
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJ) -linih -lseccomp -ljansson \
-		-lprotobuf-c -ldw -lelf -lstdc++ -lz -ldeflate -lm
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(filter %.a,$^) $(DAEMON_LIBS)
 
-# stories that the unit tests tell are where the fuzzer of stories begins
-SEEDS := $(BUILD)/corpus/fuzz_story/.made
+# stories and captures of the unit tests are where the fuzzers of them begin
+SEEDS := $(addprefix $(BUILD)/corpus/,fuzz_story/.made fuzz_trace_read/.made fuzz_worker/.made)
 
-$(SEEDS): $(BUILD)/unit/test_story $(BUILD)/unit/test_verdict $(BUILD)/unit/test_verdict_lock \
+$(BUILD)/corpus/fuzz_story/.made $(BUILD)/corpus/fuzz_trace_read/.made: \
+		$(BUILD)/unit/test_story $(BUILD)/unit/test_verdict $(BUILD)/unit/test_verdict_lock \
 		$(BUILD)/unit/test_verdict_told
+$(BUILD)/corpus/fuzz_worker/.made: $(BUILD)/unit/test_worker
+
+$(SEEDS):
 	@mkdir -p $(@D)
-	$(Q)for test in $^; do FREC_SEEDS=$(@D) $$test >$(@D)/../seeds.log 2>&1 || exit 1; done
+	$(Q)for test in $^; do FREC_SEEDS=$(@D) $$test >$(@D).log 2>&1 || exit 1; done
 	$(Q)touch $@
 
 fuzzers: $(FUZZERS) $(SEEDS)

@@ -74,20 +74,27 @@ run_unit() {
 	done
 }
 
+# beside MANY NAME SECONDS COMMAND…: while others do, so many at a time; how it went is in a file
+beside() {
+	local many=$1 name=$2
+
+	shift
+	while [ "$(jobs -rp | wc -l)" -ge "$many" ]; do
+		wait -n
+	done
+	(
+		into_log "$@"
+		echo "$? $SECONDS" >"$logs/$name.status"
+	) &
+	echo "$SECONDS" >"$logs/$name.started"
+}
+
 # Tests that say that they may run beside others, three at a time: they wait more than they compute.
 run_beside() {
 	local test name status ended
 
 	for test; do
-		name=$(basename "$test" .sh)
-		while [ "$(jobs -rp | wc -l)" -ge 3 ]; do
-			wait -n
-		done
-		(
-			into_log "$name" 240 "$test"
-			echo "$? $SECONDS" >"$logs/$name.status"
-		) &
-		echo "$SECONDS" >"$logs/$name.started"
+		beside 3 "$(basename "$test" .sh)" 240 "$test"
 	done
 	wait
 	for test; do
@@ -117,17 +124,25 @@ run_system() {
 	run_beside "${beside[@]}"
 }
 
+# One for each CPU at a time.
 run_fuzz() {
-	local fuzzer name seeds
+	local fuzzer name seeds names=() status ended
 
 	for fuzzer in "$BUILD"/fuzz/fuzz_*; do
 		[[ -x $fuzzer && $fuzzer != *.* ]] || continue
 		name=$(basename "$fuzzer")
+		names+=("$name")
 		mkdir -p "$BUILD/corpus/$name"
 		seeds=(tests/fuzz/corpus/"$name") # where it begins; what it finds goes into the first one
 		[ -d "${seeds[0]}" ] || seeds=()
-		run "$name" $((${FUZZ_SECONDS:-5} + 60)) "$fuzzer" -max_total_time="${FUZZ_SECONDS:-5}" \
-			-artifact_prefix="$logs/" "$BUILD/corpus/$name" "${seeds[@]}"
+		beside "$(nproc)" "$name" $((${FUZZ_SECONDS:-5} + 60)) "$fuzzer" \
+			-max_total_time="${FUZZ_SECONDS:-5}" -artifact_prefix="$logs/" \
+			"$BUILD/corpus/$name" "${seeds[@]}"
+	done
+	wait
+	for name in "${names[@]}"; do
+		read -r status ended <"$logs/$name.status"
+		tell "$name" "$status" $((ended - $(<"$logs/$name.started")))
 	done
 }
 
