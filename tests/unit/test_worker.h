@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +143,60 @@ static const struct ev_request requests[] = {
 	  .family = 2 },
 };
 
+/* Of the waits of thread 100: stacks, in an image at 0x10000, and what they waited at. */
+static inline uint8_t *put_details(uint8_t *p)
+{
+	struct {
+		struct ev_frames e;
+		uint64_t pcs[3];
+	} frames = {.e = {.h = {FROM + 40000, EV_FRAMES, 0, sizeof(frames)},
+			  .key = {.id = 1, .wait_at = FROM + 10000, .wait_tid = 100, .tid = 100,
+				  .tgid = 100, .role = STACK_KERNEL},
+			  .n = 3},
+		    .pcs = {0xffffffff81000010, 0xffffffff81000020, 0xffffffff81000030}};
+	struct {
+		struct ev_dump e;
+		uint64_t stack[16];
+	} dump = {.e = {.h = {FROM + 50000, EV_DUMP, 0, sizeof(dump)},
+			.sp = 0x70000000, .len = sizeof(dump.stack), .n_registers = 17}};
+	struct ev_file file = {.h = {FROM + 50000, EV_FILE, 0, sizeof(file)},
+			       .wait_at = FROM + 10000, .inode = 9, .wait_tid = 100, .fd = 3,
+			       .mode = S_IFIFO};
+	struct ev_ran ran = {.h = {FROM + 40000, EV_RAN, 0, sizeof(ran)},
+			     .task_start = FROM + 100, .ran = 7000, .tid = 100};
+
+	p += put_record(p, &frames, sizeof(frames));
+	frames.e.key.role = STACK_WAKER;
+	frames.e.key.id = 2;
+	frames.pcs[0] = 0x10a00;
+	p += put_record(p, &frames, sizeof(frames));
+	dump.e.key = frames.e.key;
+	dump.e.key.role = STACK_SLEEPER;
+	dump.e.key.id = 3;
+	dump.e.registers[7] = dump.e.sp;
+	dump.e.registers[16] = 0x10a00;
+	for (unsigned int i = 0; i < 16; i++)
+		dump.stack[i] = 0x10a00 + i * 64;
+	p += put_record(p, &dump, sizeof(dump));
+	p += put_record(p, &file, sizeof(file));
+	p += put_record(p, &ran, sizeof(ran));
+	ran.h.ts += 5000;
+	ran.ran += 5000;
+	return p + put_record(p, &ran, sizeof(ran));
+}
+
+static inline void put_walked(struct capture_header *h)
+{
+	struct ev_wait wait = {.h = {NOW, EV_WAIT, 0, sizeof(wait)},
+			       .w = {.start = FROM + 20000, .in = NOW, .end = NOW, .tid = 200,
+				     .tgid = 100, .nr = 202, .flags = WAIT_OPEN | WAIT_FUTEX}};
+
+	h->walked = reserve(2 * 112 + sizeof(wait));
+	make_task(area + h->walked.offset, 200, TASK_ALIVE, NOW);
+	make_task(area + h->walked.offset + 112, 100, TASK_ALIVE, NOW);
+	memcpy(area + h->walked.offset + 2 * 112, &wait, sizeof(wait));
+}
+
 static inline void put_evidence(struct capture_header *h)
 {
 	uint8_t text[256] __attribute__((aligned(8)));
@@ -149,7 +204,7 @@ static inline void put_evidence(struct capture_header *h)
 	uint8_t *p;
 
 	h->evidence = reserve(8192);
-	p = area + h->evidence.offset;
+	p = put_details(area + h->evidence.offset);
 	for (uint16_t event = TASK_NEW; event <= TASK_EXIT; event++)
 		p += put_record(p, text, make_task(text, 100, event, FROM + 5000 * event));
 	for (uint32_t i = 0; i < 16; i++) {
@@ -177,9 +232,7 @@ static inline void put_evidence(struct capture_header *h)
 					     .address = 0x10, .rss = 4096,
 					     .comm = "not ended by NUL"}, sizeof(struct ev_exit));
 	h->evidence.len = p - (area + h->evidence.offset);
-	h->walked = reserve(2 * 112);
-	make_task(area + h->walked.offset, 200, TASK_ALIVE, NOW);
-	make_task(area + h->walked.offset + 112, 100, TASK_ALIVE, NOW);
+	put_walked(h);
 }
 
 static inline void put_hit(struct capture_header *h)
@@ -297,6 +350,32 @@ static inline uint64_t read_back(int fd)
 	return n;
 }
 
+/* For tests/fuzz/fuzz_worker.c, with what else it reads, where FREC_SEEDS says so. */
+static inline void leave_seed(const void *capture, size_t size)
+{
+	static const struct peer_end pipe = {.inode = 9, .pid = 200, .mode = S_IFIFO, .writes = 1};
+	static const char told[] =
+		"\n10000-14000 r-xp 00000000 00:00 7 /lib/x\n"
+		"50000-51000 rwxp 00000000 00:00 0 \n70000000-70010000 rw-p 00000000 00:00 0 [stack]\n"
+		"50000 100 method\nffffffff81000000 T schedule\n"
+		"1: FLOCK  ADVISORY  WRITE 100 00:05:9 0 EOF\n"
+		"1: -> FLOCK  ADVISORY  WRITE 200 00:05:9 0 EOF\n";
+	const char *directory = getenv("FREC_SEEDS");
+	char path[512];
+	static int n;
+	FILE *out;
+
+	if (!directory || n == 32)
+		return;
+	snprintf(path, sizeof(path), "%s/%s-%d", directory, program_invocation_short_name, n++);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	assert_int_equal(fwrite(capture, 1, size, out), size);
+	assert_int_equal(fwrite(&pipe, 1, sizeof(pipe), out), sizeof(pipe));
+	assert_int_equal(fwrite(told, 1, sizeof(told), out), sizeof(told));
+	fclose(out);
+}
+
 /* Returns the worker's own verdict. */
 static inline int run(const void *capture, size_t size, uint64_t *ret_events)
 {
@@ -314,6 +393,8 @@ static inline int run(const void *capture, size_t size, uint64_t *ret_events)
 	assert_true(r.magic == WORKER_MAGIC);
 	assert_int_equal(WEXITSTATUS(status), r.error ? EXIT_FAILURE : EXIT_SUCCESS);
 	*ret_events = r.error ? 0 : read_back(out);
+	if (!r.error)
+		leave_seed(capture, size);
 	close(in);
 	close(out);
 	close(result);
