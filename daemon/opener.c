@@ -185,7 +185,7 @@ static int perform(int proc, const struct opener_request *r, const char *path,
 }
 
 /* What may be known of a process that has gone, or is another program by now. */
-static int recall(const struct opener_request *r, const char *path)
+static int perform_gone(const struct opener_request *r, const char *path)
 {
 	switch (r->op) {
 	case OPENER_MAPS:
@@ -209,7 +209,7 @@ static void answer(int sock, const struct opener_request *r, const char *path)
 	if (r->op == OPENER_PROGRAM)
 		reply.error = fd = opener_open_program(path);
 	else if (reply.error < 0) /* it may have gone just now */
-		fd = recall(r, path);
+		fd = perform_gone(r, path);
 	if (fd >= 0)
 		reply.error = 0;
 	reply_send(sock, &reply, fd);
