@@ -130,8 +130,10 @@ static void stacks(const uint8_t *data, size_t size, bool scratch)
 	struct unwind_regs regs = { .sp = STACK, .valid = UINT32_MAX };
 	struct image_frame frames[64];
 	uint16_t places[UNWIND_REGS] = { 0 };
+	const char *variable;
 	struct image *image;
 	enum unwind_end end;
+	uint64_t offset;
 	size_t used = make_elf(data, size, scratch), n;
 
 	data += used;
@@ -147,6 +149,8 @@ static void stacks(const uint8_t *data, size_t size, bool scratch)
 	touch(frames, n);
 	n = unwind_pcs(image, regs.reg, UNWIND_REGS, 0, frames, 64, &end);
 	touch(frames, n);
+	variable = image_variable(image, BASE + places[1], 0, &offset);
+	sum += variable ? strlen(variable) : 0;
 	image_close(image);
 	close(elf);
 }

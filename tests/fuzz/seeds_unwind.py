@@ -7,6 +7,8 @@ A seed is what fuzz_unwind.c reads: a kind; an ELF file, or damage to the vDSO; 
 """
 import pathlib
 import struct
+import subprocess
+import tempfile
 
 BASE, STACK = 0x10000, 0x70000000
 CODE, HEADER, FRAMES = 0x280, 0x100, 0x140
@@ -65,6 +67,28 @@ def scratch(image, regs, stack):
     return b"\x01" + image + rest + bytes(len(image) - len(rest))
 
 
+PROGRAM = """
+int table[4] = {1};
+static inline __attribute__((always_inline)) int twice(int x) { return table[x & 3] += x * 2; }
+__attribute__((noinline)) int work(int x) { return twice(x) ^ twice(x + 1); }
+void _start(void) { work(work(table[1])); __builtin_trap(); }
+"""
+
+
+def compiled(*flags):
+    """A program with lines, an inlined function and a variable, at BASE; registers that point into it."""
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["gcc", "-O1", "-g", "-nostdlib", "-static", "-Wl,-z,noseparate-code", "-Wl,--build-id",
+                        "-Wl,-z,max-page-size=4096", f"-Wl,-Ttext-segment={BASE:#x}", f"-fdebug-prefix-map={d}=/src",
+                        *flags, "-xc", "-", "-o", "a"], input=PROGRAM.encode(), cwd=d, check=True)
+        image = (pathlib.Path(d) / "a").read_bytes()
+        names = subprocess.run(["nm", "a"], cwd=d, check=True, capture_output=True, text=True).stdout
+    at = {line.split()[2]: int(line.split()[0], 16) - BASE for line in names.splitlines()}
+    places = {f"r{i}": (at["work"] | 1) + 2 * i for i in range(2, 32)}
+    return scratch(image, registers(pc=at["work"] + 4, r1=at["table"] + 4, **places),
+                   stack_of(BASE + at["_start"] + 12, 0))
+
+
 def vdso(patches, regs, stack):
     return b"\x02" + bytes([len(patches)]) + b"".join(struct.pack("<HB", *p) for p in patches) + regs + stack
 
@@ -97,6 +121,9 @@ def seeds():
     yield "vdso", vdso([], registers(pc=0x0a00), callers)
     yield "vdso_headers", vdso([(0x20, 0xf8), (0x38, 0xff), (0x40, 6)], registers(pc=0x0a00), callers)
     yield "vdso_frames", vdso([(0x500 + 37 * i, 0x80 + i) for i in range(40)], registers(pc=0x0a00), callers)
+    yield "lines", compiled()
+    yield "lines_packed", compiled("-gz")
+    yield "lines_dwarf4", compiled("-gdwarf-4", "-fdebug-types-section")
     yield "maps", b"\x00" + (b"10000-14000 r-xp 00000000 08:01 7 /lib/x (deleted)\n"
                              b"12000-11000 r-xp 00000000 08:01 7 /lib/y\n11000-15000 rwxp fffffffffffff000 00:00 0 \n")
     yield "perf_map", b"\x00" + b"1000 20 method\n0x1010 ffffffffffffffff wide\n1000 0 empty\n1004 8 \n"
