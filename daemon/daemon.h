@@ -90,6 +90,7 @@ struct rescue {
 	struct window window;
 	char path[PATH_MAX + SPOOL_NAME_MAX + 1]; /* of the snapshot; of --rescue alone */
 	bool only; /* --rescue */
+	bool pinned; /* in the place of our pins */
 };
 
 struct daemon {
@@ -161,7 +162,7 @@ struct daemon {
 
 /* Directories, lock, bpffs, opener, privileges. Says what failed; returns 0 or -errno. */
 int setup_host(struct daemon *d);
-/* Unmounts and removes what setup_host() made. */
+/* Unmounts and removes what setup_host() made, unless what a recorder that died has left is there. */
 void setup_undo(struct daemon *d);
 int setup_opener(struct daemon *d);
 /* The programs are loaded: addresses of the kernel's functions need not be seen any more. */
@@ -171,7 +172,7 @@ void setup_forget_kernel(void);
 
 /* At the start, with all rights: opens what is pinned, or clears what is of no use. */
 void rescue_find(struct daemon *d);
-/* Once the new one records, or there is none: the former one ends here, and has no pins any more. */
+/* Once the new one records, or there is none: the former one ends here; the new one takes its pins. */
 void rescue_freeze(struct daemon *d);
 /* It has been copied, or cannot be. */
 void rescue_drop(struct daemon *d);

@@ -201,11 +201,10 @@ static void spare_memory(void)
 	mallopt(M_TRIM_THRESHOLD, 128 << 10);
 }
 
+/* A signal may end it, whose disk may not answer: what it has not written stays. */
 static int rescue(struct daemon *d)
 {
-	sigset_t blocked;
-
-	loop_block_signals(&blocked);
+	signal(SIGPIPE, SIG_IGN);
 	return rescue_run(d) ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -4,7 +4,8 @@
  *
  * Its programs record on until the new ones do: only then it is frozen and loses its pins, whose
  * names the new one takes. A daemon that dies before that leaves all as it was; one that dies while
- * it pins leaves no `control`, which the next one takes for rubbish.
+ * it pins leaves no `control`, which the next one takes for rubbish. With --rescue nobody needs the
+ * names: the pins stay until the snapshot is in the spool, whatever ends that before.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +35,13 @@ void rescue_find(struct daemon *d)
 		log_warning("removed what a recorder that died had left in %s, nothing can be rescued "
 			    "of it: %s",
 			    path, find_reason(err));
+	d->rescue.pinned = !err;
+}
+
+static void clear_pins(struct daemon *d)
+{
+	recorder_clear_pins(d->config.pin_directory);
+	d->rescue.pinned = false;
 }
 
 /* What it recorded by, which need not be what is configured now. */
@@ -67,7 +75,8 @@ void rescue_freeze(struct daemon *d)
 		recorder_settle(d->recorder);
 	now = clock_monotonic();
 	recorder_freeze(s->former, now);
-	recorder_clear_pins(d->config.pin_directory);
+	if (!s->only) /* the new one needs their names */
+		clear_pins(d);
 	recorder_former(s->former, &s->facts);
 	take_config(s, &d->config);
 	s->window.held_since = s->facts.evidence_since;
@@ -135,11 +144,12 @@ void rescue_stored(struct daemon *d, const char *path)
 
 int rescue_run(struct daemon *d)
 {
+	struct rescue *s = &d->rescue;
 	int err;
 
-	d->rescue.only = true;
+	s->only = true;
 	err = setup_host(d);
-	if (!err && !d->rescue.former) {
+	if (!err && !s->former) {
 		log_error("nothing to rescue in %s", d->config.pin_directory);
 		err = -ENOENT;
 	} else if (!err) {
@@ -148,8 +158,13 @@ int rescue_run(struct daemon *d)
 	}
 	store_end(d);
 	rescue_drop(d);
+	if (*s->path) {
+		clear_pins(d);
+		puts(s->path);
+	} else if (s->pinned) {
+		log_error("what the recorder has left stays in %s: once that is mended, try again",
+			  d->config.pin_directory);
+	}
 	setup_undo(d);
-	if (!err && *d->rescue.path)
-		puts(d->rescue.path);
-	return err || !*d->rescue.path;
+	return err || !*s->path;
 }

@@ -281,9 +281,11 @@ int setup_host(struct daemon *d)
 	d->store.state.error = make_spool(d);
 	if (d->store.state.error)
 		log_error(
-			"cannot use %s for snapshots: %s; recording goes on, triggers cannot write "
-			"until that is mended",
-			d->config.directory, store_reason(d->store.state.error));
+			"cannot use %s for snapshots: %s%s", d->config.directory,
+			store_reason(d->store.state.error),
+			d->rescue.only ? ""
+				       : "; recording goes on, triggers cannot write until that is "
+					 "mended");
 	setup_opener(d);
 	err = drop_privileges(d);
 	if (!err)
@@ -293,7 +295,7 @@ int setup_host(struct daemon *d)
 
 void setup_undo(struct daemon *d)
 {
-	int err = pins_close(&d->pins, d->config.pin_directory);
+	int err = d->rescue.pinned ? 0 : pins_close(&d->pins, d->config.pin_directory);
 
 	if (err)
 		log_warning("cannot unmount %s: %s", d->config.pin_directory, strerror(-err));

@@ -62,11 +62,44 @@ is_full() {
 }
 within 20 is_full || fail "the evidence is not full: $(lost) lost"
 "$workloads/waits" lock --ms 300ms >/dev/null || fail "waits lock"
+kill "$load"
+
+# a recorder that fails to start leaves it as it is
+(ulimit -n 40 && "$frecd" --config "$work/frec.conf" 2>"$work/frecd.log") && fail "started without descriptors"
+said 'cannot load the BPF programs' || fail "failed otherwise: $(cat "$work/frecd.log")"
+[ -e "$work/run/bpf/control" ] || fail "nothing is left by one that failed"
+
+# where it cannot be written, or its disk does not answer and somebody ends it, it can be tried again
+rm -r "$work/spool"
+touch "$work/spool"
+rescue && fail "rescued into no directory"
+grep -q "^frecd: what the recorder has left stays in $work/run/bpf: " "$work/err" || fail "$(cat "$work/err")"
+rm "$work/spool"
+"$BUILD/frecctl" rescue --config "$work/frec.conf" &
+rescuer=$!
+pids+=("$rescuer")
+has_spooler() { # and is not far beyond that
+	kill -CONT "$rescuer"
+	sleep 0.01
+	kill -STOP "$rescuer"
+	spooler=$(pgrep -x frecd-spooler -P "$rescuer")
+}
+within 20 has_spooler || fail "no spooler"
+kill -STOP "$spooler"
+pids+=("$spooler")
+kill "$rescuer"
+kill -CONT "$rescuer"
+ended() {
+	! kill -0 "$rescuer" 2>/dev/null
+}
+within 10 ended || fail "a signal does not end it"
+kill -KILL "$spooler"
+[ -e "$work/run/bpf/control" ] || fail "nothing is left"
+
 rescue || fail "frecctl rescue: $(cat "$work/err")"
 snapshot=$(cat "$work/out")
 [ "$snapshot" = "$(snapshots '*-rescue-frecd-*')" ] || fail "printed $snapshot"
 [ -z "$(pins)" ] || fail "pins left: $(pins)"
-kill "$load"
 ctl explain "$snapshot" >"$work/text" || fail "explain"
 grep -q '^rescue .*waits and stacks are there until .* before it, when their memory was full' "$work/text" ||
 	fail "$(cat "$work/text")"
