@@ -187,11 +187,21 @@ int shoot_capture(struct daemon *d, const struct policy_job *job, const struct c
 	return err;
 }
 
+#define ENDS_STALE_NS 5000000000ull
+
+/* Who has the ends of pipes and connections now; when a recorder died long ago, it may have been others. */
+static int look_at_ends(struct daemon *d, bool rescue)
+{
+	bool stale = rescue && d->capture_since > d->rescue.facts.until + ENDS_STALE_NS;
+
+	return d->recorder && !stale ? recorder_ends(d->recorder) : -1;
+}
+
 /* The worker has its own descriptor of the copy. */
-static int start_worker(struct daemon *d, int fd, const struct client *client)
+static int start_worker(struct daemon *d, int fd, const struct client *client, bool rescue)
 {
 	int err = snapshot_start(&d->snapshot, &d->worker, fd, d->opener_fd,
-				 d->recorder ? recorder_ends(d->recorder) : -1,
+				 look_at_ends(d, rescue),
 				 d->store.fd >= 0 || !client ? d->store.fd : client->output,
 				 d->capture_since);
 
@@ -291,7 +301,7 @@ static int captured_for_user(struct daemon *d, int fd)
 	if (!d->store.busy && policy_next_due(&d->policy) <= clock_monotonic())
 		return -EBUSY;
 	/* as it was asked, so it still is: what was copied is of the process that was meant */
-	return user_flaw(client) ? -EACCES : start_worker(d, fd, client);
+	return user_flaw(client) ? -EACCES : start_worker(d, fd, client, false);
 }
 
 static int captured(struct daemon *d, int fd)
@@ -300,7 +310,7 @@ static int captured(struct daemon *d, int fd)
 
 	if (!client && d->store.fd < 0)
 		return -ECANCELED; /* hung up */
-	return start_worker(d, fd, client);
+	return start_worker(d, fd, client, job.rescue);
 }
 
 void shoot_captured(struct daemon *d)

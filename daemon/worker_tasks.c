@@ -300,11 +300,19 @@ static int read_exits(struct worker *w)
 	return err;
 }
 
+/* Hours after a recorder was paused, or died: it may have the tid of one that was recorded. */
+static bool came_later(const struct worker *w, const struct ev_task *e)
+{
+	return e->start > w->h->clocks.monotonic && e->tgid != w->h->focus_pid;
+}
+
 /* A thread that lives is no event: it goes into no list. Its wait has not ended. */
 static int learn_walked(struct worker *w, const struct ev_header *e, uint64_t len)
 {
+	if (e->kind == EV_TASK && (!task_ok((const void *)e, len) || came_later(w, (const void *)e)))
+		return 0;
 	if (e->kind == EV_TASK)
-		return task_ok((const void *)e, len) ? learn_task(w, (const void *)e) : 0;
+		return learn_task(w, (const void *)e);
 	if (e->kind == EV_WAIT && len >= sizeof(struct ev_wait))
 		return list_add(&w->open, &w->n_open, &w->size_open, e);
 	return learn(w, e, len);

@@ -114,11 +114,17 @@ start_frecd
 "$workloads/waits" lock --ms 300ms >/dev/null || fail "waits lock"
 ctl pause || fail "pause"
 killed
+cp "$(type -P sleep)" "$work/later"
+"$work/later" 60 & # which nobody has recorded
+pids+=($!)
 sed -i 's/^window = .*/window = 3s/; s/^evidence = .*/evidence = 2M\nmemory = 8M/' "$work/frec.conf"
 start_frecd
 within 10 is_written 1 || fail "no snapshot: $(cat "$work/frecd.log")"
 ctl explain "$(snapshots)" --json >"$work/paused.json"
 [ "$(json "$work/paused.json" "d['attributes']['frec.config.window_ns']")" = 2000000000 ] || fail "whose window?"
+ctl export "$(snapshots)" --format json >"$work/paused.events" || fail "export"
+grep -q '"name":"waits"' "$work/paused.events" || fail "no thread of before"
+! grep '"name":"later"' "$work/paused.events" || fail "a process that came after the end is in it"
 [ "$(ctl list --json | json - "[s for s in d['snapshots'] if '-rescue-frecd-' in s['name']] != []")" = true ] || fail "list"
 stop_frecd || fail "frecd ended with $?"
 [ -z "$(pins)" ] || fail "pins left: $(pins)"
