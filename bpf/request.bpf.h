@@ -6,6 +6,7 @@
 #include "path.bpf.h"
 #include "wait.bpf.h"
 
+#define TCP_ESTABLISHED_ 1
 #define TCP_FIN_WAIT1_ 4
 #define TCP_CLOSE_ 7
 #define TCP_CLOSE_WAIT_ 8
@@ -205,6 +206,8 @@ static __always_inline struct request_state *near_request_of(const struct reques
 	return n && n->sk == (u64)sk && n->epoch == w->epoch ? &n->state : NULL;
 }
 
+#define NEAR_CLAIMED 1 /* by another CPU, just now */
+
 /* Of a connection that is not in its place; NULL where that is another's. */
 static __always_inline struct request_state *near_request_claim(const struct request_watch *w,
 								const struct sock *sk)
@@ -212,8 +215,8 @@ static __always_inline struct request_state *near_request_claim(const struct req
 	struct near_request *n = near_request_at(sk);
 	u64 owner = n ? *(volatile u64 *)&n->sk : 0;
 
-	if (!n || (owner && n->epoch == w->epoch) ||
-	    __sync_val_compare_and_swap(&n->sk, owner, 1) != owner)
+	if (!n || owner == NEAR_CLAIMED || (owner && n->epoch == w->epoch) ||
+	    __sync_val_compare_and_swap(&n->sk, owner, NEAR_CLAIMED) != owner)
 		return NULL;
 	__builtin_memset(&n->state, 0, sizeof(n->state));
 	n->epoch = w->epoch;
@@ -253,7 +256,10 @@ static __always_inline struct request_state *request_make(const struct request_w
 	return st ? st : kept;
 }
 
-/* The connection closes: from now on nobody would free its place. */
+/*
+ * The connection closes: from now on nobody would free its place. Or it begins: one whose end was
+ * missed, as the program was under way on that CPU, has left its state to who has its memory now.
+ */
 static __always_inline void near_request_leave(const struct request_watch *w, struct sock *sk)
 {
 	struct request_state *st = near_request_of(w, sk), *kept;

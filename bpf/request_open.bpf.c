@@ -281,10 +281,10 @@ int BPF_PROG(on_inet_sock_set_state, struct sock *sk, int before, int state)
 	u64 now;
 	u32 cpu;
 
+	if (w && (state == TCP_CLOSE_ || state == TCP_ESTABLISHED_))
+		near_request_leave(w, sk);
 	if (!w || (state != TCP_FIN_WAIT1_ && state != TCP_LAST_ACK_ && state != TCP_CLOSE_))
 		return 0;
-	if (state == TCP_CLOSE_)
-		near_request_leave(w, sk);
 	st = request_find(w, sk);
 	if (!st || !st->arrived)
 		return 0;
