@@ -97,7 +97,7 @@ void reload_config(struct daemon *d)
 {
 	static struct config fresh; /* large */
 	static struct config asked;
-	char error[RECORDER_ERROR_MAX];
+	char error[RECORDER_ERROR_MAX] = "";
 	bool restart;
 
 	if (load(d, &fresh))

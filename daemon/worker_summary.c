@@ -188,7 +188,9 @@ static void put_kind(struct attributes *a, const char *kind, const struct eviden
 		return;
 	put_number(a, keep(a, "frec.ledger.%s.tried", kind), n->tried);
 	put_number(a, keep(a, "frec.ledger.%s.window", kind), window);
-	put_number(a, keep(a, "frec.ledger.%s.gone", kind), n->written - window);
+	/* one that was counted only after it had been copied is not gone */
+	put_number(a, keep(a, "frec.ledger.%s.gone", kind),
+		   n->written > window ? n->written - window : 0);
 	put_number(a, keep(a, "frec.ledger.%s.lost", kind), n->lost);
 	put_number(a, keep(a, "frec.ledger.%s.refused", kind), n->refused);
 }
