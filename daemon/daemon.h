@@ -91,6 +91,7 @@ struct rescue {
 	char path[PATH_MAX + SPOOL_NAME_MAX + 1]; /* of the snapshot; of --rescue alone */
 	bool only; /* --rescue */
 	bool pinned; /* in the place of our pins */
+	int error;   /* why that could not be opened */
 };
 
 struct daemon {

@@ -26,22 +26,28 @@ static const char *find_reason(int err)
 	return strerror(-err);
 }
 
-void rescue_find(struct daemon *d)
-{
-	const char *path = d->config.pin_directory;
-	int err = recorder_open_former(path, &d->rescue.former);
-
-	if (err && recorder_clear_pins(path) > 0)
-		log_warning("removed what a recorder that died had left in %s, nothing can be rescued "
-			    "of it: %s",
-			    path, find_reason(err));
-	d->rescue.pinned = !err;
-}
-
+/* What could not be opened is told of. */
 static void clear_pins(struct daemon *d)
 {
-	recorder_clear_pins(d->config.pin_directory);
+	const char *path = d->config.pin_directory;
+
+	if (recorder_clear_pins(path) > 0 && d->rescue.error)
+		log_warning("removed what a recorder that died had left in %s, nothing can be rescued "
+			    "of it: %s",
+			    path, find_reason(d->rescue.error));
 	d->rescue.pinned = false;
+}
+
+void rescue_find(struct daemon *d)
+{
+	struct rescue *s = &d->rescue;
+
+	s->error = recorder_open_former(d->config.pin_directory, &s->former);
+	/* of others the reason may go away, as want of memory does: they stay until their names are needed */
+	if (s->error == -ENOENT || s->error == -ESTALE)
+		clear_pins(d);
+	else
+		s->pinned = true;
 }
 
 /* What it recorded by, which need not be what is configured now. */
@@ -69,8 +75,11 @@ void rescue_freeze(struct daemon *d)
 	char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX];
 	uint64_t now;
 
-	if (!s->former)
+	if (!s->former) {
+		if (s->pinned)
+			clear_pins(d);
 		return;
+	}
 	if (d->recorder)
 		recorder_settle(d->recorder);
 	now = clock_monotonic();
@@ -150,8 +159,9 @@ int rescue_run(struct daemon *d)
 	s->only = true;
 	err = setup_host(d);
 	if (!err && !s->former) {
-		log_error("nothing to rescue in %s", d->config.pin_directory);
-		err = -ENOENT;
+		log_error("nothing to rescue in %s%s%s", d->config.pin_directory,
+			  s->pinned ? ": " : "", s->pinned ? strerror(-s->error) : "");
+		err = s->error;
 	} else if (!err) {
 		rescue_freeze(d);
 		err = loop_rescue(d);
