@@ -80,9 +80,10 @@ static void drop_last(struct images *s)
 {
 	struct shared **at = &s->shared;
 
-	while ((*at)->next)
+	while (*at && (*at)->next)
 		at = &(*at)->next;
-	drop(s, at);
+	if (*at)
+		drop(s, at);
 }
 
 void images_forget(struct images *s)

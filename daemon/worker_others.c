@@ -191,8 +191,10 @@ static int add_other(const struct only *o, struct tasks *ts, uint32_t tid)
 	struct ev_task *e = calloc(1, sizeof(*e));
 	struct task *t = e ? worker_add_task(ts, tid, WORKER_OTHER, o->w->h->from) : NULL;
 
-	if (!t)
+	if (!t) {
+		free(e);
 		return -ENOMEM;
+	}
 	*e = (struct ev_task){.h = {.ts = o->w->h->from, .kind = EV_TASK, .len = sizeof(*e)},
 			      .start = o->w->h->from, .tid = tid, .tgid = WORKER_OTHER,
 			      .ns_tid = tid, .event = TASK_ALIVE, .comm = "other"};
