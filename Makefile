@@ -193,7 +193,7 @@ check-vm: programs ## tests below other kernels and systemd, in virtual machines
 scenarios: programs ## is the verdict right: latencies with a known cause, RUNS (10) of each
 	$(Q)BUILD=$(BUILD) tests/scenarios/run.sh
 
-soak: programs ## an hour of build, pgbench and wrk, as shipped: how often do triggers fire? (as root)
+soak: programs ## an hour of build, pgbench and wrk, as shipped; TORTURE=MINUTES more of what is hard on a recorder (as root)
 	$(Q)BUILD=$(BUILD) tests/soak.sh
 
 bench: programs ## what recording costs, beside other tools, an hour; BENCH="--quick NAME…" (as root, on a quiet machine)
