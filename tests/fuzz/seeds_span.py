@@ -39,11 +39,11 @@ def elf(sections, machine=62, kind=2, size=64):
     return head + segment + body + heads
 
 
-def noted(*probes, base=None):
+def noted(*probes, base=None, size=64):
     sections = [(b".note.stapsdt", NOTE, b"".join(probes), 0, 0, 0)]
     if base is not None:
         sections.append((b".stapsdt.base", PROGBITS, b"\0" * 8, 0, 0, base))
-    return elf(sections)
+    return elf(sections, size=size)
 
 
 def functions(*more):
@@ -62,7 +62,7 @@ SEEDS = {
                     probe(b"frec_begin", b"order", PLACE, argument=b"4@%eax"),
                     probe(b"frec_begin", b"order", PLACE, semaphore=PLACE)),
     "no_end": noted(probe(b"frec_begin", b"order", PLACE)[:-12]),
-    "many": noted(*(probe(b"frec_begin", b"o%d" % i, PLACE + i % 64) for i in range(140))),
+    "many": noted(*(probe(b"frec_begin", b"o%d" % i, PLACE + i) for i in range(140)), size=140),
     "functions": functions(),
     "exceptions": functions((b".gcc_except_table", PROGBITS, b"x", 0, 0, 0)),
     "go": functions((b".gopclntab", PROGBITS, b"x", 0, 0, 0)),
