@@ -25,6 +25,9 @@ def ask(command):
     with connect() as s:
         try:
             s.send(json.dumps({'command': command}).encode())
+        except ConnectionError:  # it has said why before it was asked
+            pass
+        try:
             reply = json.loads(s.recv(1 << 20) or b'null')
         except ConnectionError:
             reply = None
